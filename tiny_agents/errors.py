@@ -1,0 +1,211 @@
+"""Every error that tiny-agents raises on purpose.
+
+TinyAgentsError
+ |- UsageError                    also a ValueError: the arguments contradict each other or make no sense
+ |- MissingDependencyError        .package .extra, also an ImportError
+ |- ConfigError                   .path .key .line .column: a definition or an input that can't be used
+ |- InferenceError                .provider .model
+ |   |- MissingCredentialsError   no key or token for the place that was asked
+ |   |- UnsupportedTaskError      .task .available
+ |   |- InferenceTimeoutError     .timeout_s, also a TimeoutError
+ |   |- InferenceConnectionError  .url, also a ConnectionError: nothing (more) could be read from the server
+ |   |   `- IncompleteStreamError  the answer broke off: what had arrived was handed out, it isn't whole
+ |   |- ProviderError             .status .body .url .request_id: the server answered with an error
+ |   |- InvalidResponseError      .body: the server answered with something that isn't what it should be
+ |   `- LocalModelError           the embedded model could not be fetched or started
+ `- ServerError                   .server: an MCP server
+     |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
+     `- ServerTimeoutError        .timeout_s, also a TimeoutError
+
+A message says what happened, to what, and what to do about it. Keys never appear in one: `redact` is applied where text
+from outside (a server's answer, the standard error of a process) becomes part of a message.
+What a tool or the model got wrong is a message for the model, not an exception.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+BODY_LIMIT = 2048
+"""Characters of a server's answer that an error keeps."""
+
+_KEY_SHAPES = re.compile(
+    r"(?i)\b(?:hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|gsk_[A-Za-z0-9]{8,}|r8_[A-Za-z0-9]{8,}|(?<=bearer )[^\s\"',}]{6,})"
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` with the given secrets, and everything shaped like an API key, replaced by `***`."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "***")
+    return _KEY_SHAPES.sub("***", text)
+
+
+class TinyAgentsError(Exception):
+    """Base of all errors of this package."""
+
+
+class UsageError(TinyAgentsError, ValueError):
+    """Arguments that contradict each other or that mean nothing."""
+
+
+class MissingDependencyError(TinyAgentsError, ImportError):
+    """An optional package isn't installed; `extra` is the extra of tiny-agents that brings it."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(f"{purpose} needs the package '{package}': pip install 'tiny-agents[{extra}]'")
+
+
+class ConfigError(TinyAgentsError):
+    """A definition, or a value it needs, that can't be used.
+
+    `line` and `column` count from 1; they and `key` (a path such as `servers[1].url`) are None where unknown.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        path: str | Path | None = None,
+        key: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.path = str(path) if path is not None else None
+        self.key = key
+        self.line = line
+        self.column = column
+        place = self.path or ""
+        if line is not None:
+            place += f":{line}" if place else f"line {line}"
+            place += f":{column}" if column is not None else ""
+        super().__init__(": ".join(part for part in (place, key, problem) if part))
+
+
+class InferenceError(TinyAgentsError):
+    """Something went wrong between this client and a model."""
+
+    def __init__(self, message: str, *, provider: str | None = None, model: str | None = None) -> None:
+        self.provider = provider
+        self.model = model
+        super().__init__(message)
+
+
+class MissingCredentialsError(InferenceError):
+    """No key or token is known for the provider or host that was asked."""
+
+
+class UnsupportedTaskError(InferenceError, ValueError):
+    """The provider (or the model on it) does not do this task; `available` lists what it does."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        task: str,
+        available: Iterable[str] = (),
+        provider: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        self.task = task
+        self.available = tuple(available)
+        super().__init__(message, provider=provider, model=model)
+
+
+class InferenceTimeoutError(InferenceError, TimeoutError):
+    """Nothing arrived from the model for `timeout_s` seconds (comments and keep-alives don't count)."""
+
+    def __init__(
+        self, message: str, *, timeout_s: float | None = None, provider: str | None = None, model: str | None = None
+    ) -> None:
+        self.timeout_s = timeout_s
+        super().__init__(message, provider=provider, model=model)
+
+
+class InferenceConnectionError(InferenceError, ConnectionError):
+    """The server could not be reached, or the connection to it broke."""
+
+    def __init__(
+        self, message: str, *, url: str | None = None, provider: str | None = None, model: str | None = None
+    ) -> None:
+        self.url = url
+        super().__init__(message, provider=provider, model=model)
+
+
+class IncompleteStreamError(InferenceConnectionError):
+    """The stream ended before the model said it was finished."""
+
+
+class ProviderError(InferenceError):
+    """The server answered with an HTTP error, or with an error object in place of an answer.
+
+    Attributes:
+        status: HTTP status; 200 where the error came as the body or an event of a successful response.
+        body: Start of the server's own text, keys removed.
+        url: Where the request went, without its query.
+        request_id: The server's id for the request, where it sent one: quote it to the provider's support.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        body: str = "",
+        url: str | None = None,
+        request_id: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body[:BODY_LIMIT]
+        self.url = url
+        self.request_id = request_id
+        super().__init__(message, provider=provider, model=model)
+
+
+class InvalidResponseError(InferenceError):
+    """The server's answer is not what the protocol says: not JSON, the wrong shape, or empty."""
+
+    def __init__(
+        self, message: str, *, body: str = "", provider: str | None = None, model: str | None = None
+    ) -> None:
+        self.body = body[:BODY_LIMIT]
+        super().__init__(message, provider=provider, model=model)
+
+
+class LocalModelError(InferenceError):
+    """The embedded model's weights could not be fetched, or its engine could not start."""
+
+
+class ServerError(TinyAgentsError):
+    """Something went wrong between this client and an MCP server; `server` is the name it was added under."""
+
+    def __init__(self, message: str, *, server: str) -> None:
+        self.server = server
+        super().__init__(message)
+
+
+class ServerConnectionError(ServerError):
+    """The server could not be started or reached, did not answer in time, or went away.
+
+    `stderr_tail` holds the last lines a stdio server wrote to its standard error, keys removed.
+    """
+
+    def __init__(self, message: str, *, server: str, stderr_tail: str = "") -> None:
+        self.stderr_tail = stderr_tail
+        super().__init__(message, server=server)
+
+
+class ServerTimeoutError(ServerError, TimeoutError):
+    """A call to the server did not finish within `timeout_s` seconds; the connection stays usable."""
+
+    def __init__(self, message: str, *, server: str, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        super().__init__(message, server=server)

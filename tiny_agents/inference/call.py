@@ -1,0 +1,103 @@
+"""What passes between a task, a provider and the network: frozen values, no behaviour.
+
+    task builder --Call--> routing --Route--> provider.prepare --Request--> http --Response--> provider.parse
+
+A step that needs another round trip first returns an `Ask` instead of its result; the client sends the request, waits if
+it must, and calls `then` with the answer, until something that is no `Ask` comes back. So nothing but the client ever
+sends or sleeps, and the same text serves the synchronous and the asynchronous client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """What the user wants of a model.
+
+    Attributes:
+        task: Name of the task as the Hub spells it; chat is "conversational".
+        inputs: What the task works on: messages, a text, ...
+        output: Type of the result; providers decode into it.
+        model: Model of this call (id or URL); None takes the client's.
+        parameters: Options of the task by their name in the API, those that are None left out.
+        extra: The user's own additions to the request's body; they win over everything else.
+    """
+
+    task: str
+    inputs: Any
+    output: type[T_co]
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a call goes.
+
+    Attributes:
+        provider: Name of the provider.
+        url: Base URL of the provider (or of the router in front of it), or the endpoint the user named.
+        model: The model's name there; None where an endpoint serves only one.
+        key: The credential for this host and no other; None sends none.
+        is_endpoint: True where `url` is the user's own endpoint rather than a provider's base URL.
+    """
+
+    provider: str
+    url: str
+    model: str | None
+    key: str | None = field(repr=False)
+    is_endpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. Exactly one of `json` and `body` is set, or neither.
+
+    Attributes:
+        json: Plain data or records, encoded when the request is sent.
+        headers: Without credentials: those come from `key`.
+        key: Sent as `Authorization: Bearer`, to this origin only: redirects to another drop it.
+    """
+
+    method: str
+    url: str
+    json: Any = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a `Request`: a success, read to its end (errors became exceptions before).
+
+    Attributes:
+        headers: Names in lower case.
+        url: Where the answer came from, after redirects.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[T_co]):
+    """One more round trip is needed: wait `delay_s` seconds, send `request`, go on with `then(answer)`."""
+
+    request: Request
+    then: Callable[[Response], T_co | Ask[T_co]]
+    delay_s: float = 0.0
+
+
+Step = T | Ask[T]
+"""A result, or what has to be asked before there is one."""

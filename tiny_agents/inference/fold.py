@@ -1,0 +1,157 @@
+"""Chat chunks -> one assistant message. Pure.
+
+Real servers leave out, repeat and reorder what the protocol prescribes. What is understood here: tool calls without
+index, without id, with the same id or index twice, with arguments as an object, all at once or in pieces; names sent
+again in every piece; null in place of anything; a role in every chunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tiny_agents.inference.types.chat import (
+    ChatCompletionInputFunctionDefinition,
+    ChatCompletionInputMessage,
+    ChatCompletionInputToolCall,
+    ChatCompletionStreamOutput,
+    ChatCompletionStreamOutputDeltaToolCall,
+    ChatCompletionStreamOutputUsage,
+)
+
+
+@dataclass(slots=True)
+class _PartialCall:
+    index: int | None
+    id: str | None
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ChatFold:
+    """Adds up the chunks of one answer (its first choice). `add` each, then ask `message()`."""
+
+    finish_reason: str | None = None
+    usage: ChatCompletionStreamOutputUsage | None = None
+    _content: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _reasoning_content: list[str] = field(default_factory=list)
+    _calls: list[_PartialCall] = field(default_factory=list)
+
+    def add(self, chunk: ChatCompletionStreamOutput) -> None:
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        if not chunk.choices:
+            return
+        choice = chunk.choices[0]
+        if choice.finish_reason:
+            self.finish_reason = choice.finish_reason
+        delta = choice.delta
+        if delta is None:
+            return
+        if delta.content:
+            self._content.append(delta.content)
+        if delta.reasoning:
+            self._reasoning.append(delta.reasoning)
+        if delta.reasoning_content:
+            self._reasoning_content.append(delta.reasoning_content)
+        if delta.tool_calls:
+            for piece in delta.tool_calls:
+                self._add_call(piece)
+
+    @property
+    def content(self) -> str:
+        return "".join(self._content)
+
+    @property
+    def has_tool_calls(self) -> bool:
+        return bool(self._calls)
+
+    def message(self, *, with_tool_calls: bool = True) -> ChatCompletionInputMessage | None:
+        """The assistant message so far, ready for the history; None if the model said nothing.
+
+        Args:
+            with_tool_calls: False leaves the tool calls out: for an answer that broke off, whose last call may be half.
+        """
+        calls = self._finished_calls() if with_tool_calls else []
+        content = self.content
+        if not content and not calls:
+            return None
+        return ChatCompletionInputMessage(
+            role="assistant",
+            content=content or None,
+            tool_calls=calls or None,
+            reasoning="".join(self._reasoning) or None,
+            reasoning_content="".join(self._reasoning_content) or None,
+        )
+
+    # ---- tool calls
+
+    def _add_call(self, piece: ChatCompletionStreamOutputDeltaToolCall) -> None:
+        function = piece.function
+        name = function.name if function is not None else None
+        call = self._call_for(piece, name)
+        if piece.id and not call.id:
+            call.id = piece.id
+        if name and name != call.name:
+            call.name += name  # a few servers send names in pieces; most repeat the whole name or send it once
+        if function is not None and function.arguments:
+            call.arguments.append(_as_text(function.arguments))
+
+    def _call_for(self, piece: ChatCompletionStreamOutputDeltaToolCall, name: str | None) -> _PartialCall:
+        """The call `piece` continues, or a new one.
+
+        The index decides, without one the id, without both it is the latest call. But a piece with a name starts a call
+        of its own where the one it would continue has another id, or is already whole and would get more arguments:
+        there are servers that number every call 0, and some that number none.
+        """
+        if piece.index is not None:
+            known = next((call for call in reversed(self._calls) if call.index == piece.index), None)
+        elif piece.id:
+            known = next((call for call in reversed(self._calls) if call.id == piece.id), None)
+        else:
+            known = self._calls[-1] if self._calls else None
+        if known is not None:
+            other_id = bool(piece.id and known.id and piece.id != known.id)
+            adds_arguments = piece.function is not None and bool(piece.function.arguments)
+            if not (name and (other_id or (adds_arguments and _complete(known.arguments)))):
+                return known
+        call = _PartialCall(piece.index, piece.id)
+        self._calls.append(call)
+        return call
+
+    def _finished_calls(self) -> list[ChatCompletionInputToolCall]:
+        finished = []
+        seen: set[str] = set()
+        for number, call in enumerate(self._calls):
+            call_id = str(call.id or f"call_{number}")
+            while call_id in seen:  # a history in which two calls share an id can't be answered
+                call_id += f"_{number}"
+            seen.add(call_id)
+            finished.append(
+                ChatCompletionInputToolCall(
+                    id=call_id,
+                    function=ChatCompletionInputFunctionDefinition(
+                        name=call.name, arguments="".join(call.arguments) or "{}"
+                    ),
+                )
+            )
+        return finished
+
+
+def _as_text(arguments: str | dict[str, Any]) -> str:
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+
+def _complete(arguments: list[str]) -> bool:
+    """Whether the pieces so far are a whole JSON object."""
+    if not arguments or not arguments[-1].rstrip().endswith("}"):
+        return False
+    try:
+        msgspec.json.decode("".join(arguments))
+    except msgspec.DecodeError:
+        return False
+    return True

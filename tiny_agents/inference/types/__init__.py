@@ -1,0 +1,1 @@
+"""Payloads of the APIs as typed records."""

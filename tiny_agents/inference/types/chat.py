@@ -1,0 +1,280 @@
+"""The chat-completions API as records, under the names huggingface_hub gave them.
+
+Input types are what a caller may hand over in place of plain dictionaries; output types are what comes back. Every output
+field is optional, because servers differ in what they leave out.
+Source: OpenAI API reference, "Chat" (create, chunk object); the text-generation-inference schema for the names.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from tiny_agents.inference.types.record import Record, decoder, link, parse
+
+# ---------------------------------------------------------------- what is asked
+
+
+class ChatCompletionInputURL(Record):
+    url: str
+    detail: str | None = None
+
+
+ChatCompletionInputMessageChunkType = Literal["text", "image_url"]
+
+
+class ChatCompletionInputMessageChunk(Record):
+    """One part of a multimodal message."""
+
+    type: str
+    image_url: ChatCompletionInputURL | None = None
+    text: str | None = None
+
+
+class ChatCompletionInputFunctionDefinition(Record):
+    """A function: in a tool its `parameters` (JSON Schema), in a tool call its `arguments` (JSON text)."""
+
+    name: str
+    parameters: Any = None
+    description: str | None = None
+    arguments: str | None = None
+    strict: bool | None = None
+
+
+class ChatCompletionInputToolCall(Record):
+    function: ChatCompletionInputFunctionDefinition
+    id: str
+    type: str = "function"
+
+
+class ChatCompletionInputMessage(Record):
+    """One message of a conversation, as it is kept in a history and sent to a model.
+
+    `content` is text, or a list of parts (`ChatCompletionInputMessageChunk` or dictionaries) for multimodal messages.
+    A message with role "tool" answers the call `tool_call_id`.
+    """
+
+    role: str
+    content: list[Any] | str | None = None
+    name: str | None = None
+    tool_calls: list[ChatCompletionInputToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class ChatCompletionInputJSONSchema(Record):
+    name: str
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class ChatCompletionInputResponseFormatText(Record):
+    type: Literal["text"] = "text"
+
+
+class ChatCompletionInputResponseFormatJSONSchema(Record):
+    json_schema: ChatCompletionInputJSONSchema
+    type: Literal["json_schema"] = "json_schema"
+
+
+class ChatCompletionInputResponseFormatJSONObject(Record):
+    type: Literal["json_object"] = "json_object"
+
+
+ChatCompletionInputGrammarType = (
+    ChatCompletionInputResponseFormatText
+    | ChatCompletionInputResponseFormatJSONSchema
+    | ChatCompletionInputResponseFormatJSONObject
+)
+
+
+class ChatCompletionInputStreamOptions(Record):
+    include_usage: bool | None = None
+
+
+class ChatCompletionInputFunctionName(Record):
+    name: str
+
+
+class ChatCompletionInputToolChoiceClass(Record):
+    function: ChatCompletionInputFunctionName
+    type: str = "function"
+
+
+ChatCompletionInputToolChoiceEnum = Literal["auto", "none", "required"]
+
+
+class ChatCompletionInputTool(Record):
+    """A tool a model may call; only functions exist."""
+
+    function: ChatCompletionInputFunctionDefinition
+    type: str = "function"
+
+
+# ---------------------------------------------------------------- what comes back, whole
+
+
+class ChatCompletionOutputTopLogprob(Record):
+    logprob: float | None = None
+    token: str | None = None
+
+
+class ChatCompletionOutputLogprob(Record):
+    logprob: float | None = None
+    token: str | None = None
+    top_logprobs: list[ChatCompletionOutputTopLogprob] | None = None
+
+
+class ChatCompletionOutputLogprobs(Record):
+    content: list[ChatCompletionOutputLogprob] | None = None
+
+
+class ChatCompletionOutputFunctionDefinition(Record):
+    """The function a model calls. `arguments` is JSON text; servers that send an object are read too."""
+
+    arguments: str | dict[str, Any] | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+class ChatCompletionOutputToolCall(Record):
+    function: ChatCompletionOutputFunctionDefinition | None = None
+    id: str | None = None
+    type: str | None = None
+
+
+class ChatCompletionOutputMessage(Record):
+    role: str | None = None
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[ChatCompletionOutputToolCall] | None = None
+
+
+class ChatCompletionOutputComplete(Record):
+    finish_reason: str | None = None
+    index: int | None = None
+    message: ChatCompletionOutputMessage | None = None
+    logprobs: ChatCompletionOutputLogprobs | None = None
+
+
+class ChatCompletionOutputUsage(Record):
+    """Tokens, as the server counted them."""
+
+    completion_tokens: int | None = None
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+
+class ChatCompletionOutput(Record):
+    """A whole answer. `choices[0].message` is the message to append to the history."""
+
+    choices: list[ChatCompletionOutputComplete] = []
+    created: int | None = None
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    usage: ChatCompletionOutputUsage | None = None
+    object: str | None = None
+
+
+# ---------------------------------------------------------------- what comes back, in pieces
+
+
+class ChatCompletionStreamOutputFunction(Record):
+    arguments: str | dict[str, Any] | None = None
+    name: str | None = None
+
+
+class ChatCompletionStreamOutputDeltaToolCall(Record):
+    """A piece of a tool call; pieces with the same `index` belong together."""
+
+    function: ChatCompletionStreamOutputFunction | None = None
+    id: str | None = None
+    index: int | None = None
+    type: str | None = None
+
+
+class ChatCompletionStreamOutputDelta(Record):
+    role: str | None = None
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[ChatCompletionStreamOutputDeltaToolCall] | None = None
+
+
+class ChatCompletionStreamOutputTopLogprob(Record):
+    logprob: float | None = None
+    token: str | None = None
+
+
+class ChatCompletionStreamOutputLogprob(Record):
+    logprob: float | None = None
+    token: str | None = None
+    top_logprobs: list[ChatCompletionStreamOutputTopLogprob] | None = None
+
+
+class ChatCompletionStreamOutputLogprobs(Record):
+    content: list[ChatCompletionStreamOutputLogprob] | None = None
+
+
+class ChatCompletionStreamOutputChoice(Record):
+    delta: ChatCompletionStreamOutputDelta | None = None
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: ChatCompletionStreamOutputLogprobs | None = None
+
+
+class ChatCompletionStreamOutputUsage(Record):
+    completion_tokens: int | None = None
+    prompt_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+
+
+class ChatCompletionStreamOutput(Record):
+    """One chunk of a streamed answer. `choices[0].delta.content` is the text it adds."""
+
+    choices: list[ChatCompletionStreamOutputChoice] = []
+    created: int | None = None
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    usage: ChatCompletionStreamOutputUsage | None = None
+    object: str | None = None
+
+
+decode_output = decoder(ChatCompletionOutput)
+
+_strict_chunk = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
+_FIRST_CHOICE = ("choices", 0)
+_FIRST_DELTA = ("choices", 0, "delta")
+
+
+def decode_chunk(raw: bytes) -> ChatCompletionStreamOutput:
+    """One chunk from JSON bytes: `decoder(ChatCompletionStreamOutput)`, with the usual shape (one choice) unrolled.
+
+    Raises `msgspec.DecodeError` where the bytes are no JSON object.
+    """
+    try:
+        chunk = _strict_chunk(raw)
+    except msgspec.ValidationError:
+        return parse(ChatCompletionStreamOutput, raw)
+    choices = chunk.choices
+    if len(choices) == 1 and (delta := choices[0].delta) is not None and not delta.tool_calls and not chunk.usage:
+        choice = choices[0]
+        chunk._source = (raw, ())
+        choice._source = (raw, _FIRST_CHOICE)
+        delta._source = (raw, _FIRST_DELTA)
+    else:
+        link(chunk, raw)
+    return chunk
