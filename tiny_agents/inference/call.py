@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -48,6 +48,7 @@ class Route:
         model: The model's name there; None where an endpoint serves only one.
         key: The credential for this host and no other; None sends none.
         is_endpoint: True where `url` is the user's own endpoint rather than a provider's base URL.
+        headers: The user's own headers for this host (cookies among them).
     """
 
     provider: str
@@ -55,6 +56,7 @@ class Route:
     model: str | None
     key: str | None = field(repr=False)
     is_endpoint: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,15 @@ class Request:
 
     Attributes:
         json: Plain data or records, encoded when the request is sent.
-        headers: Without credentials: those come from `key`.
-        key: Sent as `Authorization: Bearer`, to this origin only: redirects to another drop it.
+        headers: Sent to this origin only: a redirect to another drops them.
+        key: Sent as `Authorization: Bearer`, to this origin only as well.
     """
 
     method: str
     url: str
     json: Any = None
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     key: str | None = field(default=None, repr=False)
 
 
@@ -92,12 +94,25 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[T_co]):
-    """One more round trip is needed: wait `delay_s` seconds, send `request`, go on with `then(answer)`."""
+    """One more round trip is needed: wait `delay_s` seconds, send `request`, go on with `then(answer)`.
+
+    `keep` says that the answer holds for the life of the client (a look-up on the Hub), so it is asked for once.
+    """
 
     request: Request
     then: Callable[[Response], T_co | Ask[T_co]]
     delay_s: float = 0.0
+    keep: bool = False
 
 
-Step = T | Ask[T]
+Step: TypeAlias = T | Ask[T]
 """A result, or what has to be asked before there is one."""
+
+U = TypeVar("U")
+
+
+def and_then(step: Step[T], go_on: Callable[[T], U | Ask[U]]) -> U | Ask[U]:
+    """`go_on` with the result of `step`, whenever it is there."""
+    if isinstance(step, Ask):
+        return Ask(step.request, lambda response: and_then(step.then(response), go_on), step.delay_s, step.keep)
+    return go_on(step)

@@ -1,0 +1,160 @@
+"""`AsyncInferenceClient`: sending and waiting. `client.py` is its twin without `await`; what both decide is in `base.py`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
+
+import anyio
+import anyio.to_thread
+
+from tiny_agents.inference.base import BaseClient, is_whole
+from tiny_agents.inference.binding import documented_by
+from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.inference.http import AsyncHTTP
+from tiny_agents.inference.routing import Destination, Engine, embedded
+from tiny_agents.inference.streams import AsyncChatStream
+from tiny_agents.inference.tasks import chat
+from tiny_agents.inference.types.chat import ChatCompletionOutput
+from tiny_agents.inference.types.chunks import chunks_of
+from tiny_agents.inference.types.record import Record
+
+T = TypeVar("T")
+
+
+class AsyncInferenceClient(BaseClient):
+    __doc__ = f"""Asks models, asynchronously. `InferenceClient` is the same without `await`.
+
+    Use it with `async with`, or call `close()` at the end; connections are kept between calls.
+
+    {BaseClient.__doc__}"""
+
+    def _set_up(self) -> None:
+        self._http = AsyncHTTP(self._http_settings())
+        self._engines: dict[str | None, Engine] = {}
+        self._engine_lock = anyio.Lock()
+        self.chat = AsyncChat(self)
+
+    # ---- tasks
+
+    @overload
+    async def chat_completion(
+        self,
+        messages: Iterable[chat.Message | Record],
+        *,
+        stream: Literal[False] = False,
+        **options: Unpack[chat.ChatOptions],
+    ) -> ChatCompletionOutput: ...
+
+    @overload
+    async def chat_completion(
+        self, messages: Iterable[chat.Message | Record], *, stream: Literal[True], **options: Unpack[chat.ChatOptions]
+    ) -> AsyncChatStream: ...
+
+    @overload
+    async def chat_completion(
+        self, messages: Iterable[chat.Message | Record], *, stream: bool, **options: Unpack[chat.ChatOptions]
+    ) -> ChatCompletionOutput | AsyncChatStream: ...
+
+    @documented_by(chat.chat_completion)
+    async def chat_completion(
+        self, messages: Iterable[chat.Message | Record], *, stream: bool = False, **options: Unpack[chat.ChatOptions]
+    ) -> ChatCompletionOutput | AsyncChatStream:
+        call = chat.chat_completion(messages, stream=stream, **options)
+        return await self._stream(call) if stream else await self.run(call)
+
+    # ---- sending
+
+    async def run(self, call: Call[T]) -> T:
+        """Carry out a call that a task builder made, and return its result."""
+        destination = await self._locate(call)
+        return await self._settle(destination.answer(call))
+
+    async def _stream(self, call: Call[ChatCompletionOutput]) -> AsyncChatStream:
+        destination = await self._locate(call)
+        route = destination.route
+        if destination.emulates(call):
+            return AsyncChatStream(None, route, chunks_of(await self._settle(destination.answer(call))))
+        response = await self._http.open(destination.adapter.prepare(call, route))
+        if not is_whole(response.headers):
+            return AsyncChatStream(response, route)
+        async with response:
+            body = b"".join([data async for data in response.iter_bytes()])
+        answer = Response(response.status, response.headers, body, response.url)
+        return AsyncChatStream(
+            None, route, chunks_of(await self._settle(destination.adapter.parse(call, route, answer)))
+        )
+
+    async def _locate(self, call: Call[Any]) -> Destination:
+        if self.settings.embedded:
+            return embedded(call, await self._engine(self._embedded_model(call)))
+        return await self._settle(self._destination(call))
+
+    async def _settle(self, step: Step[T]) -> T:
+        while isinstance(step, Ask):
+            if step.delay_s:
+                await anyio.sleep(step.delay_s)
+            response = self._kept.get(step.request.url) if step.keep else None
+            if response is None:
+                response = await self._http.send(step.request)
+                if step.keep:
+                    self._kept[step.request.url] = response
+            step = step.then(response)
+        return step
+
+    # ---- the embedded model
+
+    async def _engine(self, model: str | None) -> Engine:
+        from tiny_agents.inference import local  # the extra is only needed here
+
+        async with self._engine_lock:
+            if model not in self._engines:
+                given_up = threading.Event()
+
+                def acquire() -> Engine:
+                    engine = local.acquire(model, cancelled=given_up)
+                    if given_up.is_set():
+                        engine.close()
+                    return engine
+
+                try:
+                    self._engines[model] = await anyio.to_thread.run_sync(acquire, abandon_on_cancel=True)
+                except BaseException:
+                    given_up.set()
+                    raise
+            return self._engines[model]
+
+    # ---- lifetime
+
+    async def close(self) -> None:
+        """Close the connections, and the embedded model if this client started it. Closing twice is fine."""
+        with anyio.CancelScope(shield=True):
+            await self._http.aclose()
+            engines = list(self._engines.values())
+            self._engines.clear()
+            for engine in engines:
+                await anyio.to_thread.run_sync(engine.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class AsyncChat:
+    """`client.chat`, as in the openai package."""
+
+    def __init__(self, client: AsyncInferenceClient) -> None:
+        self.completions = AsyncCompletions(client)
+
+
+class AsyncCompletions:
+    """`client.chat.completions`: `create` is another name for `chat_completion`."""
+
+    def __init__(self, client: AsyncInferenceClient) -> None:
+        self.create = client.chat_completion

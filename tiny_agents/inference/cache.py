@@ -1,0 +1,91 @@
+"""Where downloads are kept, and how a file gets there whole: locked, checked, then moved into place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from tiny_agents.errors import InferenceError
+
+CHUNK = 1 << 20
+LOCK_POLL_S = 0.1
+
+
+class Stopped(InferenceError):
+    """The caller's `cancelled` event was set before the download was complete; nothing half-done is left in place."""
+
+
+def cache_root(env: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """The folder of everything tiny-agents downloads: `XDG_CACHE_HOME` where set, else the system's place for caches."""
+    if xdg := env.get("XDG_CACHE_HOME"):
+        return Path(xdg).expanduser() / "tiny-agents"
+    if platform == "win32":
+        local = env.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "tiny-agents" / "Cache"
+    home = Path(env["HOME"]) if env.get("HOME") else Path.home()
+    return home / ("Library/Caches" if platform == "darwin" else ".cache") / "tiny-agents"
+
+
+def check_stopped(cancelled: threading.Event | None) -> None:
+    if cancelled is not None and cancelled.is_set():
+        raise Stopped("Stopped before the download was complete.")
+
+
+def sha256_of(path: Path, cancelled: threading.Event | None = None) -> str:
+    """The checksum of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while data := file.read(CHUNK):
+            check_stopped(cancelled)
+            digest.update(data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def locked(path: Path, cancelled: threading.Event | None = None) -> Iterator[None]:
+    """Hold the lock file `path`: one process (and one thread) at a time. The operating system frees it if we die."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        while not _try_lock(file):
+            check_stopped(cancelled)
+            time.sleep(LOCK_POLL_S)
+        try:
+            yield
+        finally:
+            _unlock(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

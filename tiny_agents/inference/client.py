@@ -1,0 +1,143 @@
+"""`InferenceClient`: sending and waiting. `async_client.py` is its twin with `await`; what both decide is in `base.py`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
+
+from tiny_agents.inference.base import BaseClient, is_whole
+from tiny_agents.inference.binding import documented_by
+from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.inference.http import SyncHTTP
+from tiny_agents.inference.routing import Destination, Engine, embedded
+from tiny_agents.inference.streams import ChatStream
+from tiny_agents.inference.tasks import chat
+from tiny_agents.inference.types.chat import ChatCompletionOutput
+from tiny_agents.inference.types.chunks import chunks_of
+from tiny_agents.inference.types.record import Record
+
+T = TypeVar("T")
+
+
+class InferenceClient(BaseClient):
+    __doc__ = f"""Asks models. `AsyncInferenceClient` is the same with `await`; this one may be shared by threads.
+
+    Use it with `with`, or call `close()` at the end; connections are kept between calls.
+
+    {BaseClient.__doc__}"""
+
+    def _set_up(self) -> None:
+        self._http = SyncHTTP(self._http_settings())
+        self._engines: dict[str | None, Engine] = {}
+        self._engine_lock = threading.Lock()
+        self.chat = Chat(self)
+
+    # ---- tasks
+
+    @overload
+    def chat_completion(
+        self,
+        messages: Iterable[chat.Message | Record],
+        *,
+        stream: Literal[False] = False,
+        **options: Unpack[chat.ChatOptions],
+    ) -> ChatCompletionOutput: ...
+
+    @overload
+    def chat_completion(
+        self, messages: Iterable[chat.Message | Record], *, stream: Literal[True], **options: Unpack[chat.ChatOptions]
+    ) -> ChatStream: ...
+
+    @overload
+    def chat_completion(
+        self, messages: Iterable[chat.Message | Record], *, stream: bool, **options: Unpack[chat.ChatOptions]
+    ) -> ChatCompletionOutput | ChatStream: ...
+
+    @documented_by(chat.chat_completion)
+    def chat_completion(
+        self, messages: Iterable[chat.Message | Record], *, stream: bool = False, **options: Unpack[chat.ChatOptions]
+    ) -> ChatCompletionOutput | ChatStream:
+        call = chat.chat_completion(messages, stream=stream, **options)
+        return self._stream(call) if stream else self.run(call)
+
+    # ---- sending
+
+    def run(self, call: Call[T]) -> T:
+        """Carry out a call that a task builder made, and return its result."""
+        destination = self._locate(call)
+        return self._settle(destination.answer(call))
+
+    def _stream(self, call: Call[ChatCompletionOutput]) -> ChatStream:
+        destination = self._locate(call)
+        route = destination.route
+        if destination.emulates(call):
+            return ChatStream(None, route, chunks_of(self._settle(destination.answer(call))))
+        response = self._http.open(destination.adapter.prepare(call, route))
+        if not is_whole(response.headers):
+            return ChatStream(response, route)
+        with response:
+            body = b"".join(response.iter_bytes())
+        answer = Response(response.status, response.headers, body, response.url)
+        return ChatStream(None, route, chunks_of(self._settle(destination.adapter.parse(call, route, answer))))
+
+    def _locate(self, call: Call[Any]) -> Destination:
+        if self.settings.embedded:
+            return embedded(call, self._engine(self._embedded_model(call)))
+        return self._settle(self._destination(call))
+
+    def _settle(self, step: Step[T]) -> T:
+        while isinstance(step, Ask):
+            if step.delay_s:
+                time.sleep(step.delay_s)
+            response = self._kept.get(step.request.url) if step.keep else None
+            if response is None:
+                response = self._http.send(step.request)
+                if step.keep:
+                    self._kept[step.request.url] = response
+            step = step.then(response)
+        return step
+
+    # ---- the embedded model
+
+    def _engine(self, model: str | None) -> Engine:
+        from tiny_agents.inference import local  # the extra is only needed here
+
+        with self._engine_lock:
+            if model not in self._engines:
+                self._engines[model] = local.acquire(model)
+            return self._engines[model]
+
+    # ---- lifetime
+
+    def close(self) -> None:
+        """Close the connections, and the embedded model if this client started it. Closing twice is fine."""
+        self._http.close()
+        engines = list(self._engines.values())
+        self._engines.clear()
+        for engine in engines:
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Chat:
+    """`client.chat`, as in the openai package."""
+
+    def __init__(self, client: InferenceClient) -> None:
+        self.completions = Completions(client)
+
+
+class Completions:
+    """`client.chat.completions`: `create` is another name for `chat_completion`."""
+
+    def __init__(self, client: InferenceClient) -> None:
+        self.create = client.chat_completion

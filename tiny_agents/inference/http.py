@@ -1,0 +1,384 @@
+"""Sending requests. The only file that imports httpx2.
+
+`SyncHTTP` and `AsyncHTTP` only send and wait; what there is to decide is written once, in `wire.py` and in `_Tries`.
+
+Time limits: `timeout_s` bounds every single wait (connect at most `CONNECT_TIMEOUT_S`, write, read). The limit on silence
+within a stream, where comments don't count as data, is kept by the stream objects, which see the events.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import anyio
+import httpx2
+
+from tiny_agents.errors import (
+    InferenceConnectionError,
+    InferenceTimeoutError,
+    InvalidResponseError,
+    ProviderError,
+    TinyAgentsError,
+    UsageError,
+)
+from tiny_agents.inference.call import Request, Response
+from tiny_agents.inference.wire import (
+    RETRIED_STATUS,
+    encode_json,
+    error_of,
+    is_loopback,
+    is_redirect,
+    public_url,
+    redirected,
+    retry_delay,
+    silence,
+    wire_headers,
+)
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_REDIRECTS = 5
+ERROR_BODY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPSettings:
+    """What holds for every request of a client.
+
+    Attributes:
+        timeout_s: Seconds any single wait may take.
+        max_retries: Further tries after one that failed in passing (`RETRIED_STATUS`, no connection).
+        trust_env: Whether proxies are taken from the environment; loopback addresses never go through one.
+    """
+
+    timeout_s: float = 300.0
+    max_retries: int = 2
+    trust_env: bool = True
+
+
+def translate(error: Exception, request: Request, timeout_s: float) -> TinyAgentsError:
+    """What an exception of the HTTP library becomes."""
+    where = public_url(request.url)
+    if isinstance(error, httpx2.ConnectTimeout):
+        limit = min(timeout_s, CONNECT_TIMEOUT_S)
+        return InferenceTimeoutError(f"{where} could not be reached within {limit:g} s.", timeout_s=limit)
+    if isinstance(error, httpx2.TimeoutException):
+        return InferenceTimeoutError(silence(where, timeout_s), timeout_s=timeout_s)
+    if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol)):
+        return UsageError(f"{where!r} is no address that can be asked: {error}")
+    if isinstance(error, httpx2.DecodingError):
+        return InvalidResponseError(f"{where} sent a body that can't be decompressed: {error}")
+    if isinstance(error, httpx2.ConnectError):
+        reason = str(error) or type(error).__name__
+        advice = "Is the server running?"
+        if "CERTIFICATE" in reason.upper():
+            advice = "Its certificate is not trusted here: SSL_CERT_FILE can name a file of certificates to trust."
+        return InferenceConnectionError(f"{where} can't be reached: {reason}. {advice}", url=where)
+    return InferenceConnectionError(
+        f"The connection to {where} broke: {str(error) or type(error).__name__}.", url=where
+    )
+
+
+@functools.cache
+def _trust_store() -> ssl.SSLContext:
+    """One for the process: loading the certificates takes longer than everything else a client does to start."""
+    return httpx2.create_ssl_context()
+
+
+@functools.cache
+def _no_trust() -> ssl.SSLContext:
+    """For plain http: loads nothing, and would accept nobody."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _client_options(url: str, settings: HTTPSettings) -> dict[str, Any]:
+    local = is_loopback(url)
+    limit = settings.timeout_s
+    return {
+        "verify": _no_trust() if local and url.startswith("http:") else _trust_store(),
+        "trust_env": settings.trust_env and not local,
+        "timeout": httpx2.Timeout(limit, connect=min(limit, CONNECT_TIMEOUT_S)),
+        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+        "follow_redirects": False,
+    }
+
+
+def _content(request: Request) -> bytes | None:
+    return encode_json(request.json) if request.json is not None else request.body
+
+
+def _lower(headers: httpx2.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+_PASSING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""Failures before the answer began that another try may not meet. A read that timed out is not among them: the model may
+be working on it."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The decisions of one sending: how often, how long to wait, where next. Both senders ask it."""
+
+    request: Request
+    settings: HTTPSettings
+    attempt: int = 0
+    redirects: int = 0
+
+    def after_error(self, error: Exception) -> float:
+        """Seconds to the next try. Raises the translated error where there is none."""
+        if isinstance(error, _PASSING) and self.attempt < self.settings.max_retries:
+            delay = retry_delay(self.attempt, {}, now=0.0, jitter=random.random())
+            self.attempt += 1
+            return delay or 0.0
+        raise translate(error, self.request, self.settings.timeout_s) from error
+
+    def wants_retry(self, status: int, headers: Mapping[str, str]) -> float | None:
+        """Seconds to the next try after an error status; None if it is to be raised."""
+        if status not in RETRIED_STATUS or self.attempt >= self.settings.max_retries:
+            return None
+        delay = retry_delay(self.attempt, headers, now=time.time(), jitter=random.random())
+        self.attempt += 1
+        return delay
+
+    def follow(self, status: int, headers: Mapping[str, str]) -> None:
+        self.redirects += 1
+        if self.redirects > MAX_REDIRECTS:
+            where = public_url(self.request.url)
+            raise ProviderError(f"{where}: more than {MAX_REDIRECTS} redirects.", status=status, url=where)
+        self.request = redirected(self.request, status, headers["location"])
+
+
+# ---------------------------------------------------------------- sync
+
+
+class SyncResponseStream:
+    """An open, successful answer. Closed when read to its end, by `close`, or by leaving its `with` block."""
+
+    def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
+        self.status = response.status_code
+        self.headers = _lower(response.headers)
+        self.url = str(response.url)
+        self.request = request
+        self.timeout_s = settings.timeout_s
+        self._response = response
+        self._chunks = response.iter_bytes() if "content-encoding" in self.headers else response.iter_raw()
+
+    def read(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        try:
+            return next(self._chunks, None)
+        except httpx2.HTTPError as error:
+            self.close()
+            raise translate(error, self.request, self.timeout_s) from error
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        while (data := self.read()) is not None:
+            yield data
+
+    def close(self) -> None:
+        self._response.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SyncHTTP:
+    """Sends requests from threads; connections are kept and shared."""
+
+    def __init__(self, settings: HTTPSettings | None = None, *, timeout_s: float | None = None) -> None:
+        settings = settings or HTTPSettings()
+        self.settings = settings if timeout_s is None else replace(settings, timeout_s=timeout_s)
+        self._clients: dict[bool, httpx2.Client] = {}
+
+    def send(self, request: Request) -> Response:
+        """Send and read the whole answer. Raises the errors of `open`."""
+        with self._open(request, stream=False) as stream:
+            body = b"".join(stream.iter_bytes())
+            return Response(stream.status, stream.headers, body, stream.url)
+
+    def open(self, request: Request) -> SyncResponseStream:
+        """Send and hand over the answer while it still arrives.
+
+        Raises:
+            ProviderError: An error status, after the tries that `max_retries` allows.
+            InferenceConnectionError, InferenceTimeoutError: No answer.
+        """
+        return self._open(request, stream=True)
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def _open(self, request: Request, *, stream: bool) -> SyncResponseStream:
+        tries = _Tries(request, self.settings)
+        content = _content(request)
+        while True:
+            try:
+                response = self._send_once(tries, content, stream)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                time.sleep(tries.after_error(error))
+                continue
+            status, headers = response.status_code, _lower(response.headers)
+            if 200 <= status < 300:
+                return SyncResponseStream(response, tries.request, self.settings)
+            if is_redirect(status, headers):
+                response.close()
+                tries.follow(status, headers)
+                continue
+            body = self._error_body(response, tries.request)
+            delay = tries.wants_retry(status, headers)
+            if delay is None:
+                raise error_of(tries.request, status, headers, body)
+            time.sleep(delay)
+
+    def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
+        request = tries.request
+        client = self._client(request.url)
+        headers = wire_headers(request, stream=stream)
+        return client.send(
+            client.build_request(request.method, request.url, content=content, headers=headers), stream=True
+        )
+
+    def _error_body(self, response: httpx2.Response, request: Request) -> bytes:
+        body = b""
+        try:
+            for data in response.iter_bytes():
+                body += data
+                if len(body) > ERROR_BODY_LIMIT:
+                    break
+        except httpx2.HTTPError as error:
+            body = body or f"(its text could not be read: {type(error).__name__})".encode()
+        finally:
+            response.close()
+        return body
+
+    def _client(self, url: str) -> httpx2.Client:
+        local = is_loopback(url) and url.startswith("http:")
+        if local not in self._clients:
+            self._clients[local] = httpx2.Client(**_client_options(url, self.settings))
+        return self._clients[local]
+
+
+# ---------------------------------------------------------------- async
+
+
+class AsyncResponseStream:
+    """An open, successful answer. Closed when read to its end, by `aclose`, or by leaving its `async with` block."""
+
+    def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
+        self.status = response.status_code
+        self.headers = _lower(response.headers)
+        self.url = str(response.url)
+        self.request = request
+        self.timeout_s = settings.timeout_s
+        self._response = response
+        self._chunks = response.aiter_bytes() if "content-encoding" in self.headers else response.aiter_raw()
+
+    async def read(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        try:
+            return await anext(self._chunks, None)
+        except httpx2.HTTPError as error:
+            await self.aclose()
+            raise translate(error, self.request, self.timeout_s) from error
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        while (data := await self.read()) is not None:
+            yield data
+
+    async def aclose(self) -> None:
+        # Shielded: the connection has to be given back even when the reader is being cancelled.
+        with anyio.CancelScope(shield=True):
+            await self._response.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class AsyncHTTP:
+    """Sends requests from tasks; connections are kept and shared."""
+
+    def __init__(self, settings: HTTPSettings | None = None) -> None:
+        self.settings = settings or HTTPSettings()
+        self._clients: dict[bool, httpx2.AsyncClient] = {}
+
+    async def send(self, request: Request) -> Response:
+        """Send and read the whole answer. Raises the errors of `open`."""
+        async with await self._open(request, stream=False) as stream:
+            body = b"".join([data async for data in stream.iter_bytes()])
+            return Response(stream.status, stream.headers, body, stream.url)
+
+    async def open(self, request: Request) -> AsyncResponseStream:
+        """Send and hand over the answer while it still arrives.
+
+        Raises:
+            ProviderError: An error status, after the tries that `max_retries` allows.
+            InferenceConnectionError, InferenceTimeoutError: No answer.
+        """
+        return await self._open(request, stream=True)
+
+    async def aclose(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    async def _open(self, request: Request, *, stream: bool) -> AsyncResponseStream:
+        tries = _Tries(request, self.settings)
+        content = _content(request)
+        while True:
+            try:
+                response = await self._send_once(tries, content, stream)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                await anyio.sleep(tries.after_error(error))
+                continue
+            status, headers = response.status_code, _lower(response.headers)
+            if 200 <= status < 300:
+                return AsyncResponseStream(response, tries.request, self.settings)
+            if is_redirect(status, headers):
+                await response.aclose()
+                tries.follow(status, headers)
+                continue
+            body = await self._error_body(response, tries.request)
+            delay = tries.wants_retry(status, headers)
+            if delay is None:
+                raise error_of(tries.request, status, headers, body)
+            await anyio.sleep(delay)
+
+    async def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
+        request = tries.request
+        client = self._client(request.url)
+        headers = wire_headers(request, stream=stream)
+        built = client.build_request(request.method, request.url, content=content, headers=headers)
+        return await client.send(built, stream=True)
+
+    async def _error_body(self, response: httpx2.Response, request: Request) -> bytes:
+        body = b""
+        try:
+            async for data in response.aiter_bytes():
+                body += data
+                if len(body) > ERROR_BODY_LIMIT:
+                    break
+        except httpx2.HTTPError as error:
+            body = body or f"(its text could not be read: {type(error).__name__})".encode()
+        finally:
+            await response.aclose()
+        return body
+
+    def _client(self, url: str) -> httpx2.AsyncClient:
+        local = is_loopback(url) and url.startswith("http:")
+        if local not in self._clients:
+            self._clients[local] = httpx2.AsyncClient(**_client_options(url, self.settings))
+        return self._clients[local]

@@ -1,0 +1,60 @@
+"""What a provider is: data, plus a pure function each way per task it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiny_agents.inference.call import Call, Request, Response, Route, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How a provider does one task.
+
+    Attributes:
+        prepare: The request for a call on a route.
+        parse: The result from the answer to it, or what else must be asked first.
+    """
+
+    prepare: Callable[[Call[Any], Route], Request]
+    parse: Callable[[Call[Any], Route, Response], Step[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """What `Provider.locate` may know: the call's task and model, the Hub's address and the token for it."""
+
+    task: str
+    model: str | None
+    hub: str
+    token: str | None = field(repr=False)
+
+
+def model_as_given(provider: Provider, look_up: LookUp) -> Step[str | None]:
+    """The model's name on the provider is the one the user gave."""
+    return look_up.model
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A place that runs models.
+
+    Attributes:
+        name: As in `provider=`.
+        base_url: Where calls with the provider's own key go.
+        tasks: What it does, by the Hub's task names.
+        key_env: Environment variable that may hold its key.
+        locate: Finds the model's name on the provider; most ask the Hub.
+        routed: Whether a Hugging Face token reaches it (through Hugging Face's router).
+        needs_key: False where a call without any credential is worth sending.
+    """
+
+    name: str
+    base_url: str
+    tasks: Mapping[str, Adapter]
+    locate: Callable[[Provider, LookUp], Step[str | None]]
+    key_env: str | None = None
+    routed: bool = True
+    needs_key: bool = True

@@ -1,0 +1,196 @@
+"""Where a call goes: provider + model + credential -> Route. Pure; a look-up on the Hub is expressed as `Ask`.
+
+Source: Hugging Face "Inference Providers" documentation: a Hugging Face token goes through the router, which bills it;
+a provider's own key goes to the provider. Without a provider, the router picks one for the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
+from tiny_agents.inference.call import Ask, Call, Route, Step, and_then
+from tiny_agents.inference.credentials import find_token, is_hugging_face, is_hugging_face_token
+from tiny_agents.inference.providers import AUTO, LOCAL, get_provider
+from tiny_agents.inference.providers.chat import chat_adapter
+from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider
+from tiny_agents.inference.settings import ClientSettings, Emulation, is_url
+
+T = TypeVar("T")
+
+ROUTER = "https://router.huggingface.co"
+HUB = "https://huggingface.co"
+
+CHAT = "conversational"
+_OPENAI_CHAT = chat_adapter("/v1/chat/completions")
+_ENDPOINT_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT}
+_AUTO_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was found rather than given: the Hub's address, the user's token, keys of providers.
+
+    Attributes:
+        found_token: A Hugging Face token; it goes to Hugging Face's hosts only.
+    """
+
+    hub: str
+    found_token: str | None = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
+
+
+def surroundings(env: Mapping[str, str]) -> Surroundings:
+    return Surroundings((env.get("HF_ENDPOINT") or HUB).rstrip("/"), find_token(env), env)
+
+
+class Engine(Protocol):
+    """What routing has to know of a running embedded model."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def emulation(self) -> Emulation | None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A route, and how the task is done there.
+
+    `emulation` names how tools are offered where there is no tool API: "small" or "constrained" (see
+    `inference.emulation`); None where there is one.
+    """
+
+    route: Route
+    adapter: Adapter
+    emulation: Emulation | None = None
+
+    def emulates(self, call: Call[Any]) -> bool:
+        """Whether the tools of `call` (or the traces of earlier ones) have to be put into words."""
+        if self.emulation is None or call.task != CHAT:
+            return False
+        return bool(call.parameters.get("tools")) or any(message.get("role") == "tool" for message in call.inputs)
+
+    def answer(self, call: Call[T]) -> Step[T]:
+        """The result of `call`, by whatever has to be asked for it."""
+        if self.emulates(call):
+            from tiny_agents.inference.emulation import emulate  # few calls need it
+
+            return emulate(call, self.route, strategy=self.emulation)
+        request = self.adapter.prepare(call, self.route)
+        return Ask(request, lambda response: self.adapter.parse(call, self.route, response))
+
+
+def destination(call: Call[Any], settings: ClientSettings, around: Surroundings) -> Step[Destination]:
+    """Where `call` goes and how it is asked there.
+
+    Raises:
+        UsageError, UnsupportedTaskError, MissingCredentialsError: Before anything is sent.
+    """
+    url = next((model for model in (settings.model, call.model) if is_url(model)), None)
+    if url is not None:
+        return _endpoint(url, call, settings, around)
+    model = call.model or settings.model
+    if settings.provider in (None, AUTO):
+        return _auto(model, call, settings, around)
+    return _provider(get_provider(str(settings.provider)), model, call, settings, around)
+
+
+def _endpoint(url: str, call: Call[Any], settings: ClientSettings, around: Surroundings) -> Destination:
+    """The user's own endpoint: a key only if it was given, or found and the host is Hugging Face's."""
+    found = around.found_token if is_hugging_face(url, endpoint=around.hub) else None
+    key = None if settings.anonymous else settings.key or found
+    model = call.model if not is_url(call.model) else None
+    adapter = _adapter(_ENDPOINT_TASKS, call, "an endpoint named by its URL")
+    route = Route("endpoint", url, model, key, is_endpoint=True, headers=settings.headers)
+    return Destination(route, adapter, _emulation(settings))
+
+
+def embedded(call: Call[Any], engine: Engine) -> Destination:
+    """The embedded model, once its engine runs."""
+    adapter = _adapter(_ENDPOINT_TASKS, call, "the embedded model")
+    route = Route(LOCAL, engine.url, engine.model, engine.key, is_endpoint=True)
+    return Destination(route, adapter, engine.emulation)
+
+
+def _emulation(settings: ClientSettings) -> Emulation | None:
+    return "constrained" if settings.tool_emulation else None
+
+
+def _auto(model: str | None, call: Call[Any], settings: ClientSettings, around: Surroundings) -> Destination:
+    """Hugging Face's router, which picks a provider for the model itself."""
+    if model is None:
+        raise UsageError("Say which model to use: an id on the Hub (model='owner/name'), or base_url= of an endpoint.")
+    key = None if settings.anonymous else settings.key or around.found_token
+    if key is None:
+        raise MissingCredentialsError(
+            "No Hugging Face token was found: set HF_TOKEN, log in with `hf auth login`, or pass api_key=. "
+            "For a server of your own pass base_url=.",
+            provider=AUTO,
+            model=model,
+        )
+    if not is_hugging_face_token(key):
+        raise MissingCredentialsError(
+            "Without provider= the call goes to Hugging Face's router, which takes Hugging Face tokens (hf_...) only. "
+            "Name the provider that your key is for: provider='...'.",
+            provider=AUTO,
+            model=model,
+        )
+    adapter = _adapter(_AUTO_TASKS, call, "the router")
+    return Destination(Route(AUTO, ROUTER, model, key, headers=settings.headers), adapter, _emulation(settings))
+
+
+def _provider(
+    provider: Provider, model: str | None, call: Call[Any], settings: ClientSettings, around: Surroundings
+) -> Step[Destination]:
+    adapter = _adapter(provider.tasks, call, provider.name)
+    key = _provider_key(provider, settings, around)
+    base_url = provider.base_url
+    if provider.routed and key is not None and is_hugging_face_token(key):
+        base_url = f"{ROUTER}/{provider.name}"
+    hub_token = key if key is not None and is_hugging_face_token(key) else around.found_token
+    look_up = LookUp(call.task, model, around.hub, None if settings.anonymous else hub_token)
+
+    def route(served_as: str | None) -> Destination:
+        route = Route(provider.name, base_url, served_as, key, headers=settings.headers)
+        return Destination(route, adapter, _emulation(settings))
+
+    return and_then(provider.locate(provider, look_up), route)
+
+
+def _provider_key(provider: Provider, settings: ClientSettings, around: Surroundings) -> str | None:
+    """Given, else the found Hugging Face token where it is routed, else the provider's variable in the environment."""
+    key = settings.key
+    if key is None and not settings.anonymous:
+        key = (around.found_token if provider.routed else None) or around.env.get(provider.key_env or "") or None
+    if key is not None and is_hugging_face_token(key) and not provider.routed:
+        raise MissingCredentialsError(
+            f"{provider.name} is not reached through Hugging Face: pass its own key as api_key=.",
+            provider=provider.name,
+        )
+    if key is None and provider.needs_key:
+        variable = f", or set {provider.key_env}" if provider.key_env else ""
+        token = ", a Hugging Face token (HF_TOKEN or `hf auth login`)" if provider.routed else ""
+        raise MissingCredentialsError(
+            f"{provider.name} needs a key: pass api_key={token}{variable}.", provider=provider.name
+        )
+    return key
+
+
+def _adapter(tasks: Mapping[str, Adapter], call: Call[Any], where: str) -> Adapter:
+    if call.task not in tasks:
+        raise UnsupportedTaskError(
+            f"{where} does not do {call.task}. It does: {', '.join(sorted(tasks))}.",
+            task=call.task,
+            available=sorted(tasks),
+            provider=where,
+            model=call.model,
+        )
+    return tasks[call.task]

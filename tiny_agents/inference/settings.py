@@ -1,0 +1,108 @@
+"""What a client was told, checked and in one form. Both clients take the same arguments and hand them over here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tiny_agents.errors import UsageError
+from tiny_agents.inference.providers import LOCAL, check_name
+
+DEFAULT_TIMEOUT_S = 300.0
+DEFAULT_MAX_RETRIES = 2
+Emulation = Literal["small", "constrained"]
+"""How tools are offered to a model that has no tool API; see `inference.emulation`."""
+
+BILL_TO = "x-hf-bill-to"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Settings of a client.
+
+    Attributes:
+        model: Id or URL; None leaves it to each call.
+        provider: Name, or None: the endpoint where `model` is a URL, else Hugging Face's router.
+        key: The credential the user handed over.
+        anonymous: True if the user asked for no credential at all (`token=False`).
+        headers: The user's own, names in lower case, cookies and billing among them.
+        timeout_s: Seconds without data from the model.
+        tool_emulation: Whether tools are offered in the prompt, for endpoints without a tool API.
+    """
+
+    model: str | None
+    provider: str | None
+    key: str | None = field(repr=False)
+    anonymous: bool
+    headers: Mapping[str, str] = field(repr=False)
+    timeout_s: float
+    max_retries: int
+    trust_env: bool
+    tool_emulation: bool
+
+    @property
+    def embedded(self) -> bool:
+        return self.provider == LOCAL
+
+
+def is_url(model: str | None) -> bool:
+    return model is not None and model.startswith(("http://", "https://"))
+
+
+def client_settings(
+    model: str | None,
+    *,
+    provider: str | None,
+    token: str | Literal[False] | None,
+    api_key: str | Literal[False] | None,
+    base_url: str | None,
+    timeout: float | None,
+    headers: Mapping[str, str] | None,
+    cookies: Mapping[str, str] | None,
+    bill_to: str | None,
+    max_retries: int,
+    trust_env: bool,
+    tool_emulation: bool,
+) -> ClientSettings:
+    """Check the arguments of a client. Raises UsageError where two contradict each other or one makes no sense."""
+    if model is not None and base_url is not None:
+        raise UsageError("Give `model` or `base_url`, not both: with `base_url`, name the model in each call.")
+    if token is not None and api_key is not None:
+        raise UsageError("Give `token` or `api_key`, not both: they mean the same.")
+    if base_url is not None and not is_url(base_url):
+        raise UsageError(f"base_url must start with http:// or https://; got {base_url!r}.")
+    if provider is not None:
+        check_name(provider)
+        if is_url(base_url or model):
+            raise UsageError(f"A URL and provider={provider!r} contradict each other: a URL is asked directly.")
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"timeout must be a number of seconds above 0; got {timeout!r}.")
+    if max_retries < 0:
+        raise UsageError(f"max_retries must not be negative; got {max_retries!r}.")
+    key = token if token is not None else api_key
+    return ClientSettings(
+        model=base_url or model,
+        provider=provider,
+        key=(key.strip() or None) if isinstance(key, str) else None,
+        anonymous=key is False,
+        headers=_headers(headers, cookies, bill_to),
+        timeout_s=DEFAULT_TIMEOUT_S if timeout is None else float(timeout),
+        max_retries=max_retries,
+        trust_env=trust_env,
+        tool_emulation=tool_emulation,
+    )
+
+
+def _headers(
+    headers: Mapping[str, str] | None, cookies: Mapping[str, str] | None, bill_to: str | None
+) -> dict[str, str]:
+    merged = {name.lower(): value for name, value in (headers or {}).items()}
+    if cookies:
+        merged["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    if bill_to is not None:
+        if merged.get(BILL_TO, bill_to) != bill_to:
+            warnings.warn(f"bill_to={bill_to!r} replaces the {BILL_TO} header {merged[BILL_TO]!r}.", stacklevel=4)
+        merged[BILL_TO] = bill_to
+    return merged

@@ -1,0 +1,113 @@
+"""Server-sent events: bytes -> payloads. Sans-IO: no socket, no clock, so every split of the bytes can be tested.
+
+Source: WHATWG HTML, "Server-sent events", 9.2.6 Interpreting an event stream. Lines end at LF, CR or CRLF and nowhere
+else (a raw U+2028 in a JSON string is no line end); ids and retry times mean nothing here and are skipped.
+"""
+
+from __future__ import annotations
+
+from tiny_agents.errors import InvalidResponseError
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+
+
+class ErrorPayload(bytes):
+    """The data of an event that the server itself named `error`."""
+
+
+class SSEDecoder:
+    """Splits a stream of bytes into the payloads of its events.
+
+    Args:
+        max_event_bytes: Size above which an unfinished event is refused, so that no server can fill the memory.
+    """
+
+    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._partial: list[bytes] = []  # pieces of the line that isn't finished
+        self._partial_size = 0
+        self._data: list[bytes] = []  # finished data lines of the event that isn't finished
+        self._data_size = 0
+        self._name = b""
+        self._skip_lf = False  # the last byte was a CR: an LF that follows belongs to it
+        self._at_start = True
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Payloads of the events that `data` completes.
+
+        Raises:
+            InvalidResponseError: An event is larger than `max_event_bytes`.
+        """
+        if self._at_start and data:
+            data = self._without_mark(data)
+        if self._skip_lf and data:
+            self._skip_lf = False
+            if data[:1] == b"\n":
+                data = data[1:]
+        if b"\r" in data:
+            self._skip_lf = data[-1:] == b"\r"
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\n" not in data:
+            self._keep(data)
+            return []
+        if self._partial:
+            self._partial.append(data)
+            data = b"".join(self._partial)
+            self._partial.clear()
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        self._partial_size = 0
+        payloads: list[bytes] = []
+        for line in lines:
+            self._line(line, payloads)
+        self._keep(rest)
+        return payloads
+
+    def finish(self) -> list[bytes]:
+        """Payload of an event that the end of the stream completes: some servers leave the last empty line out."""
+        payloads: list[bytes] = []
+        self._line(b"".join(self._partial), payloads)
+        self._partial.clear()
+        self._line(b"", payloads)
+        return payloads
+
+    def _line(self, line: bytes, payloads: list[bytes]) -> None:
+        if line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._data.append(value)
+            self._data_size += len(value)
+            self._check_size()
+        elif not line:
+            if self._data:
+                payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                payloads.append(ErrorPayload(payload) if self._name == b"error" else payload)
+                self._data.clear()
+                self._data_size = 0
+            self._name = b""
+        elif line.startswith(b"event:"):
+            self._name = line[6:].strip()
+
+    def _keep(self, rest: bytes) -> None:
+        if rest:
+            self._partial.append(rest)
+            self._partial_size += len(rest)
+            self._check_size()
+
+    def _check_size(self) -> None:
+        if self._partial_size + self._data_size > self._max_event_bytes:
+            raise InvalidResponseError(
+                f"The server sent an event of more than {self._max_event_bytes:,} bytes; the answer was given up."
+            )
+
+    def _without_mark(self, data: bytes) -> bytes:
+        """A byte order mark at the very start means nothing; it can arrive in pieces."""
+        mark = b"\xef\xbb\xbf"
+        self._partial.append(data)
+        data = b"".join(self._partial)
+        self._partial.clear()
+        if len(data) < len(mark) and mark.startswith(data):
+            self._partial.append(data)
+            return b""
+        self._at_start = False
+        self._partial_size = 0
+        return data.removeprefix(mark)

@@ -1,0 +1,141 @@
+"""Chat: the builder behind `chat_completion` and `chat.completions.create`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from tiny_agents.errors import UsageError
+from tiny_agents.inference.call import Call
+from tiny_agents.inference.types.chat import (
+    ChatCompletionInputGrammarType,
+    ChatCompletionInputMessage,
+    ChatCompletionInputStreamOptions,
+    ChatCompletionInputTool,
+    ChatCompletionInputToolChoiceClass,
+    ChatCompletionOutput,
+)
+from tiny_agents.inference.types.record import Record
+
+Message = dict[str, Any] | ChatCompletionInputMessage
+Tool = dict[str, Any] | ChatCompletionInputTool
+
+
+class ChatOptions(TypedDict, total=False):
+    """Arguments of `chat_completion` beside `messages` and `stream`; described there."""
+
+    model: str | None
+    frequency_penalty: float | None
+    logit_bias: list[float] | Mapping[str, float] | None
+    logprobs: bool | None
+    max_tokens: int | None
+    n: int | None
+    presence_penalty: float | None
+    response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | None
+    seed: int | None
+    stop: list[str] | None
+    stream_options: ChatCompletionInputStreamOptions | Mapping[str, Any] | None
+    temperature: float | None
+    tool_choice: ChatCompletionInputToolChoiceClass | Mapping[str, Any] | str | None
+    tool_prompt: str | None
+    tools: Iterable[Tool] | None
+    top_logprobs: int | None
+    top_p: float | None
+    extra_body: Mapping[str, Any] | None
+
+
+def chat_completion(
+    messages: Iterable[Message | Record],
+    *,
+    model: str | None = None,
+    stream: bool = False,
+    frequency_penalty: float | None = None,
+    logit_bias: list[float] | Mapping[str, float] | None = None,
+    logprobs: bool | None = None,
+    max_tokens: int | None = None,
+    n: int | None = None,
+    presence_penalty: float | None = None,
+    response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    stop: list[str] | None = None,
+    stream_options: ChatCompletionInputStreamOptions | Mapping[str, Any] | None = None,
+    temperature: float | None = None,
+    tool_choice: ChatCompletionInputToolChoiceClass | Mapping[str, Any] | str | None = None,
+    tool_prompt: str | None = None,
+    tools: Iterable[Tool] | None = None,
+    top_logprobs: int | None = None,
+    top_p: float | None = None,
+    extra_body: Mapping[str, Any] | None = None,
+) -> Call[ChatCompletionOutput]:
+    """Ask a chat model for its next message.
+
+    Args:
+        messages: The conversation, oldest first: dictionaries or `ChatCompletionInputMessage`.
+        model: Id or URL for this call in place of the client's. With a client that has a URL, the name to send there.
+        stream: True gives the answer in pieces as it is written: an iterator of `ChatCompletionStreamOutput` that is a
+            context manager too; leave it early and the connection is closed.
+        frequency_penalty: -2.0 to 2.0; positive values discourage repeating what is frequent in the text.
+        logit_bias: Token id to bias, -100 to 100.
+        logprobs: Whether to return log-probabilities of the output tokens.
+        max_tokens: Most tokens to write.
+        n: How many answers; each is paid for.
+        presence_penalty: -2.0 to 2.0; positive values encourage new topics.
+        response_format: Text, JSON, or JSON that fits a schema: `{"type": "json_schema", "json_schema": {...}}`.
+        seed: For answers that repeat, where the model can.
+        stop: Up to four texts that end the answer.
+        stream_options: `{"include_usage": True}` asks for the token counts in the last chunk.
+        temperature: 0 to 2; 0 takes the likeliest token each time.
+        tool_choice: "auto", "none", "required", or one function; a bare name means that function.
+        tool_prompt: Text before the tools (text-generation-inference only).
+        tools: What the model may call.
+        top_logprobs: 0 to 20 likeliest tokens per position; needs `logprobs`.
+        top_p: Nucleus sampling: only tokens within this probability mass are considered.
+        extra_body: Added to the request as it is; wins over the parameters above.
+
+    Returns:
+        `ChatCompletionOutput`, or the stream of chunks.
+
+    Raises:
+        InferenceTimeoutError: No data for `timeout` seconds.
+        InferenceConnectionError: The server can't be reached; `IncompleteStreamError` if a stream broke off.
+        ProviderError: The server answered with an error, after the retries that `max_retries` allows.
+        MissingCredentialsError, UnsupportedTaskError, UsageError: Before anything is sent.
+
+    Source: OpenAI API reference, "Chat: create chat completion"; names and defaults as in huggingface_hub.
+    """
+    conversation = list(messages)
+    if not conversation:
+        raise UsageError("messages is empty: a chat needs at least one message.")
+    parameters = {
+        "stream": stream,
+        "frequency_penalty": frequency_penalty,
+        "logit_bias": logit_bias,
+        "logprobs": logprobs,
+        "max_tokens": max_tokens,
+        "n": n,
+        "presence_penalty": presence_penalty,
+        "response_format": response_format,
+        "seed": seed,
+        "stop": stop,
+        "stream_options": stream_options,
+        "temperature": temperature,
+        "tool_choice": _tool_choice(tool_choice),
+        "tool_prompt": tool_prompt,
+        "tools": list(tools) if tools is not None else None,
+        "top_logprobs": top_logprobs,
+        "top_p": top_p,
+    }
+    return Call(
+        "conversational",
+        conversation,
+        ChatCompletionOutput,
+        model=model,
+        parameters={name: value for name, value in parameters.items() if value is not None},
+        extra=extra_body or {},
+    )
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, str) and choice not in ("auto", "none", "required"):
+        return {"type": "function", "function": {"name": choice}}
+    return choice

@@ -1,0 +1,75 @@
+"""A whole answer as the chunks that a stream of it would have had. Pure."""
+
+from __future__ import annotations
+
+from tiny_agents.inference.types.chat import (
+    ChatCompletionOutput,
+    ChatCompletionOutputComplete,
+    ChatCompletionStreamOutput,
+    ChatCompletionStreamOutputChoice,
+    ChatCompletionStreamOutputDelta,
+    ChatCompletionStreamOutputDeltaToolCall,
+    ChatCompletionStreamOutputFunction,
+    ChatCompletionStreamOutputUsage,
+)
+from tiny_agents.inference.types.record import parse
+
+
+def chunks_of(output: ChatCompletionOutput) -> list[ChatCompletionStreamOutput]:
+    """Chunks that say the same as `output`: for callers who want a stream of an answer that came as one document.
+
+    A chunk per choice with what the model said, one with why it stopped; usage, and fields that we don't declare, are on
+    the last.
+    """
+    chunks = []
+    for number, choice in enumerate(output.choices):
+        index = choice.index if choice.index is not None else number
+        chunks.append(_chunk(output, index, _delta(choice), None))
+        chunks.append(_chunk(output, index, ChatCompletionStreamOutputDelta(), choice.finish_reason or "stop"))
+    if not chunks:
+        chunks.append(_chunk(output, 0, None, None))
+        chunks[0].choices = []
+    if output.usage is not None:
+        chunks[-1].usage = parse(ChatCompletionStreamOutputUsage, output.usage.to_dict())
+    for name in set(output.keys()) - set(chunks[-1].keys()):
+        chunks[-1][name] = output[name]
+    return chunks
+
+
+def _chunk(
+    output: ChatCompletionOutput,
+    index: int,
+    delta: ChatCompletionStreamOutputDelta | None,
+    finish_reason: str | None,
+) -> ChatCompletionStreamOutput:
+    return ChatCompletionStreamOutput(
+        choices=[ChatCompletionStreamOutputChoice(delta=delta, index=index, finish_reason=finish_reason)],
+        created=output.created,
+        id=output.id,
+        model=output.model,
+        system_fingerprint=output.system_fingerprint,
+        object="chat.completion.chunk",
+    )
+
+
+def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDelta:
+    message = choice.message
+    if message is None:
+        return ChatCompletionStreamOutputDelta(role="assistant")
+    calls = [
+        ChatCompletionStreamOutputDeltaToolCall(
+            id=call.id,
+            index=index,
+            type=call.type or "function",
+            function=call.function
+            and ChatCompletionStreamOutputFunction(name=call.function.name, arguments=call.function.arguments),
+        )
+        for index, call in enumerate(message.tool_calls or [])
+    ]
+    return ChatCompletionStreamOutputDelta(
+        role=message.role or "assistant",
+        content=message.content,
+        reasoning=message.reasoning,
+        reasoning_content=message.reasoning_content,
+        tool_calls=calls or None,
+    )

@@ -1,0 +1,193 @@
+"""How requests and errors look on the wire, and what is worth another try. Pure: no httpx2, no clock, no socket."""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from tiny_agents.errors import ProviderError, redact
+from tiny_agents.inference.call import Request
+from tiny_agents.inference.types.record import Record
+
+MAX_RETRY_AFTER_S = 60.0  # a server that asks for more is not waited for: the error says when to come back
+BACKOFF_S = (0.5, 8.0)  # first delay and the most
+RETRIED_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+USER_AGENT = "tiny-agents"
+
+
+def encode_json(value: Any) -> bytes:
+    """JSON of plain data and records, undeclared fields included, fields that are None left out of records."""
+    return _encoder.encode(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        # A lone surrogate (from a tool that sent broken text) can't be encoded: replace it rather than lose the message.
+        return value if value.isascii() or _encodable(value) else value.encode("utf-8", "replace").decode()
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def wire_headers(request: Request, *, stream: bool) -> dict[str, str]:
+    """Headers of `request` as they are sent, names in lower case; the request's own win over ours."""
+    headers = {"user-agent": USER_AGENT, "accept": "*/*"}
+    if stream:
+        headers["accept"] = "text/event-stream, application/json"
+        headers["accept-encoding"] = "identity"  # a compressed stream arrives in lumps
+    if request.json is not None:
+        headers["content-type"] = "application/json"
+    if request.key:
+        headers["authorization"] = f"Bearer {request.key}"
+    headers.update((name.lower(), value) for name, value in request.headers.items())
+    return headers
+
+
+def retry_delay(attempt: int, headers: Mapping[str, str], *, now: float, jitter: float) -> float | None:
+    """Seconds to wait before try number `attempt + 2`; None if the server wants to be left alone for longer.
+
+    Args:
+        attempt: 0 after the first try.
+        now: Unix time, for a `Retry-After` that names a date.
+        jitter: 0 to 1; spreads clients that failed together.
+    """
+    asked = _retry_after(headers, now)
+    if asked is not None:
+        return asked if asked <= MAX_RETRY_AFTER_S else None
+    first, most = BACKOFF_S
+    return float(min(most, first * 2**attempt) * (1 - 0.25 * jitter))
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass  # not a number: then it is a date
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def redirected(request: Request, status: int, location: str) -> Request:
+    """The request that follows a redirect.
+
+    Within an origin (or from http to https on the same host) everything stays. To another origin only reads are
+    followed, and without the key: a body or a credential goes to no host that the user didn't name.
+
+    Raises:
+        ProviderError: A redirect that is not followed; the message names where it leads.
+    """
+    target = urljoin(request.url, location)
+    here, there = urlsplit(request.url), urlsplit(target)
+    same = _origin(here) == _origin(there) or (
+        here.hostname == there.hostname and (here.scheme, there.scheme) == ("http", "https") and not here.port
+    )
+    keeps_method = request.method in ("GET", "HEAD") or status in (307, 308)
+    if there.scheme in ("http", "https") and keeps_method and (same or request.method in ("GET", "HEAD")):
+        if there.scheme == "http" and here.scheme == "https":
+            same = False
+        return replace(request, url=target) if same else Request(request.method, target)
+    raise ProviderError(
+        f"{public_url(request.url)} redirects to {public_url(target)}, which is not followed. "
+        "If that is the right address, use it as base_url.",
+        status=status,
+        url=public_url(request.url),
+    )
+
+
+def _origin(parts: Any) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def public_url(url: str) -> str:
+    """`url` without what may be secret in it: user, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
+
+
+def error_of(request: Request, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """What an HTTP error status becomes; the server's own words are kept, our keys are not."""
+    secrets = secrets_of(request)
+    text = redact(body.decode("utf-8", "replace"), secrets).strip()
+    said = " ".join(error_text(body, fallback=text, secrets=secrets).split())[:500]
+    host = public_url(request.url)
+    request_id = headers.get("x-request-id") or headers.get("request-id")
+    parts = [f"{host} answered {status}{_meaning(status)}"]
+    if said:
+        parts.append(f": {said}")
+    if request_id:
+        parts.append(f" (request id {request_id})")
+    return ProviderError("".join(parts), status=status, body=text, url=host, request_id=request_id)
+
+
+def secrets_of(request: Request) -> list[str]:
+    """What must not come back in a message: the key, and the values of the user's own headers that may hold one."""
+    named = [value for name, value in request.headers.items() if name.lower() not in ("content-type", "accept")]
+    return [*([request.key] if request.key else []), *named]
+
+
+def error_text(body: bytes, *, fallback: str, secrets: list[str] | None = None) -> str:
+    """The sentence in an error body, whichever of the usual shapes it has."""
+    try:
+        found: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return fallback
+    for name in ("error", "message", "detail", "msg"):
+        if isinstance(found, dict) and found.get(name):
+            found = found[name]
+    return redact(found, secrets or ()) if isinstance(found, str) else fallback
+
+
+def _meaning(status: int) -> str:
+    hints = {
+        401: " (the key was not accepted: check api_key, or the token you are logged in with)",
+        403: " (the key may not do this)",
+        404: " (no such model or address)",
+        402: " (no credit left)",
+        429: " (too many requests)",
+    }
+    return hints.get(status, "")
+
+
+def is_redirect(status: int, headers: Mapping[str, str]) -> bool:
+    return status in (301, 302, 303, 307, 308) and "location" in headers
+
+
+def silence(where: str, timeout_s: float) -> str:
+    return f"{where} sent nothing for {timeout_s:g} s (the limit is `timeout`)."
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
