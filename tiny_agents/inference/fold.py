@@ -44,9 +44,9 @@ class ChatFold:
     def add(self, chunk: ChatCompletionStreamOutput) -> None:
         if chunk.usage is not None:
             self.usage = chunk.usage
-        if not chunk.choices:
+        choice = next((choice for choice in chunk.choices if not choice.index), None)
+        if choice is None:
             return
-        choice = chunk.choices[0]
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
         delta = choice.delta

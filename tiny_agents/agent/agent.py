@@ -1,0 +1,144 @@
+"""`Agent`: a while-loop on top of `MCPClient` that holds the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+from typing import Any, Literal
+
+from tiny_agents.agent.abort import Aborted, until_aborted
+from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
+from tiny_agents.agent.rules import LoopState, StopReason, after_turn, close_turn
+from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
+from tiny_agents.mcp_client.client import MCPClient
+
+logger = logging.getLogger("tiny_agents.agent")
+
+Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
+"""What a run yields: chunks of the model's answers, and the result of each tool call as a message."""
+
+DEFAULT_MAX_TURNS = 20
+_EXIT_TOOL_NAMES = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
+
+
+class Agent(MCPClient):
+    """A model, its tools and the conversation with it.
+
+        async with Agent(model="Qwen/Qwen3-32B", servers=[{"type": "stdio", "command": "my-server"}]) as agent:
+            await agent.load_tools()
+            async for item in agent.run("What can you do?"):
+                ...
+
+    Args:
+        model, provider, base_url, api_key: Which model, where; see `AsyncInferenceClient`.
+        servers: MCP servers, each a dictionary of the arguments of `add_mcp_server`: `type` and what belongs to it.
+        prompt: The system prompt; by default a short one that tells the model to keep going until it is done.
+        timeout: Seconds without data from the model (default 120).
+        startup_timeout: Seconds that a server may take to start and list its tools (default 60).
+        tool_timeout: Seconds that a tool call may take (default 120).
+        max_turns: Most model calls for one request; calls that only lead to tools count too.
+        client: An inference client of your own, in place of model, provider, base_url and api_key.
+
+    Attributes:
+        messages: The conversation, a valid history at any time: start a new one by cutting it back to its first message.
+        stop_reason: Why the last run ended (see `agent.rules`); None before the first, and while one is going on.
+        failed_servers: Servers that `load_tools` could not start, by name, and why.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        servers: Iterable[Mapping[str, Any]] = (),
+        provider: str | None = None,
+        base_url: str | None = None,
+        api_key: str | Literal[False] | None = None,
+        prompt: str | None = None,
+        timeout: float | None = None,
+        startup_timeout: float = 60.0,
+        tool_timeout: float = 120.0,
+        max_turns: int = DEFAULT_MAX_TURNS,
+        client: AsyncInferenceClient | None = None,
+    ) -> None:
+        if max_turns < 1:
+            raise UsageError(f"max_turns must be at least 1; got {max_turns!r}.")
+        super().__init__(
+            model=model,
+            provider=provider,
+            base_url=base_url,
+            api_key=api_key,
+            timeout=timeout,
+            startup_timeout=startup_timeout,
+            tool_timeout=tool_timeout,
+            client=client,
+        )
+        self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
+            ChatCompletionInputMessage(role="system", content=prompt or DEFAULT_SYSTEM_PROMPT)
+        ]
+        self.max_turns = max_turns
+        self.stop_reason: StopReason | None = None
+        self.failed_servers: dict[str, ServerError] = {}
+        self._servers = [dict(server) for server in servers]
+        self._running = False
+
+    async def load_tools(self) -> None:
+        """Start all servers, at the same time. One that fails is noted in `failed_servers`; the others work.
+
+        Raises:
+            UsageError: A server's arguments make no sense.
+        """
+        async with asyncio.TaskGroup() as starting:
+            for server in self._servers:
+                starting.create_task(self._load(server))
+
+    async def _load(self, server: dict[str, Any]) -> None:
+        try:
+            await self.add_mcp_server(**server)
+        except ServerError as error:
+            self.failed_servers[error.server] = error
+            logger.warning("%s", error)
+
+    async def run(self, user_input: str, *, abort_event: asyncio.Event | None = None) -> AsyncGenerator[Item, None]:
+        """Work on a request: yields chunks and tool results as they come, until the model is done.
+
+        Args:
+            user_input: What the user says; added to `messages`.
+            abort_event: Set it to stop at once, also in the middle of an answer or a tool call. What was said stays in
+                `messages`.
+
+        Raises:
+            InferenceError: The model could not be asked, or its answer broke off. What had come stays in `messages`; a
+                request that got nothing at all is taken back, so it can simply be made again.
+            UsageError: A run of this agent is still going on.
+        """
+        if self._running:
+            raise UsageError("This agent is still busy with another request: wait for its end, or use a second agent.")
+        self._running = True
+        self.stop_reason = None
+        start = len(self.messages)
+        self.messages.append(ChatCompletionInputMessage(role="user", content=user_input))
+        stop: StopReason = "failed"
+        try:
+            state = LoopState()
+            while state.stop is None:
+                before = len(self.messages)
+                turn = self.process_single_turn_with_tools(self.messages, exit_loop_tools=EXIT_LOOP_TOOLS)
+                async with aclosing(until_aborted(turn, abort_event)) as items:
+                    async for item in items:
+                        yield item
+                added = self.messages[before:]
+                state = after_turn(state, added, max_turns=self.max_turns, exit_tools=_EXIT_TOOL_NAMES)
+            stop = state.stop
+        except Aborted:
+            stop = "aborted"
+        except (GeneratorExit, asyncio.CancelledError):
+            stop = "aborted"
+            raise
+        finally:
+            close_turn(self.messages, start, stop)
+            self.stop_reason = stop
+            self._running = False
