@@ -54,11 +54,13 @@ class HTTPSettings:
         timeout_s: Seconds any single wait may take.
         max_retries: Further tries after one that failed in passing (`RETRIED_STATUS`, no connection).
         trust_env: Whether proxies are taken from the environment; loopback addresses never go through one.
+        follow_redirects: False hands a redirect over as the answer (the Hub describes a file in one).
     """
 
     timeout_s: float = 300.0
     max_retries: int = 2
     trust_env: bool = True
+    follow_redirects: bool = True
 
 
 def translate(error: Exception, request: Request, timeout_s: float) -> TinyAgentsError:
@@ -229,7 +231,7 @@ class SyncHTTP:
                 time.sleep(tries.after_error(error))
                 continue
             status, headers = response.status_code, _lower(response.headers)
-            if 200 <= status < 300:
+            if 200 <= status < 300 or (is_redirect(status, headers) and not self.settings.follow_redirects):
                 return SyncResponseStream(response, tries.request, self.settings)
             if is_redirect(status, headers):
                 response.close()
@@ -345,7 +347,7 @@ class AsyncHTTP:
                 await anyio.sleep(tries.after_error(error))
                 continue
             status, headers = response.status_code, _lower(response.headers)
-            if 200 <= status < 300:
+            if 200 <= status < 300 or (is_redirect(status, headers) and not self.settings.follow_redirects):
                 return AsyncResponseStream(response, tries.request, self.settings)
             if is_redirect(status, headers):
                 await response.aclose()
