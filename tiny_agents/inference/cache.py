@@ -18,10 +18,6 @@ CHUNK = 1 << 20
 LOCK_POLL_S = 0.1
 
 
-class Stopped(InferenceError):
-    """The caller's `cancelled` event was set before the download was complete; nothing half-done is left in place."""
-
-
 def cache_root(env: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
     """The folder of everything tiny-agents downloads: `XDG_CACHE_HOME` where set, else the system's place for caches."""
     if xdg := env.get("XDG_CACHE_HOME"):
@@ -34,8 +30,9 @@ def cache_root(env: Mapping[str, str] = os.environ, platform: str = sys.platform
 
 
 def check_stopped(cancelled: threading.Event | None) -> None:
+    """Raise InferenceError if the caller has given up."""
     if cancelled is not None and cancelled.is_set():
-        raise Stopped("Stopped before the download was complete.")
+        raise InferenceError("Stopped before the download was complete; what is there is kept for the next time.")
 
 
 def sha256_of(path: Path, cancelled: threading.Event | None = None) -> str:
