@@ -114,6 +114,11 @@ def _content(request: Request) -> bytes | None:
     return encode_json(request.json) if request.json is not None else request.body
 
 
+def _needs_decoding(response: httpx2.Response) -> bool:
+    """Compressed, or read already by the transport; the raw bytes are cheaper where neither is so."""
+    return "content-encoding" in response.headers or response.is_stream_consumed
+
+
 def _lower(headers: httpx2.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
@@ -169,7 +174,7 @@ class SyncResponseStream:
         self.request = request
         self.timeout_s = settings.timeout_s
         self._response = response
-        self._chunks = response.iter_bytes() if "content-encoding" in self.headers else response.iter_raw()
+        self._chunks = response.iter_bytes() if _needs_decoding(response) else response.iter_raw()
 
     def read(self) -> bytes | None:
         """The next bytes; None at the end."""
@@ -284,7 +289,7 @@ class AsyncResponseStream:
         self.request = request
         self.timeout_s = settings.timeout_s
         self._response = response
-        self._chunks = response.aiter_bytes() if "content-encoding" in self.headers else response.aiter_raw()
+        self._chunks = response.aiter_bytes() if _needs_decoding(response) else response.aiter_raw()
 
     async def read(self) -> bytes | None:
         """The next bytes; None at the end."""

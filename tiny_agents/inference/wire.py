@@ -97,21 +97,22 @@ def redirected(request: Request, status: int, location: str) -> Request:
     """The request that follows a redirect.
 
     Within an origin (or from http to https on the same host) everything stays. To another origin only reads are
-    followed, and without the key: a body or a credential goes to no host that the user didn't name.
+    followed, and without the key: a body or a credential goes to no host that the user didn't name. Never from https to
+    http.
 
     Raises:
         ProviderError: A redirect that is not followed; the message names where it leads.
     """
     target = urljoin(request.url, location)
     here, there = urlsplit(request.url), urlsplit(target)
-    same = _origin(here) == _origin(there) or (
-        here.hostname == there.hostname and (here.scheme, there.scheme) == ("http", "https") and not here.port
-    )
-    keeps_method = request.method in ("GET", "HEAD") or status in (307, 308)
-    if there.scheme in ("http", "https") and keeps_method and (same or request.method in ("GET", "HEAD")):
-        if there.scheme == "http" and here.scheme == "https":
-            same = False
-        return replace(request, url=target) if same else Request(request.method, target)
+    reads = request.method in ("GET", "HEAD")
+    upgrade = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname and not here.port
+    downgrade = (here.scheme, there.scheme) == ("https", "http")
+    if there.scheme in ("http", "https") and not downgrade and (reads or status in (307, 308)):
+        if upgrade or _origin(here) == _origin(there):
+            return replace(request, url=target)
+        if reads:
+            return Request(request.method, target)
     raise ProviderError(
         f"{public_url(request.url)} redirects to {public_url(target)}, which is not followed. "
         "If that is the right address, use it as base_url.",

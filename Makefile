@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up everything they need; nothing has to be installed before but Python 3.11+ and make.
+# Where `uv` is on the PATH it makes the environment, elsewhere `python3 -m venv` and pip do.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+ifdef UV
+  NEW_VENV = uv venv --quiet --python $(PYTHON) $(VENV)
+  INSTALL = uv pip install --quiet --python $(BIN)/python
+else
+  NEW_VENV = $(PYTHON) -m venv $(VENV)
+  INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: demo test check lint format types clean
+
+demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
+	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?"
+
+test: $(VENV)/.dev ## the whole suite
+	$(BIN)/python -m pytest
+
+check: lint types test ## what CI runs
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tiny-agents needs Python 3.11 or newer; '$(PYTHON)' is `$(PYTHON) --version`. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making the environment $(VENV) ..."
+	@$(NEW_VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing tiny-agents and what the demo needs ..."
+	@$(INSTALL) --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing tiny-agents and what its tests need ..."
+	@$(INSTALL) --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,99 @@
+"""The public names are one list, load when they are used, and the layers know each other in one direction only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny_agents
+
+PACKAGE = Path(tiny_agents.__file__).parent
+LAYERS = ["inference", "mcp_client", "agent", "cli"]
+"""From the bottom: each may import those before it."""
+
+
+def test_every_public_name_can_be_had_and_is_declared_for_type_checkers() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    declared = {
+        alias.name: f"{node.module}" for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert set(declared) | {"__version__"} == set(tiny_agents.__all__)
+    for name, module in declared.items():
+        value = getattr(tiny_agents, name)
+        if hasattr(value, "__module__") and isinstance(value, type):
+            assert value.__module__ == module
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Agnet'"):
+        _ = tiny_agents.Agnet
+
+
+def modules_loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_package_loads_nothing_of_weight() -> None:
+    heavy = {"mcp", "httpx2", "msgspec", "yaml", "rich", "prompt_toolkit", "xllamacpp", "anyio", "asyncio"}
+    assert modules_loaded_by("import tiny_agents") & heavy == set()
+
+
+def test_importing_agent_and_client_does_not_load_mcp() -> None:
+    heavy = {"mcp", "rich", "prompt_toolkit", "xllamacpp", "yaml"}
+    assert modules_loaded_by("from tiny_agents import Agent, MCPClient, AsyncInferenceClient") & heavy == set()
+
+
+def imports_of(path: Path) -> set[str]:
+    """The layers of this package that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "tiny_agents" and len(parts) > 1 and parts[1] in LAYERS:
+                found.add(parts[1])
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_point_one_way(layer: str) -> None:
+    allowed = set(LAYERS[: LAYERS.index(layer) + 1])
+    files = sorted((PACKAGE / layer).rglob("*.py"))
+    assert files
+    for path in files:
+        assert imports_of(path) <= allowed, path
+
+
+@pytest.mark.parametrize(
+    ("package", "only_in"),
+    [
+        ("httpx2", ["inference/http.py"]),
+        ("mcp", ["mcp_client/transports.py"]),
+        ("mcp_types", ["mcp_client/transports.py"]),
+        ("xllamacpp", ["inference/local"]),
+        ("prompt_toolkit", ["cli"]),
+        ("rich", ["cli", "inference/local"]),
+    ],
+)
+def test_a_library_is_imported_in_its_place_only(package: str, only_in: list[str]) -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if any(place == allowed or place.startswith(allowed + "/") for allowed in only_in):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not any(name.partition(".")[0] == package for name in names), f"{place} imports {package}"
