@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         ChatCompletionStreamOutputTopLogprob,
         ChatCompletionStreamOutputUsage,
     )
+    from tiny_agents.inference.types.tasks import SummarizationOutput
     from tiny_agents.mcp_client.client import MCPClient
 
 __version__ = "0.1.0"
@@ -76,6 +77,7 @@ _HOMES = {
     "MCPClient": "mcp_client.client",
     "AsyncInferenceClient": "inference.async_client",
     "InferenceClient": "inference.client",
+    "SummarizationOutput": "inference.types.tasks",
     "load_definition": "agent.loading",
 }
 
@@ -131,6 +133,7 @@ __all__ = [
     "ServerConnectionError",
     "ServerError",
     "ServerTimeoutError",
+    "SummarizationOutput",
     "TinyAgentsError",
     "UnsupportedTaskError",
     "UsageError",

@@ -11,12 +11,12 @@ import anyio
 import anyio.to_thread
 
 from tiny_agents.inference.base import BaseClient, is_whole
-from tiny_agents.inference.binding import documented_by
+from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.http import AsyncHTTP
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.inference.tasks import chat
+from tiny_agents.inference.tasks import chat, text
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.chunks import chunks_of
 from tiny_agents.inference.types.record import Record
@@ -64,6 +64,8 @@ class AsyncInferenceClient(BaseClient):
     ) -> ChatCompletionOutput | AsyncChatStream:
         call = chat.chat_completion(messages, stream=stream, **options)
         return await self._stream(call) if stream else await self.run(call)
+
+    summarization = async_method(text.summarization)
 
     # ---- sending
 

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.inference.base import BaseClient, is_whole
-from tiny_agents.inference.binding import documented_by
+from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.http import SyncHTTP
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import ChatStream
-from tiny_agents.inference.tasks import chat
+from tiny_agents.inference.tasks import chat, text
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.chunks import chunks_of
 from tiny_agents.inference.types.record import Record
@@ -62,6 +62,8 @@ class InferenceClient(BaseClient):
     ) -> ChatCompletionOutput | ChatStream:
         call = chat.chat_completion(messages, stream=stream, **options)
         return self._stream(call) if stream else self.run(call)
+
+    summarization = sync_method(text.summarization)
 
     # ---- sending
 

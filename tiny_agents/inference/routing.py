@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
 from tiny_agents.inference.call import Ask, Call, Route, Step, and_then
 from tiny_agents.inference.credentials import find_token, is_hugging_face, is_hugging_face_token
-from tiny_agents.inference.providers import AUTO, LOCAL, get_provider
+from tiny_agents.inference.providers import AUTO, LOCAL, get_provider, hf_inference
 from tiny_agents.inference.providers.chat import chat_adapter
 from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider
 from tiny_agents.inference.settings import ClientSettings, Emulation, is_url
@@ -25,7 +25,7 @@ HUB = "https://huggingface.co"
 
 CHAT = "conversational"
 _OPENAI_CHAT = chat_adapter("/v1/chat/completions")
-_ENDPOINT_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT}
+_ENDPOINT_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT, **hf_inference.TEXT_TASKS}
 _AUTO_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT}
 
 
@@ -115,7 +115,7 @@ def _endpoint(url: str, call: Call[Any], settings: ClientSettings, around: Surro
 
 def embedded(call: Call[Any], engine: Engine) -> Destination:
     """The embedded model, once its engine runs."""
-    adapter = _adapter(_ENDPOINT_TASKS, call, "the embedded model")
+    adapter = _adapter(_AUTO_TASKS, call, "the embedded model")
     route = Route(LOCAL, engine.url, engine.model, engine.key, is_endpoint=True)
     return Destination(route, adapter, engine.emulation)
 

@@ -5,13 +5,24 @@ Source: Hugging Face "Inference Providers" documentation, provider page "HF Infe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tiny_agents.errors import UnsupportedTaskError, UsageError
+import msgspec
+
+from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError, UsageError
 from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step
-from tiny_agents.inference.providers.chat import chat_request, chat_url, parse_chat, schema_in_value
+from tiny_agents.inference.providers.chat import (
+    chat_request,
+    chat_url,
+    error_in_answer,
+    parse_chat,
+    schema_in_value,
+)
 from tiny_agents.inference.providers.hub_lookup import model_info, read_info
 from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider
+from tiny_agents.inference.types.record import parse
+from tiny_agents.inference.wire import public_url
 
 _CHAT_PIPELINES = frozenset({"text-generation", "image-text-to-text"})
 
@@ -42,10 +53,45 @@ def _prepare_chat(call: Call[Any], route: Route) -> Request:
     return chat_request(chat_url(f"{route.url}/models/{route.model}"), call, route, schema_in_value)
 
 
+def _prepare_json(call: Call[Any], route: Route) -> Request:
+    """`{"inputs": ..., "parameters": ...}`, as the Inference API and Inference Endpoints take it."""
+    url = route.url if route.is_endpoint else f"{route.url}/models/{route.model}"
+    body = {"inputs": call.inputs, "parameters": _without_none(call.parameters), **call.extra}
+    return Request("POST", url, json=body, headers=route.headers, key=route.key)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def _parse_one(call: Call[Any], route: Route, response: Response) -> Any:
+    """One record; servers send it bare or as a list of one."""
+    try:
+        found = msgspec.json.decode(response.body)
+        if isinstance(found, list) and found:
+            found = found[0]
+        if isinstance(found, dict) and "error" in found:
+            raise error_in_answer(response.body, response.url, route, status=response.status)
+        return parse(call.output, found)
+    except msgspec.DecodeError as error:
+        text = response.body.decode("utf-8", "replace")
+        raise InvalidResponseError(
+            f"{public_url(response.url)} answered with something that is no result of {call.task}: {text[:200]!r}",
+            body=text,
+            provider=route.provider,
+            model=route.model,
+        ) from error
+
+
+TEXT_TASKS = {"summarization": Adapter(_prepare_json, _parse_one)}
+"""Tasks that an Inference Endpoint answers at its own address in the same way."""
+
 PROVIDER = Provider(
     "hf-inference",
     "https://router.huggingface.co/hf-inference",
-    {"conversational": Adapter(_prepare_chat, parse_chat)},
+    {"conversational": Adapter(_prepare_chat, parse_chat), **TEXT_TASKS},
     _checked_model,
     needs_key=False,
 )
