@@ -1,0 +1,315 @@
+"""One server process: started in a group of its own, its output bounded, ended together with its whole group.
+
+Knows nothing of MCP: lines of bytes come out, bytes go in. The SDK has a stdio transport too; this one differs in what a
+host of other people's servers needs: helper processes that outlive their server are ended as well (also after a clean
+exit, and when the interpreter leaves without any clean-up), a line is bounded and read in linear time, standard error is
+drained at all times, and the death of the process is noticed even while a child of it holds its standard output open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from tiny_agents.mcp_client.text import readable
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""Longest line (one message) that is kept; of a longer one only both ends are."""
+
+STDERR_BYTES = 64 * 1024
+"""How much of the end of standard error is kept."""
+
+GRACE_S = 2.0
+"""How long a server may take to leave after its standard input was closed, before it is told to."""
+
+TERMINATE_S = 1.5
+"""How long its group may take after that, before it is killed."""
+
+REAP_S = 2.0  # until the system has confirmed a kill; only an unkillable process takes that long
+STRAGGLER_S = 0.2  # for output that is still in the pipe when the process has gone
+EXIT_S = 0.5  # for servers that nobody closed, when the interpreter leaves
+POLL_S = 0.02
+READ_BYTES = 256 * 1024
+CUT_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class CutLine:
+    """What is kept of a line that was too long."""
+
+    head: bytes
+    tail: bytes
+    size: int
+
+
+class LineSplitter:
+    """Bytes -> lines without their newline, however the bytes are cut; keeps at most one unfinished line."""
+
+    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._buffer = bytearray()
+        self._head = b""
+        self._tail = b""
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes | CutLine]:
+        """The lines completed by `data`."""
+        *finished, rest = data.split(b"\n")
+        lines = [self._finish(piece) for piece in finished]
+        self._keep(rest)
+        return lines
+
+    def _keep(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._size <= self._max_bytes:
+            self._buffer += piece
+            return
+        if self._buffer or not self._head:
+            self._head = bytes(self._buffer[:CUT_BYTES] + piece[:CUT_BYTES])[:CUT_BYTES]
+            self._tail = bytes(self._buffer[-CUT_BYTES:])
+            self._buffer.clear()
+        self._tail = (self._tail + piece[-CUT_BYTES:])[-CUT_BYTES:]
+
+    def _finish(self, piece: bytes) -> bytes | CutLine:
+        if not self._size and len(piece) <= self._max_bytes:
+            return piece
+        self._keep(piece)
+        line = bytes(self._buffer) if self._size <= self._max_bytes else CutLine(self._head, self._tail, self._size)
+        self._buffer.clear()
+        self._head = self._tail = b""
+        self._size = 0
+        return line
+
+
+class Tail:
+    """The last `limit` bytes of a stream that may be endless."""
+
+    def __init__(self, limit: int = STDERR_BYTES) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+
+    def add(self, data: bytes) -> None:
+        self._kept += data[-self._limit :]
+        if len(self._kept) > 2 * self._limit:
+            del self._kept[: -self._limit]
+
+    def text(self) -> str:
+        """What is kept, as text without terminal escapes."""
+        return readable(self._kept[-self._limit :].decode("utf-8", "replace"))
+
+
+class ServerProcess(asyncio.SubprocessProtocol):
+    """A running server. `exited` is set when the process itself has ended, whoever else still holds its pipes."""
+
+    def __init__(self) -> None:
+        self.exited = asyncio.Event()
+        self.stderr = Tail()
+        self._stdout = asyncio.StreamReader(limit=READ_BYTES)
+        self._stdout_over = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._released = asyncio.Event()
+        self._draining = False
+        self._stopping = False
+
+    @classmethod
+    async def start(
+        cls, command: str, args: Sequence[str], *, env: Mapping[str, str], cwd: str | None
+    ) -> ServerProcess:
+        """Run `command` with exactly this environment.
+
+        Raises:
+            OSError: It could not be started: not found, not executable, no such working directory.
+        """
+        program = _program(command, env, cwd)
+        _, process = await asyncio.get_running_loop().subprocess_exec(
+            cls,
+            program,
+            *args,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=sys.platform != "win32",
+            creationflags=_CREATION_FLAGS,
+        )
+        return process
+
+    @property
+    def pid(self) -> int:
+        return self._transport.get_pid()
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status; a negative number is the signal that ended it; None while it runs."""
+        return self._transport.get_returncode()
+
+    async def read(self) -> bytes:
+        """The next piece of standard output; empty when there is no more."""
+        return await self._stdout.read(READ_BYTES)
+
+    async def write(self, data: bytes) -> None:
+        """Write to standard input and wait until the pipe takes more.
+
+        Raises:
+            BrokenPipeError: The process doesn't read any more.
+        """
+        if self._stdin.is_closing():
+            raise BrokenPipeError("the server closed its standard input")
+        self._stdin.write(data)
+        await self._writable.wait()
+
+    async def stop(self, grace_s: float = GRACE_S) -> None:
+        """End the process and everything in its group: close its standard input, then ask, then kill.
+
+        May be called more than once. If the waiting is cancelled, the group is killed at once.
+        """
+        if self._stopping:
+            await self._released.wait()
+            return
+        self._stopping = True
+        self._draining = True  # a server that is still writing must not be held up by a full pipe
+        self._stdout_pipe.resume_reading()
+        try:
+            self._stdin.close()
+            if not await self._comes_true(self.exited.is_set, grace_s) or _group_alive(self.pid):
+                _signal_group(self.pid, signal.SIGTERM)
+                await self._comes_true(lambda: self.exited.is_set() and not _group_alive(self.pid), TERMINATE_S)
+        finally:
+            _kill_group(self.pid)
+            _RUNNING.pop(self.pid, None)
+            await self._release()
+
+    async def _release(self) -> None:
+        try:
+            await self._comes_true(self.exited.is_set, REAP_S)
+        finally:
+            self._transport.close()
+        await self._comes_true(self._released.is_set, REAP_S)
+        self._released.set()
+
+    @staticmethod
+    async def _comes_true(condition: Callable[[], bool], timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
+
+    # ---- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+        self._stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
+        self._stdout_pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(1))
+        self._stdout.set_transport(self._stdout_pipe)  # lets the reader pause the pipe, so a flood waits there
+        _RUNNING[self.pid] = os.getpid()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 2:
+            self.stderr.add(data)
+        elif not (self._draining or self._stdout_over):
+            self._stdout.feed_data(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 0:
+            self._writable.set()
+        elif fd == 1:
+            self._end_stdout()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+        asyncio.get_running_loop().call_later(STRAGGLER_S, self._end_stdout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_stdout()
+        self._released.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _end_stdout(self) -> None:
+        if not self._stdout_over:
+            self._stdout_over = True
+            self._stdout.feed_eof()
+
+
+# ---------------------------------------------------------------- process groups
+
+_RUNNING: dict[int, int] = {}
+"""Groups that were started and not yet ended, and the process that did so: for the last look when the interpreter
+leaves. A process that was forked off in between must not end its parent's servers."""
+
+
+def _program(command: str, env: Mapping[str, str], cwd: str | None) -> str:
+    if cwd is not None and not Path(cwd).is_dir():
+        raise NotADirectoryError(f"the working directory '{cwd}' does not exist")
+    if sys.platform == "win32":
+        # npx, uvx and the like are .cmd files, which the system finds only by their whole name.
+        return shutil.which(command, path=env.get("PATH")) or command
+    return command
+
+
+@atexit.register
+def _end_leftovers() -> None:
+    mine = [pid for pid, owner in _RUNNING.items() if owner == os.getpid()]
+    left = [pid for pid in mine if _signal_group(pid, signal.SIGTERM)]
+    deadline = time.monotonic() + EXIT_S
+    while any(_group_alive(pid) for pid in left) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    for pid in left:
+        _kill_group(pid)
+
+
+if sys.platform == "win32":
+    _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+
+    def _signal_group(pid: int, _how: signal.Signals) -> bool:
+        _kill_group(pid)  # a console program can't be asked; the system's tool takes the descendants along
+        return True
+
+    def _kill_group(pid: int) -> None:
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+
+    def _group_alive(_pid: int) -> bool:
+        return False
+
+else:
+    _CREATION_FLAGS = 0
+
+    def _signal_group(pid: int, how: signal.Signals) -> bool:
+        """Send a signal to the group that `pid` leads; False if nobody is left in it.
+
+        The leader's pid is the group's number for as long as the group has a member, also after the leader has gone.
+        """
+        try:
+            os.killpg(pid, how)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # a member belongs to somebody else, or (macOS) is a zombie; the others got the signal
+        return True
+
+    def _kill_group(pid: int) -> None:
+        _signal_group(pid, signal.SIGKILL)
+
+    def _group_alive(pid: int) -> bool:
+        try:
+            os.killpg(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
