@@ -1,0 +1,301 @@
+"""What the user says about a server -> one frozen description of it. Pure.
+
+The parameters are those of huggingface_hub's `add_mcp_server`; a value that is None counts as not given.
+"""
+
+# No `from __future__ import annotations` here: as texts, the fields of a TypedDict don't tell which of them are required.
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path, PurePath
+from typing import Any, Literal, NotRequired, TypedDict
+from urllib.parse import SplitResult, urlsplit
+
+from tiny_agents.errors import UsageError
+
+ServerType = Literal["stdio", "http", "sse"]
+
+HTTP_TIMEOUT_S = 30.0
+SSE_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 300.0
+
+
+class StdioServerParameters(TypedDict):
+    """A server that is started as a process and spoken to over its standard input and output."""
+
+    command: str
+    """Name or path of the program."""
+    args: NotRequired[Sequence[str] | None]
+    env: NotRequired[Mapping[str, str] | None]
+    """Added to a few harmless variables (PATH, HOME and the like); the rest of our environment isn't handed on."""
+    cwd: NotRequired[str | Path | None]
+    """Working directory; ours if left out."""
+
+
+class HttpServerParameters(TypedDict):
+    """A server reached over streamable HTTP. Times are seconds or a timedelta."""
+
+    url: str
+    headers: NotRequired[Mapping[str, str] | None]
+    timeout: NotRequired[float | timedelta | None]
+    """To connect and to send; 30 s if left out."""
+    sse_read_timeout: NotRequired[float | timedelta | None]
+    """Without any data while an answer is open; 300 s, or the time a tool may take if that is longer."""
+    terminate_on_close: NotRequired[bool | None]
+    """Whether to end the session on the server when leaving; True if left out."""
+
+
+class SseServerParameters(TypedDict):
+    """A server reached over the older HTTP+SSE transport. Times are seconds or a timedelta."""
+
+    url: str
+    headers: NotRequired[Mapping[str, str] | None]
+    timeout: NotRequired[float | timedelta | None]
+    sse_read_timeout: NotRequired[float | timedelta | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StdioServer:
+    command: str
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """`read_timeout_s` is None where the user left it open."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = HTTP_TIMEOUT_S
+    read_timeout_s: float | None = None
+    terminate_on_close: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SseServer:
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = SSE_TIMEOUT_S
+    read_timeout_s: float | None = None
+
+
+Server = StdioServer | HttpServer | SseServer
+
+
+def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
+    """The server that `add_mcp_server(kind, **parameters)` means.
+
+    Raises:
+        UsageError: Unknown type or parameter (the nearest name is offered), a missing one, or a value of the wrong type.
+    """
+    if kind not in _KINDS:
+        raise UsageError(f"unknown server type {kind!r}: use 'stdio', 'http' or 'sse'{_meant(str(kind), _KINDS)}")
+    build, shape = _KINDS[kind]
+    where = f"add_mcp_server('{kind}')"
+    known = (*shape.__required_keys__, *shape.__optional_keys__)
+    for key in parameters:
+        if key not in known:
+            raise UsageError(f"{where}: unknown parameter '{key}'{_meant(key, known)}")
+    given = {key: value for key, value in parameters.items() if value is not None}
+    for key in sorted(shape.__required_keys__):
+        if key not in given:
+            raise UsageError(f"{where}: '{key}' is missing")
+    return build(_Reader(where, given))
+
+
+def secrets_of(server: Server) -> list[str]:
+    """Values of the description that must not appear in a message: headers, and what the environment may hide.
+
+    Any variable may hold a key, so all are meant but those that are too short to be one or look like a path.
+    """
+    if isinstance(server, StdioServer):
+        values: Iterable[str] = (v for v in server.env.values() if not v.startswith(("/", "./", "../", "~")))
+    else:
+        values = [part for value in server.headers.values() for part in (value, value.rpartition(" ")[2])]
+        split = urlsplit(server.url)
+        values += [part for part in (split.query, split.password) if part]
+    return sorted({value for value in values if len(value) >= 6}, key=len, reverse=True)
+
+
+def address(server: Server) -> str:
+    """The server as a message may name it: its command, or its URL without credentials and query."""
+    if isinstance(server, StdioServer):
+        return server.command
+    split = urlsplit(server.url)
+    return f"{split.scheme}://{_host(split)}{split.path}"
+
+
+# ---------------------------------------------------------------- names
+
+
+def server_name(server: Server, taken: Collection[str]) -> str:
+    """A short name for a server that was given none: its package, script or host; numbered if taken already."""
+    base = _package(server) if isinstance(server, StdioServer) else _host(urlsplit(server.url))
+    name = base or "server"
+    number = 2
+    while name in taken:
+        name = f"{base}-{number}"
+        number += 1
+    return name
+
+
+_RUNNERS = frozenset(
+    {"npx", "npm", "pnpm", "pnpx", "yarn", "bunx", "bun", "uvx", "uv", "pipx", "docker", "podman", "deno"}
+)
+_INTERPRETERS = re.compile(r"(?:python|pypy)[\d.]*w?|node|ruby|bash|sh|pwsh|powershell")
+_SUBCOMMANDS = frozenset({"run", "exec", "dlx", "x", "tool", "--"})
+
+
+def _package(server: StdioServer) -> str:
+    command = _stem(server.command)
+    args = [arg for arg in server.args if arg]
+    if _INTERPRETERS.fullmatch(command):
+        if "-m" in args[:-1]:
+            return _plain(args[args.index("-m") + 1])
+        script = next((arg for arg in args if not arg.startswith("-")), None)
+        return _plain(_stem(script)) if script is not None and len(script) < 200 else command
+    if command in _RUNNERS:
+        words = [arg for arg in args if not arg.startswith("-") and arg not in _SUBCOMMANDS]
+        if words:
+            # docker's image comes last of its words (options with values come before it), a package comes first
+            return _plain(words[-1] if command in {"docker", "podman"} else words[0])
+    return _plain(command)
+
+
+def _plain(package: str) -> str:
+    """`@scope/server-files@1.2` -> `files`; a name that says nothing alone (`@scope/mcp`) becomes the scope's."""
+    scope, _, last = package.rpartition("/")
+    last = re.split(r"[@:=<>\[]", last, maxsplit=1)[0]
+    words = [word for word in re.split(r"[-_.]", last) if word.lower() not in {"mcp", "server", ""}]
+    if not words and scope:
+        return scope.rpartition("/")[2].lstrip("@")
+    return "-".join(words) or last
+
+
+def _stem(command: str) -> str:
+    name = re.split(r"[\\/]", command)[-1]
+    return PurePath(name).stem if name.lower().endswith((".exe", ".cmd", ".bat", ".py", ".js", ".mjs", ".sh")) else name
+
+
+def _host(split: SplitResult) -> str:
+    return f"{split.hostname}:{split.port}" if split.port else str(split.hostname)
+
+
+# ---------------------------------------------------------------- reading the parameters
+
+
+class _Reader:
+    """Takes typed values out of the parameters; what doesn't fit is a UsageError that names the parameter."""
+
+    def __init__(self, where: str, given: Mapping[str, Any]) -> None:
+        self._where = where
+        self._given = given
+
+    def refuse(self, key: str, expected: str) -> UsageError:
+        return UsageError(f"{self._where}: '{key}' must be {expected}, not {type(self._given.get(key)).__name__}")
+
+    def text(self, key: str) -> str:
+        value = self._given[key]
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise (
+                self.refuse(key, "a text that isn't empty")
+                if not isinstance(value, str)
+                else UsageError(f"{self._where}: '{key}' must not be empty or contain NUL")
+            )
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._given.get(key, ())
+        if isinstance(value, str) or not isinstance(value, Sequence) or not all(_sendable(item) for item in value):
+            raise self.refuse(key, "a list of texts")
+        return tuple(value)
+
+    def mapping(self, key: str) -> dict[str, str]:
+        value = self._given.get(key, {})
+        if not isinstance(value, Mapping):
+            raise self.refuse(key, "a mapping from names to texts")
+        for name, item in value.items():
+            if not _sendable(name) or not _sendable(item):
+                raise UsageError(f"{self._where}: '{key}.{name}' must be text, not {type(item).__name__}")
+        return dict(value)
+
+    def seconds(self, key: str) -> float | None:
+        value = self._given.get(key)
+        if value is None:
+            return None
+        if isinstance(value, timedelta):
+            value = value.total_seconds()
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.refuse(key, "a number of seconds or a timedelta")
+        if not (value > 0 and math.isfinite(value)):
+            raise UsageError(f"{self._where}: '{key}' must be more than 0 seconds and finite, not {value}")
+        return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._given.get(key, default)
+        if not isinstance(value, bool):
+            raise self.refuse(key, "True or False")
+        return value
+
+    def url(self, key: str) -> str:
+        url = self.text(key).strip()
+        try:
+            split = urlsplit(url)
+            usable = split.scheme in ("http", "https") and bool(split.hostname) and (split.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise UsageError(f"{self._where}: '{key}' must be a whole URL such as https://host/mcp")
+        return url
+
+    def cwd(self) -> str | None:
+        value = self._given.get("cwd")
+        if value is None:
+            return None
+        if not isinstance(value, (str, Path)):
+            raise self.refuse("cwd", "a path")
+        return str(value)
+
+
+def _stdio(read: _Reader) -> StdioServer:
+    return StdioServer(read.text("command"), read.texts("args"), read.mapping("env"), read.cwd())
+
+
+def _http(read: _Reader) -> HttpServer:
+    return HttpServer(
+        read.url("url"),
+        read.mapping("headers"),
+        read.seconds("timeout") or HTTP_TIMEOUT_S,
+        read.seconds("sse_read_timeout"),
+        read.flag("terminate_on_close", True),
+    )
+
+
+def _sse(read: _Reader) -> SseServer:
+    return SseServer(
+        read.url("url"),
+        read.mapping("headers"),
+        read.seconds("timeout") or SSE_TIMEOUT_S,
+        read.seconds("sse_read_timeout"),
+    )
+
+
+_KINDS: dict[str, tuple[Callable[[_Reader], Server], Any]] = {
+    "stdio": (_stdio, StdioServerParameters),
+    "http": (_http, HttpServerParameters),
+    "sse": (_sse, SseServerParameters),
+}
+
+
+def _sendable(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,202 @@
+"""Tools of many servers -> one list for the model, under names the model accepts. Pure.
+
+MCP allows names of 128 characters with dots in them, and two servers may offer the same one; models take 64 of letters,
+digits, `_` and `-`. So a tool has two names, and `ToolTable` leads from one to the other:
+
+1. A legal name that is free is kept as it is.
+2. Other characters become `_`; what is too long is cut and ends in a hash of the whole.
+3. A name that is taken, or reserved for the agent's own tools, is qualified: `server__tool`; if even that is taken, it is
+   numbered (`server__tool_2`).
+
+The server that was added first keeps its names: only the later one's are qualified, so nothing that a running
+conversation has seen changes its name. A tool keeps its name also when its server is started again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
+from tiny_agents.mcp_client.text import readable, shortened
+
+MAX_NAME = 64
+MAX_DESCRIPTION_CHARS = 8_000
+
+RESERVED_NAMES = frozenset({"task_complete", "ask_question"})
+"""Names of the tools with which an agent ends its loop; a server's tool of that name is qualified."""
+
+_LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTool:
+    """A tool as its server lists it.
+
+    Attributes:
+        parameters: JSON Schema of the arguments, always an object with `properties`.
+        read_only: The server says that a call changes nothing.
+        idempotent: The server says that a second call with the same arguments changes nothing more.
+    """
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    read_only: bool = False
+    idempotent: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a call that may or may not have run can be made once more."""
+        return self.read_only or self.idempotent
+
+
+def read_tool(listed: Mapping[str, Any]) -> ServerTool:
+    """A tool from its entry in a `tools/list` answer."""
+    hints = listed.get("annotations") or {}
+    description = listed.get("description") or listed.get("title") or hints.get("title")
+    return ServerTool(
+        name=str(listed["name"]),
+        description=shortened(readable(str(description)), MAX_DESCRIPTION_CHARS) if description else None,
+        parameters=object_schema(listed.get("inputSchema")),
+        read_only=hints.get("readOnlyHint") is True,
+        idempotent=hints.get("idempotentHint") is True,
+    )
+
+
+def object_schema(schema: Any) -> dict[str, Any]:
+    """`schema` as every model's API takes it: an object that has `properties`, if only an empty one."""
+    known = dict(schema) if isinstance(schema, Mapping) else {}
+    if not isinstance(known.get("type"), str):
+        known["type"] = "object"
+    if not isinstance(known.get("properties"), Mapping):
+        known["properties"] = {}
+    return known
+
+
+def select(tools: Sequence[ServerTool], allowed: Collection[str] | None) -> tuple[list[ServerTool], list[str]]:
+    """The tools that may be used (None: all of them), and the allowed names that no tool has."""
+    if allowed is None:
+        return list(tools), []
+    offered = {tool.name for tool in tools}
+    return [tool for tool in tools if tool.name in allowed], [name for name in allowed if name not in offered]
+
+
+# ---------------------------------------------------------------- names
+
+
+def legal_name(name: str) -> str:
+    """`name` with what a model's API refuses replaced; a legal one comes back as it is."""
+    if _LEGAL.fullmatch(name):
+        return name
+    cleaned = _ILLEGAL.sub("_", name)
+    if not cleaned.strip("_-"):  # nothing of it can be read, or it was empty
+        return f"tool_{_hash(name)}"
+    return _fit(cleaned, name)
+
+
+def _names(server: str, tool: str) -> Iterator[str]:
+    """Names for a tool, best first, without end."""
+    plain = legal_name(tool)
+    yield plain
+    qualified = f"{_ILLEGAL.sub('_', server)}__{plain}"
+    whole = f"{server}\0{tool}"
+    yield _fit(qualified, whole)
+    for number in itertools.count(2):
+        yield f"{_fit(qualified, whole, MAX_NAME - len(str(number)) - 1)}_{number}"
+
+
+def _fit(name: str, whole: str, limit: int = MAX_NAME) -> str:
+    return name if len(name) <= limit else f"{name[: limit - 9]}_{_hash(whole)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+# ---------------------------------------------------------------- the table
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A tool under the name the model knows it by."""
+
+    name: str
+    server: str
+    tool: ServerTool
+
+    def definition(self) -> ChatCompletionInputTool:
+        return ChatCompletionInputTool(
+            function=ChatCompletionInputFunctionDefinition(
+                name=self.name, description=self.tool.description, parameters=dict(self.tool.parameters)
+            )
+        )
+
+
+class ToolTable:
+    """All tools on offer, in the order their servers were added and listed them."""
+
+    def __init__(self, reserved: Iterable[str] = RESERVED_NAMES) -> None:
+        self._reserved = frozenset(reserved)
+        self._tools: dict[str, list[ServerTool]] = {}
+        self._given: dict[tuple[str, str], str] = {}  # (server, tool) -> name; kept while the server is known
+        self._offers: dict[str, Offer] = {}
+
+    def put(self, server: str, tools: Iterable[ServerTool]) -> None:
+        """Add the tools of `server`, or replace those it had. Of tools with the same name the first one counts."""
+        unique = list({tool.name: tool for tool in reversed(list(tools))}.values())[::-1]
+        self._tools[server] = unique
+        taken = {*self._reserved, *self._given.values()}
+        new = [tool.name for tool in unique if (server, tool.name) not in self._given]
+        for name in sorted(new, key=lambda name: not _LEGAL.fullmatch(name)):  # legal names first: they can be kept
+            given = next(candidate for candidate in _names(server, name) if candidate not in taken)
+            self._given[server, name] = given
+            taken.add(given)
+        self._rebuild()
+
+    def remove(self, server: str) -> None:
+        """Forget `server`; its names become free."""
+        self._tools.pop(server, None)
+        self._given = {key: name for key, name in self._given.items() if key[0] != server}
+        self._rebuild()
+
+    def find(self, name: str) -> Offer | None:
+        """The tool of this name: the model's, or else the server's own if just one server has it."""
+        if (offer := self._offers.get(name)) is not None:
+            return offer
+        same = [offer for offer in self._offers.values() if offer.tool.name == name]
+        return same[0] if len(same) == 1 else None
+
+    def offers(self) -> list[Offer]:
+        return list(self._offers.values())
+
+    def _rebuild(self) -> None:
+        self._offers = {}
+        for server, tools in self._tools.items():
+            for tool in tools:
+                name = self._given[server, tool.name]
+                self._offers[name] = Offer(name, server, tool)
+
+
+def refreshed(
+    current: Iterable[ChatCompletionInputTool], before: Collection[str], now: Sequence[ChatCompletionInputTool]
+) -> list[ChatCompletionInputTool]:
+    """A list of tools brought up to date, with what its owner did to it left alone.
+
+    Args:
+        current: The list; its owner may have added tools of their own or taken some out.
+        before: Names of the tools that were on offer when it was last brought up to date.
+        now: The tools on offer now.
+    """
+    fresh = {tool.function.name: tool for tool in now}
+    kept = [
+        fresh.get(tool["function"]["name"], tool)
+        for tool in current
+        if tool["function"]["name"] in fresh or tool["function"]["name"] not in before
+    ]
+    return kept + [tool for name, tool in fresh.items() if name not in before]
