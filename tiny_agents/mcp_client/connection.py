@@ -1,0 +1,324 @@
+"""`Connection`: one server, and the task that owns it.
+
+The SDK's contexts must be left in the task that entered them, so for each life of a server one task does both and waits in
+between. Everybody else only awaits that it is ready, calls through it, or asks it to leave: from any task, in any order.
+When a server goes away, its pending calls fail at once; it is started again when it is needed next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, Literal, NoReturn
+
+from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
+from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.servers import Server, secrets_of
+from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
+from tiny_agents.mcp_client.text import encodable_json
+from tiny_agents.mcp_client.tools import ServerTool, select
+from tiny_agents.mcp_client.transports import Session, open_session
+from tiny_agents.mcp_client.watch import ConnectionLost, Watch
+
+logger = logging.getLogger("tiny_agents.mcp_client")
+
+State = Literal["new", "connecting", "ready", "lost", "closed"]
+
+MAX_PAGES = 1_000
+MAX_TOOLS = 10_000
+
+RESTART_DELAYS_S = (0.0, 0.5, 2.0)
+"""Waits before a lost server is started again, one per time it went away without a successful call in between."""
+
+RESTART_REST_S = 60.0
+"""How long a server that was lost more often than that is left alone."""
+
+CLOSE_S = 10.0  # far more than an orderly end takes; after that the owner is cancelled
+
+
+class Connection:
+    """One MCP server, from `start` to `close`, started again in between where it goes away.
+
+    Attributes:
+        name: What it is called in errors and in the names of its tools.
+        tools: What it offers, as far as that is allowed; another tuple after every start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        server: Server,
+        *,
+        startup_timeout_s: float,
+        tool_timeout_s: float,
+        allowed_tools: Collection[str] | None = None,
+    ) -> None:
+        self.name = name
+        self.tools: tuple[ServerTool, ...] = ()
+        self._server = server
+        self._startup_timeout_s = startup_timeout_s
+        self._tool_timeout_s = tool_timeout_s
+        self._allowed_tools = allowed_tools
+        self._secrets = secrets_of(server)
+        self._life: _Life | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+        self._restarts = 0
+        self._started_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.name!r} {self.state}>"
+
+    @property
+    def state(self) -> State:
+        """`lost` means that the server went away and is started again when it is needed."""
+        if self._closed:
+            return "closed"
+        if self._life is None:
+            return "new"
+        if not self._life.started.is_set():
+            return "connecting"
+        return "lost" if self._life.over else "ready"
+
+    async def start(self) -> None:
+        """Start or reach the server and list its tools. Cancelling leaves nothing behind.
+
+        Raises:
+            ServerConnectionError: It could not be started or reached, or took longer than `startup_timeout`.
+        """
+        async with self._starting:
+            if self.state != "ready":
+                await self._start()
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], *, timeout_s: float | None = None) -> ToolResult:
+        """Call a tool by the name its server gave it.
+
+        A lost server is started first. Where it goes away during the call, the call is made once more if that can do no
+        harm: it never reached the server, or the tool says that it is read-only or idempotent.
+
+        Args:
+            timeout_s: Seconds until the answer; None takes `tool_timeout`. The connection stays usable afterwards.
+
+        Raises:
+            ServerConnectionError: The server went away (the call may have run), or could not be started again.
+            ServerTimeoutError: No answer in time; the server was told to stop.
+        """
+        limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
+        arguments = encodable_json(arguments)
+        repeatable = any(tool.name == name and tool.repeatable for tool in self.tools)
+        again = True
+        while True:
+            life = await self._alive()
+            try:
+                result = await self._call(life, name, arguments, limit_s)
+            except ConnectionLost as loss:
+                if not again or not (repeatable or not loss.ran):
+                    self._raise_lost(name, loss, life.watch)
+                again = False
+                logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
+            else:
+                self._restarts = 0
+                return replace(result, text=redact(result.text, self._secrets)) if result.is_error else result
+
+    async def close(self) -> None:
+        """End the connection, and the server's process with all it started. From any task, as often as you like."""
+        self._closed = True
+        life = self._life
+        if life is None:
+            return
+        life.close()
+        if not await _ends(life.owner):
+            life.owner.cancel()
+            await _ends(life.owner)
+
+    # ---- lives
+
+    async def _alive(self) -> _Life:
+        """The current life of the server, or a new one where that is over."""
+        if self._life is not None and self.state == "ready":
+            return self._life
+        async with self._starting:
+            if self._life is not None and self.state == "ready":
+                return self._life
+            delay_s = restart_delay(self._restarts, time.monotonic() - self._started_at)
+            if delay_s is None:
+                raise self._error(
+                    f"went away {self._restarts + 1} times in a row and is left alone for {RESTART_REST_S:g} s."
+                )
+            self._restarts += 1
+            await asyncio.sleep(delay_s)
+            logger.info("MCP server '%s' is started again", self.name)
+            return await self._start()
+
+    async def _start(self) -> _Life:
+        if self._closed:
+            raise self._error("has been closed.")
+        first = self._life is None
+        self._started_at = time.monotonic()
+        life = self._life = _Life()
+        life.owner = asyncio.create_task(self._own(life), name=f"MCP server {self.name}")
+        _owners.add(life.owner)
+        life.owner.add_done_callback(_owners.discard)
+        try:
+            async with asyncio.timeout(self._startup_timeout_s):
+                await life.started.wait()
+        except TimeoutError:
+            await life.abandon()
+            raise self._error(slow_problem(life.watch, self._startup_timeout_s), life.watch) from None
+        except BaseException:
+            await life.abandon()
+            raise
+        if life.over:
+            await _ends(life.owner)  # by then its last words have been read
+            problem = start_problem(self._server, life.watch, life.error)
+            raise self._error(problem, life.watch) from life.error
+        self._offer(life.tools, warn=first)
+        return life
+
+    async def _own(self, life: _Life) -> None:
+        """Enter, stay and leave in this task."""
+        try:
+            async with open_session(self._server, life.watch) as session:
+                life.tools = await list_tools(session, self.name)
+                life.session = session
+                life.started.set()
+                await life.leave.wait()
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises means that the server is gone
+            life.error = error
+        finally:
+            life.watch.lose("closed the connection")
+            life.started.set()
+
+    def _offer(self, tools: list[ServerTool], *, warn: bool) -> None:
+        selected, unknown = select(tools, self._allowed_tools)
+        self.tools = tuple(selected)
+        if unknown and warn:
+            logger.warning(
+                "MCP server '%s' has no tool %s (allowed_tools); it offers: %s",
+                self.name,
+                ", ".join(repr(name) for name in unknown),
+                ", ".join(tool.name for tool in tools[:20]) or "none",
+            )
+
+    # ---- calls
+
+    async def _call(self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float) -> ToolResult:
+        assert life.session is not None
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                life.calls.add(limit)
+                try:
+                    return await life.session.call_tool(name, arguments)
+                finally:
+                    life.calls.discard(limit)
+        except TimeoutError:
+            if life.over:
+                raise ConnectionLost(life.watch.how) from None
+            raise ServerTimeoutError(
+                f"MCP server '{self.name}': the tool '{name}' did not finish within {limit_s:g} s (tool_timeout). "
+                "It was told to stop; it may have run.",
+                server=self.name,
+                timeout_s=limit_s,
+            ) from None
+
+    def _raise_lost(self, tool: str, loss: ConnectionLost, watch: Watch) -> NoReturn:
+        ran = "The call may have run." if loss.ran else "The call did not run."
+        again = "" if self._closed else " The server is started again when it is needed next."
+        raise self._error(f"{loss.how} during the call of '{tool}'. {ran}{again}", watch) from loss
+
+    def _error(self, problem: str, watch: Watch | None = None) -> ServerConnectionError:
+        stderr = redact(watch.stderr, self._secrets) if watch is not None else ""
+        message = redact(f"MCP server '{self.name}' {problem}", self._secrets)
+        return ServerConnectionError(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)
+
+
+class _Life:
+    """One life of a server: from a start to its end.
+
+    Attributes:
+        owner: The task that entered the session and will leave it.
+        started: Set when the server is ready, and when it is clear that it never will be.
+        leave: Tells the owner to leave.
+        over: Whether nothing more can come from the server.
+        calls: Time limits of the calls that wait for an answer; ending one ends its call.
+    """
+
+    owner: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.watch = Watch(on_lost=self._on_lost)
+        self.session: Session | None = None
+        self.tools: list[ServerTool] = []
+        self.error: Exception | None = None
+        self.started = asyncio.Event()
+        self.leave = asyncio.Event()
+        self.over = False
+        self.calls: set[asyncio.Timeout] = set()
+
+    def close(self) -> None:
+        """Begin the end of this life; its calls fail."""
+        if not self.started.is_set():
+            self.watch.grace_s = 0.0
+        self.watch.lose("was closed")
+
+    async def abandon(self) -> None:
+        """End a start that takes too long or is no longer wanted, without waiting for the server's consent."""
+        self.close()
+        await _ends(self.owner)
+
+    def _on_lost(self) -> None:
+        self.over = True
+        self.leave.set()
+        now = asyncio.get_running_loop().time()
+        for limit in self.calls:
+            if not limit.expired():
+                limit.reschedule(now)
+        if not self.started.is_set() and self.owner is not asyncio.current_task():
+            self.owner.cancel()
+
+
+_owners: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly
+
+
+async def _ends(task: asyncio.Task[None]) -> bool:
+    """Wait for a task's end, at most `CLOSE_S`; says whether it came. What it raised doesn't matter here."""
+    done, _ = await asyncio.wait({task}, timeout=CLOSE_S)
+    return bool(done)
+
+
+def restart_delay(restarts: int, since_last_s: float) -> float | None:
+    """Seconds to wait before a lost server is started again; None if it is to be left alone for now.
+
+    Args:
+        restarts: How often it was started again without a successful call since.
+        since_last_s: Seconds since its last start.
+    """
+    if restarts < len(RESTART_DELAYS_S):
+        return RESTART_DELAYS_S[restarts]
+    return 0.0 if since_last_s >= RESTART_REST_S else None
+
+
+async def list_tools(session: Session, server: str) -> list[ServerTool]:
+    """All pages of a server's tools. A list that never ends is cut, with a warning.
+
+    Raises:
+        Refused, ConnectionLost: As `Session.list_tools`.
+    """
+    tools: list[ServerTool] = []
+    seen: set[str] = set()
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page, cursor = await session.list_tools(cursor)
+        tools += page
+        if not cursor:
+            return tools
+        if cursor in seen or len(tools) >= MAX_TOOLS:
+            break
+        seen.add(cursor)
+    logger.warning(
+        "MCP server '%s': its list of tools does not end; the first %d are used", server, min(len(tools), MAX_TOOLS)
+    )
+    return tools[:MAX_TOOLS]

@@ -1,0 +1,79 @@
+"""What is known of one life of a server besides the answers it gives: how it fares, and how it went."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tiny_agents.mcp_client.process import GRACE_S, ServerProcess
+
+CODE_REFUSED = -32097
+"""JSON-RPC code of our own error for an HTTP status that came without a JSON-RPC error."""
+
+CODE_UNREACHABLE = -32098
+"""The same for a request that never reached a living session: it can be sent again safely."""
+
+CODE_BROKEN = -32099
+"""The same for a request whose answer got lost: the server may have acted on it."""
+
+
+class ConnectionLost(Exception):
+    """The way to the server is gone. Stays inside the package.
+
+    Attributes:
+        how: How it went, as a sentence that continues the server's name.
+        ran: Whether the call may have run; False where it certainly never reached the server.
+    """
+
+    def __init__(self, how: str, *, ran: bool = True) -> None:
+        self.how = how
+        self.ran = ran
+        super().__init__(how)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Filled by the transport, read by the connection.
+
+    Attributes:
+        on_lost: Called when nothing more will come from the server, as soon as that is known.
+        process: Of a stdio server, once it runs.
+        noise: The first line of its standard output that was no message of the protocol.
+        status: HTTP status of the last message, where it was refused.
+        trouble: Why the last message got no HTTP answer at all.
+        grace_s: How long the process may take to leave by itself when it is closed.
+        how: How the connection was lost, as a sentence that continues the server's name; empty while it wasn't.
+    """
+
+    on_lost: Callable[[], None]
+    process: ServerProcess | None = None
+    noise: str = ""
+    status: int | None = None
+    trouble: str = ""
+    grace_s: float = GRACE_S
+    how: str = ""
+
+    def lose(self, how: str) -> None:
+        """Note that the server is gone; the first reason counts."""
+        if not self.how:
+            self.how = how
+            self.on_lost()
+
+    @property
+    def stderr(self) -> str:
+        """The end of what a stdio server wrote to its standard error."""
+        return self.process.stderr.text() if self.process is not None else ""
+
+
+def exit_of(process: ServerProcess) -> str:
+    """How a process ended, as a sentence that continues its name."""
+    code = process.returncode
+    if code is None:
+        return "closed its standard output"
+    if code >= 0:
+        return f"exited with status {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
