@@ -1,0 +1,388 @@
+"""`MCPClient`: a model with the tools of MCP servers, one turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Self, Unpack, overload
+
+from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.inference.fold import ChatFold
+from tiny_agents.inference.streams import AsyncChatStream
+from tiny_agents.inference.types.chat import (
+    ChatCompletionInputMessage,
+    ChatCompletionInputTool,
+    ChatCompletionStreamOutput,
+)
+from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
+from tiny_agents.mcp_client.connection import Connection
+from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.servers import (
+    HttpServerParameters,
+    ServerType,
+    SseServerParameters,
+    StdioServerParameters,
+    describe_server,
+    server_name,
+)
+from tiny_agents.mcp_client.text import encodable
+from tiny_agents.mcp_client.tools import ToolTable, legal_name, refreshed
+
+Message = dict[str, Any] | ChatCompletionInputMessage
+"""A message of a conversation; what is added to one is a `ChatCompletionInputMessage`."""
+
+PROBED_CHUNKS = 2
+OFFERED_NAMES = 20
+
+
+class MCPClient:
+    """A model and the tools of any number of MCP servers.
+
+        async with MCPClient(base_url="http://localhost:8080/v1", model="qwen3") as client:
+            await client.add_mcp_server("stdio", command="uvx", args=["mcp-server-time"])
+            messages = [{"role": "user", "content": "What time is it in Tokyo?"}]
+            async for item in client.process_single_turn_with_tools(messages):
+                ...
+
+    Servers may be added, used and left from different tasks (in a notebook: from different cells). At the end call
+    `cleanup()` or use `async with`: no process is left behind.
+
+    Args:
+        model: Name of the model, or URL of an endpoint. With `base_url` the name is still sent along.
+        provider: Who serves it; see `AsyncInferenceClient`. "local" is the embedded model.
+        base_url: An OpenAI-compatible endpoint.
+        api_key: Its key, or a Hugging Face token.
+        timeout: Seconds without data from the model; None takes the inference client's default.
+        startup_timeout: Seconds a server may take to start and list its tools.
+        tool_timeout: Seconds a tool call may take.
+        client: An inference client of your own, in place of the four above; it isn't closed with this one.
+
+    Attributes:
+        client: The inference client.
+        payload_model: The model's name as it is sent.
+        connections: The servers, by name, in the order they were added.
+
+    Raises:
+        UsageError: Nothing says which model to use.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        base_url: str | None = None,
+        api_key: str | Literal[False] | None = None,
+        timeout: float | None = None,
+        startup_timeout: float = 60.0,
+        tool_timeout: float = 120.0,
+        client: AsyncInferenceClient | None = None,
+    ) -> None:
+        if model is None and base_url is None and client is None and provider != "local":
+            raise UsageError("which model? Give at least one of model=, base_url=, provider='local' or client=.")
+        for name, seconds in (("startup_timeout", startup_timeout), ("tool_timeout", tool_timeout)):
+            if not seconds > 0:
+                raise UsageError(f"{name} must be more than 0 seconds, not {seconds!r}")
+        self.payload_model = model
+        self._owns_client = client is None
+        self.client = client or AsyncInferenceClient(
+            model=None if base_url is not None else model,
+            provider=provider,
+            base_url=base_url,
+            api_key=api_key,
+            timeout=timeout,
+        )
+        self._startup_timeout_s = startup_timeout
+        self._tool_timeout_s = tool_timeout
+        self._connections: dict[str, Connection] = {}
+        self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
+        self._table = ToolTable()
+        self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
+        self._offered: set[str] = set()  # names of what the table offers
+        self._available: list[ChatCompletionInputTool] = []
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.cleanup()
+
+    async def cleanup(self) -> None:
+        """Leave all servers, end those that were started as processes, and close the inference client.
+
+        From any task, also several at once, and as often as you like. Calls that are still running fail.
+        """
+        self._closed = True
+        try:
+            await asyncio.gather(*(connection.close() for connection in self._connections.values()))
+        finally:
+            if self._owns_client:
+                await self.client.close()
+
+    # ---- servers
+
+    @overload
+    async def add_mcp_server(
+        self,
+        type: Literal["stdio"],
+        *,
+        name: str | None = None,
+        allowed_tools: Collection[str] | None = None,
+        **params: Unpack[StdioServerParameters],
+    ) -> None: ...
+
+    @overload
+    async def add_mcp_server(
+        self,
+        type: Literal["http"],
+        *,
+        name: str | None = None,
+        allowed_tools: Collection[str] | None = None,
+        **params: Unpack[HttpServerParameters],
+    ) -> None: ...
+
+    @overload
+    async def add_mcp_server(
+        self,
+        type: Literal["sse"],
+        *,
+        name: str | None = None,
+        allowed_tools: Collection[str] | None = None,
+        **params: Unpack[SseServerParameters],
+    ) -> None: ...
+
+    @overload
+    async def add_mcp_server(self, type: ServerType, **params: Any) -> None: ...
+
+    async def add_mcp_server(
+        self,
+        type: ServerType,
+        *,
+        name: str | None = None,
+        allowed_tools: Collection[str] | None = None,
+        **params: Any,
+    ) -> None:
+        """Connect to a server and offer its tools to the model.
+
+        Several may be added at the same time. A tool keeps the name its server gave it where a model accepts that name
+        and no server added earlier has it; `tools.py` says what happens otherwise.
+
+        Args:
+            type: "stdio" starts a process; "http" is streamable HTTP; "sse" the older HTTP+SSE transport.
+            name: What to call the server in errors and tool names; by default its package, script or host.
+            allowed_tools: Names of the tools to offer, as the server spells them; None offers all.
+            **params: For "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`,
+                `sse_read_timeout`, `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`.
+                Times are seconds or a timedelta.
+
+        Raises:
+            UsageError: Parameters that make no sense, or a name that is taken.
+            ServerConnectionError: The server could not be started or reached; `stderr_tail` has its last words.
+        """
+        if self._closed:
+            raise UsageError("this client has been closed: servers can't be added any more")
+        server = describe_server(type, params)
+        if isinstance(allowed_tools, str) or not all(isinstance(tool, str) for tool in allowed_tools or ()):
+            raise UsageError(f"add_mcp_server('{type}'): 'allowed_tools' must be a list of names")
+        if name is not None and not str(name).strip():
+            raise UsageError(f"add_mcp_server('{type}'): 'name' must be a text that isn't empty")
+        name = name or server_name(server, self._connections)
+        if name in self._connections:
+            raise UsageError(
+                f"add_mcp_server('{type}'): there is a server '{name}' already; give this one another name"
+            )
+        connection = self._connections[name] = Connection(
+            name,
+            server,
+            startup_timeout_s=self._startup_timeout_s,
+            tool_timeout_s=self._tool_timeout_s,
+            allowed_tools=None if allowed_tools is None else list(allowed_tools),
+        )
+        try:
+            await connection.start()
+        except BaseException:
+            del self._connections[name]
+            raise
+
+    # ---- tools
+
+    @property
+    def available_tools(self) -> list[ChatCompletionInputTool]:
+        """The tools a model is offered. What you take out of the list stays out, and is refused if a model asks for it.
+
+        It follows the servers: tools that come are appended, tools that go are taken out.
+        """
+        self._refresh()
+        return self._available
+
+    @available_tools.setter
+    def available_tools(self, tools: Iterable[ChatCompletionInputTool]) -> None:
+        self._refresh()
+        self._available = list(tools)
+
+    async def call_tool(
+        self, name: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> ToolResult:
+        """Call a tool directly, without a model.
+
+        Args:
+            name: As the model knows it, or as its server does where only one server has it.
+            arguments: What its `parameters` describe; the server checks them.
+            timeout: Seconds until the answer; None takes `tool_timeout`.
+
+        Returns: The result; where the tool failed, `is_error` is set and `text` says why.
+
+        Raises:
+            UsageError: No server offers this tool.
+            ServerConnectionError: Its server went away (the call may have run), or could not be started again.
+            ServerTimeoutError: No answer in time; the server stays usable.
+        """
+        self._refresh()
+        offer = self._table.find(name)
+        if offer is None:
+            raise UsageError(self._unknown(name, self._offered))
+        return await self._connections[offer.server].call_tool(
+            offer.tool.name, dict(arguments or {}), timeout_s=timeout
+        )
+
+    def _refresh(self) -> None:
+        """Bring the table up to date with what the servers offer; names are given in the order they were added."""
+        changed = False
+        for name, connection in self._connections.items():
+            if connection.tools is not self._listed.get(name, ()):
+                self._table.put(name, connection.tools)
+                self._listed[name] = connection.tools
+                changed = True
+        if changed:
+            before = self._offered
+            definitions = [offer.definition() for offer in self._table.offers()]
+            self._offered = {tool.function.name for tool in definitions}
+            self._available[:] = refreshed(self._available, before, definitions)
+
+    def _unknown(self, name: str, offered: Collection[str]) -> str:
+        """That there is no such tool, and which ones there are instead."""
+        near = difflib.get_close_matches(legal_name(name), offered, n=3, cutoff=0.5)
+        if near:
+            return f"there is no tool {name[:100]!r}. Did you mean {' or '.join(repr(other) for other in near)}?"
+        names = ", ".join(list(offered)[:OFFERED_NAMES])
+        more = f" and {len(offered) - OFFERED_NAMES} more" if len(offered) > OFFERED_NAMES else ""
+        return f"there is no tool {name[:100]!r}. The tools are: {names or 'none'}{more}."
+
+    # ---- one turn
+
+    async def process_single_turn_with_tools(
+        self,
+        messages: MutableSequence[Message],
+        exit_loop_tools: Sequence[ChatCompletionInputTool] | None = None,
+        exit_if_first_chunk_no_tool: bool = False,
+    ) -> AsyncGenerator[ChatCompletionStreamOutput | ChatCompletionInputMessage, None]:
+        """Ask the model once, and carry out the tool calls it makes.
+
+        `messages` grows by the model's answer and by one tool message per call, and is a valid history whatever happens
+        and whenever you look: an answer that breaks off keeps its text and loses its (half) calls; a call that you
+        don't wait for, by leaving the iteration or being cancelled, is cancelled at its server too and answered with a
+        note that it was interrupted.
+
+        Args:
+            messages: The conversation so far.
+            exit_loop_tools: Tools of yours with which a model ends the turn. They are answered with an empty message,
+                after all other calls of the turn.
+            exit_if_first_chunk_no_tool: End the turn, with nothing yielded and nothing added to `messages`, where the
+                first two chunks hold no tool call. For a model that was asked whether it wants to go on; the text it
+                would have written is not read.
+
+        Yields:
+            Each chunk of the model's answer as it comes; then the tool messages in the order of the calls, each as soon
+            as it and those before it are there. The calls run at the same time. A call that can't be run, or fails, is
+            answered with a text for the model that starts with "Error".
+
+        Raises:
+            InferenceError: The model could not be asked, or its answer broke off.
+        """
+        start = len(messages)
+        exit_names = {tool["function"]["name"] for tool in exit_loop_tools or ()}
+        tools = [
+            *(exit_loop_tools or ()),
+            *(t for t in self.available_tools if t["function"]["name"] not in exit_names),
+        ]
+        offered = [tool["function"]["name"] for tool in tools]
+        fold = ChatFold()
+        stream = await self._ask(messages, tools)
+        try:
+            if exit_if_first_chunk_no_tool:
+                first = [chunk async for chunk in _first(stream, PROBED_CHUNKS)]
+                for chunk in first:
+                    fold.add(chunk)
+                if not fold.has_tool_calls:
+                    return
+                for chunk in first:
+                    yield chunk
+            async for chunk in stream:
+                fold.add(chunk)
+                yield chunk
+        except BaseException:  # also where the caller stops to iterate
+            if (kept := fold.message(with_tool_calls=False)) is not None:
+                messages.insert(start, kept)
+            raise
+        finally:
+            await stream.aclose()
+
+        if (message := fold.message()) is None:
+            return
+        calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=ids_in(messages))
+        calls.sort(key=lambda call: call.name in exit_names)  # stable: those that end the turn come last
+        answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
+        messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
+        running = [asyncio.create_task(self._answer(call, exit_names, offered)) for call in calls]
+        try:
+            for answer, task in zip(answers, running, strict=True):
+                answer.content = encodable(await task)
+                yield answer
+        finally:
+            await _settle(answers, running)
+
+    async def _ask(self, messages: Iterable[Message], tools: Sequence[ChatCompletionInputTool]) -> AsyncChatStream:
+        create = self.client.chat.completions.create
+        if not tools:
+            return await create(messages, model=self.payload_model, stream=True)
+        return await create(messages, model=self.payload_model, tools=tools, tool_choice="auto", stream=True)
+
+    async def _answer(self, call: PlannedCall, exit_names: Collection[str], offered: Collection[str]) -> str:
+        """What the model is told about a call; never an exception for what a model, tool or server did wrong."""
+        if call.name in exit_names:
+            return ""
+        if call.problem is not None:
+            return call.problem
+        offer = self._table.find(call.name)
+        if offer is None or offer.name not in offered:
+            return f"Error: {self._unknown(call.name, offered)}"
+        try:
+            result = await self._connections[offer.server].call_tool(offer.tool.name, call.arguments)
+        except ServerError as error:
+            return f"Error: {error}"
+        return result.message
+
+
+async def _first(stream: AsyncChatStream, count: int) -> AsyncIterator[ChatCompletionStreamOutput]:
+    while count and (chunk := await anext(stream, None)) is not None:
+        yield chunk
+        count -= 1
+
+
+async def _settle(answers: Sequence[ChatCompletionInputMessage], running: Sequence[asyncio.Task[str]]) -> None:
+    """End the calls that nobody waits for any more, and keep the results of those that had come to their end."""
+    for task in running:
+        task.cancel()
+    try:
+        if running:
+            await asyncio.wait(running)
+    finally:
+        for answer, task in zip(answers, running, strict=True):
+            if task.done() and not task.cancelled() and task.exception() is None:
+                answer.content = encodable(task.result())
