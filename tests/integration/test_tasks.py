@@ -55,9 +55,9 @@ def test_an_answer_that_is_no_result_is_an_error(body: bytes) -> None:
 
 
 def test_a_provider_that_does_not_do_a_task_says_what_it_does() -> None:
-    with InferenceClient(model="a/b", provider="groq", api_key="pk") as client:
-        with pytest.raises(
-            UnsupportedTaskError, match="groq does not do summarization. It does: conversational"
-        ) as caught:
-            client.summarization("x")
+    with (
+        InferenceClient(model="a/b", provider="groq", api_key="pk") as client,
+        pytest.raises(UnsupportedTaskError, match="groq does not do summarization. It does: conversational") as caught,
+    ):
+        client.summarization("x")
     assert caught.value.available == ("conversational",)
