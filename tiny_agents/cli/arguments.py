@@ -1,0 +1,142 @@
+"""The command line: flags, their help, and what is wrong with them. Imports nothing but argparse."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+RUN_EXAMPLES = """\
+examples:
+  tiny-agents run clock
+      talk to a bundled agent
+  tiny-agents run clock -p "What time is it in Tokyo?"
+      one question, one answer
+  git diff | tiny-agents run ./reviewer -p "Review this:"
+      the prompt, a blank line, then what was piped in
+  tiny-agents run ./my-agent/ --model Qwen/Qwen3-32B
+      a folder with agent.yaml or agent.json, another model than it names
+  tiny-agents run files --base-url http://localhost:11434/v1 --model qwen3
+      a model on this machine
+
+which model answers:
+  these flags; else TINY_AGENTS_MODEL, TINY_AGENTS_PROVIDER and
+  TINY_AGENTS_BASE_URL; else the definition; else Hugging Face, if a token is
+  saved; else the embedded model, if tiny-agents[local] is installed
+
+The answer goes to standard output, everything else to standard error.
+Exit status: 0 done, 1 failed, 2 the command or the definition is wrong,
+3 a limit was reached, 130 interrupted with Ctrl+C, 143 terminated.
+"""
+
+MAIN_EXAMPLES = """\
+examples:
+  tiny-agents list                                  agents that are included
+  tiny-agents run clock                             talk to one of them
+  tiny-agents run ./agent.yaml -p "Tidy my notes"   one prompt for your own
+"""
+
+LIST_EXAMPLES = """\
+Each is listed with what it does and what it needs on this machine.
+Run one with: tiny-agents run NAME
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors look like all others of this program."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **kwargs})
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help; unlike argparse's own, failing to is an error."""
+        (file or sys.stdout).write(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\nSee '{self.prog} --help'.\n")
+
+
+class _Version(argparse.Action):
+    """`--version`: looked up only when asked."""
+
+    def __init__(self, option_strings: Sequence[str], **_: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="print the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from tiny_agents import __version__
+
+        sys.stdout.write(f"tiny-agents {__version__}\n")
+        parser.exit()
+
+
+def input_value(text: str) -> tuple[str, str]:
+    """`ID=VALUE` of `--input` as a pair."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        # What was typed may be a secret: it isn't repeated.
+        raise argparse.ArgumentTypeError("write it as ID=VALUE")
+    return name.strip(), value
+
+
+def build_parser() -> Parser:
+    """The parser of all commands; the chosen one is `command` in its result."""
+    parser = Parser(
+        prog="tiny-agents",
+        description="Run agents that use MCP tools.",
+        epilog=MAIN_EXAMPLES,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_run(commands)
+    commands.add_parser(
+        "list",
+        help="show the agents that come with the package",
+        description="Show the bundled agents.",
+        epilog=LIST_EXAMPLES,
+    )
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="talk to an agent, or give it one prompt",
+        description="Talk to an agent; or give it one prompt, with --prompt or piped in.",
+        epilog=RUN_EXAMPLES,
+    )
+    run.add_argument(
+        "agent", metavar="AGENT", help="name of a bundled agent, folder of an agent, or its agent.yaml / agent.json"
+    )
+    run.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, print the answer, exit")
+    model = run.add_argument_group("which model")
+    model.add_argument(
+        "--model", metavar="M", help="model id, URL of an endpoint, or with --provider local a .gguf file"
+    )
+    model.add_argument("--provider", metavar="P", help="inference provider; 'local' is the embedded model")
+    model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    model.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
+    run.add_argument(
+        "--input",
+        metavar="ID=VALUE",
+        action="append",
+        default=[],
+        type=input_value,
+        help="value of an input that the definition asks for; repeatable. Others can see command lines: give secrets in "
+        "the environment",
+    )
+    run.add_argument("--trust", action="store_true", help="start the commands of a downloaded agent without asking")
+    run.add_argument("--debug", action="store_true", help="show log messages and tracebacks")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line as a namespace with `command`.
+
+    Raises:
+        SystemExit: For --help and --version (0), and for what can't be understood (2).
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.error("no command: try 'tiny-agents run clock' or 'tiny-agents list'")
+    return arguments

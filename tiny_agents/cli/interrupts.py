@@ -1,0 +1,101 @@
+"""Signals: Ctrl+C stops a turn, or leaves; SIGTERM and SIGHUP leave. Leaving always passes through the clean-up.
+
+Before there is an event loop a signal raises `Left`, which unwinds the stack (and gives the terminal its echo back).
+In the event loop it cancels the main task, once: what is being cleaned up is not interrupted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from tiny_agents.cli.exit_codes import ExitCode, Left
+
+_LEAVE = {"SIGTERM": ExitCode.TERMINATED, "SIGHUP": ExitCode.HANGUP, "SIGBREAK": ExitCode.TERMINATED}
+LEAVING_SIGNALS = {
+    getattr(signal, name): code for name, code in _LEAVE.items() if hasattr(signal, name)
+}  # not every system has all of them
+
+
+def leave_by_exception() -> None:
+    """From now on SIGTERM and SIGHUP raise `Left`; one that the parent process told us to ignore stays ignored."""
+
+    def leave(signum: int, _frame: FrameType | None) -> None:
+        raise Left(LEAVING_SIGNALS[signal.Signals(signum)])
+
+    for signum in LEAVING_SIGNALS:
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, leave)
+
+
+class Interrupts:
+    """Signals while the event loop runs. Create it in the main task; `close` gives the handlers back.
+
+    Attributes:
+        exit_code: Set once the program was asked to leave; the main task was cancelled then.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code: ExitCode | None = None
+        self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None  # we are in a coroutine
+        self._task = task
+        self._abort: asyncio.Event | None = None
+        self._on_abort: Callable[[], None] | None = None
+        self.listen()
+        for signum, code in LEAVING_SIGNALS.items():
+            self._handle(signum, partial(self.leave, code))
+
+    def listen(self) -> None:
+        """Take Ctrl+C (again): whoever reads a line from the terminal takes it away."""
+        self._handle(signal.SIGINT, self.interrupt)
+
+    def interrupt(self) -> None:
+        """Ctrl+C: stop the turn if there is one that isn't stopping already, else leave."""
+        if self._abort is None or self._abort.is_set():
+            self.leave(ExitCode.INTERRUPTED)
+            return
+        self._abort.set()
+        if self._on_abort is not None:
+            self._on_abort()
+
+    def leave(self, code: ExitCode) -> None:
+        """Cancel the main task, once."""
+        if self.exit_code is None:
+            self.exit_code = code
+            self._task.cancel()
+
+    @contextmanager
+    def stopping(self, abort: asyncio.Event, on_abort: Callable[[], None] | None = None) -> Iterator[None]:
+        """While this is open the first Ctrl+C sets `abort` and calls `on_abort`; the second leaves."""
+        self.listen()
+        self._abort, self._on_abort = abort, on_abort
+        try:
+            yield
+        finally:
+            self._abort = self._on_abort = None
+
+    def _handle(self, signum: int, callback: Callable[[], None]) -> None:
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            return  # so said whoever started us: nohup, or a shell that put us in the background
+        if sys.platform == "win32":  # its event loops have no signal handlers, but wake up for signals all the same
+            signal.signal(signum, lambda *_: self._loop.call_soon_threadsafe(callback))
+        else:
+            self._loop.add_signal_handler(signum, callback)
+
+
+async def undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Finish `work`, a clean-up, though this task is told to leave meanwhile; the cancellation goes on afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -1,0 +1,103 @@
+"""A conversation in the terminal: read a prompt, show the turn, again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from tiny_agents.agent.agent import Agent
+from tiny_agents.cli.exit_codes import ExitCode
+from tiny_agents.cli.interrupts import Interrupts
+from tiny_agents.cli.render import TurnRenderer
+from tiny_agents.cli.report import Reporter, terminal_is_gone
+from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.turns import EXIT_TOOLS, kept, show_turn, stop_notice
+
+
+class Lines(Protocol):
+    """Where prompts come from: see `line_editor.LineEditor`."""
+
+    async def read(self) -> str: ...
+
+    def was_empty(self) -> bool: ...
+
+
+class Conversation:
+    """Talks to `agent` until the user leaves."""
+
+    def __init__(self, agent: Agent, lines: Lines, screen: Screen, interrupts: Interrupts, reporter: Reporter) -> None:
+        self._agent = agent
+        self._lines = lines
+        self._screen = screen
+        self._interrupts = interrupts
+        self._reporter = reporter
+
+    async def run(self) -> ExitCode:
+        """Prompt after prompt. DONE at Ctrl+D, INTERRUPTED at Ctrl+C twice on an empty line."""
+        about_to_leave = False
+        while True:
+            try:
+                with self._reporter.holding_back():
+                    text = await self._lines.read()
+            except EOFError:
+                return ExitCode.DONE
+            except KeyboardInterrupt:
+                if about_to_leave and self._lines.was_empty():
+                    return ExitCode.INTERRUPTED
+                about_to_leave = self._lines.was_empty()
+                if about_to_leave:
+                    self._screen.line("Ctrl+C again leaves, and so does Ctrl+D.", Style.DIM)
+                continue
+            finally:
+                self._interrupts.listen()  # the line editor took Ctrl+C for itself
+            about_to_leave = False
+            if text.strip():
+                await self._turn(text)
+                self._screen.line()
+
+    async def _turn(self, text: str) -> None:
+        """One prompt. Whatever goes wrong in it, the conversation goes on; only a terminal that is gone ends it."""
+        before = len(self._agent.messages)
+        abort = asyncio.Event()
+        renderer = TurnRenderer(self._screen, hidden_tools=EXIT_TOOLS)
+        try:
+            with self._interrupts.stopping(abort), quiet_keyboard():
+                await show_turn(self._agent, text, renderer, abort)
+        except Exception as error:
+            if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
+                raise
+            self._reporter.error(error)
+            self._screen.line("The conversation goes on; the up arrow brings your prompt back.", Style.DIM)
+            return
+        renderer.say_origin()
+        if self._agent.stop_reason == "aborted":
+            self._screen.line(f"Stopped. {kept(self._agent.messages[before:], renderer.said)}", Style.WARNING)
+        elif notice := stop_notice(self._agent):
+            self._screen.line(notice, Style.WARNING)
+
+
+@contextmanager
+def quiet_keyboard() -> Iterator[None]:
+    """What is typed while an answer streams doesn't appear in the middle of it; it waits for the next prompt."""
+    if sys.platform == "win32":
+        yield
+    else:
+        import termios
+
+        try:
+            fd = sys.stdin.fileno()
+            before = termios.tcgetattr(fd)
+        except (termios.error, OSError, ValueError):  # no terminal (any more): nothing is echoed
+            yield
+            return
+        silent = [*before]
+        silent[3] &= ~termios.ECHO
+        termios.tcsetattr(fd, termios.TCSANOW, silent)
+        try:
+            yield
+        finally:
+            with suppress(termios.error, OSError):  # the terminal went away meanwhile
+                termios.tcsetattr(fd, termios.TCSANOW, before)

@@ -1,0 +1,135 @@
+"""The program's own words when something goes wrong: one line, or with --debug everything, never a secret."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tiny_agents.cli.exit_codes import ExitCode, Left, error_message, exit_code_before_start, root_cause
+from tiny_agents.cli.safe_text import neutralise
+from tiny_agents.cli.terminal import Style, abilities, styled
+from tiny_agents.errors import ServerError, redact
+
+
+class Reporter:
+    """Prints errors, warnings and notices on standard error.
+
+    Attributes:
+        debug: Also print tracebacks.
+        secrets: Texts that must never be printed; commands add the keys they learn.
+        before_line: Called before a line is printed: it may have to end a line on the same terminal.
+    """
+
+    def __init__(self) -> None:
+        self.debug = False
+        self.secrets: list[str] = []
+        self.before_line: Callable[[], None] = _nothing
+        self._held: list[str] | None = None
+
+    @property
+    def columns(self) -> int:
+        """Width of the terminal behind standard error."""
+        return abilities(sys.stderr, os.environ).columns
+
+    def error(self, error: BaseException) -> None:
+        """Say what went wrong; with `debug`, where."""
+        if self.debug:
+            self._print(neutralise(redact("".join(traceback.format_exception(error)), self.secrets)).rstrip("\n"))
+        self._say("error", error_message(error, self.secrets), Style.ERROR)
+
+    def warning(self, what: BaseException | str) -> None:
+        """Say what is odd, but not wrong enough to stop."""
+        text = what if isinstance(what, str) else error_message(what)
+        self._say("warning", neutralise(redact(text, self.secrets)), Style.WARNING)
+
+    def notice(self, text: str) -> None:
+        """Say what is going on."""
+        self._say("", neutralise(redact(text, self.secrets)), Style.DIM)
+
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """While the user types, lines wait: they would end up in what is typed."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for line in held:
+                self._print(line)
+
+    def _say(self, kind: str, text: str, style: Style) -> None:
+        colour = abilities(sys.stderr, os.environ).colour
+        self._print(f"{styled(kind + ':', style, colour)} {text}" if kind else styled(text, style, colour))
+
+    def _print(self, line: str) -> None:
+        if self._held is not None:
+            self._held.append(line)
+            return
+        try:
+            self.before_line()
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        except OSError:
+            pass  # the terminal is gone: there is nobody left to tell, and the exit status still says it
+
+
+def _nothing() -> None: ...
+
+
+def guarded(work: Callable[[Reporter], int]) -> int:
+    """Do `work`; whatever ends it early becomes one line on standard error and an exit status."""
+    reporter = Reporter()
+    try:
+        return work(reporter)
+    except Left as left:
+        return left.code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return ExitCode.BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the outermost border of the program: nothing may pass it as a traceback
+        if terminal_is_gone(error):
+            return ExitCode.HANGUP
+        reporter.error(error)
+        return exit_code_before_start(root_cause(error))
+
+
+def terminal_is_gone(error: BaseException) -> bool:
+    """Whether `error` says that there is no terminal behind our streams any more."""
+    return isinstance(error, OSError) and error.errno == errno.EIO
+
+
+def set_up_diagnostics(reporter: Reporter) -> None:
+    """Decide what of the log reaches the screen: with `debug` everything, else our own warnings as lines of ours.
+
+    What libraries log, warn of, or complain about while their objects are collected is of no use to who can't change
+    their code; --debug shows it.
+    """
+    import logging
+    import warnings
+
+    class Redacting(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return neutralise(redact(super().format(record), reporter.secrets))
+
+    class Warnings(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not any(isinstance(value, ServerError) for value in record.args or ()):  # those are told by the command
+                reporter.warning(record.getMessage())
+
+    if reporter.debug:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        logging.captureWarnings(True)
+        for name in ("tiny_agents", "mcp", "asyncio"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        return
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger("tiny_agents").addHandler(Warnings(logging.WARNING))
+    sys.unraisablehook = lambda _: None

@@ -1,0 +1,244 @@
+"""`tiny-agents run`: from a name and flags to a conversation, or to one answer.
+
+Everything that can be found wrong without starting anything is found first (`prepare`); then the event loop runs, and
+whatever happens in it, the servers are ended before the program is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from argparse import Namespace
+from dataclasses import dataclass, replace
+
+from tiny_agents.agent.agent import Agent
+from tiny_agents.agent.definition import AgentDefinition, InputDefinition
+from tiny_agents.agent.inputs import resolve_inputs
+from tiny_agents.agent.loading import load_definition
+from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.requirements import missing_requirements
+from tiny_agents.cli.banner import is_embedded, model_words, report_failed_server, show_banner
+from tiny_agents.cli.consent import require_trust
+from tiny_agents.cli.exit_codes import ExitCode
+from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
+from tiny_agents.cli.prompts import ask_line, ask_secret, compose_prompt, is_terminal, read_stdin
+from tiny_agents.cli.render import TurnRenderer
+from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
+from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
+from tiny_agents.errors import ServerConnectionError, UsageError
+from tiny_agents.inference import local
+from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.inference.credentials import find_token
+
+SLOW_START_S = 2.0
+"""Seconds of silence before we say that servers are still starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, decided.
+
+    Attributes:
+        prompt: For one-shot use; None is a conversation.
+    """
+
+    definition: AgentDefinition
+    model: ModelSettings
+    prompt: str | None
+
+
+def command(arguments: Namespace, reporter: Reporter) -> int:
+    """Do `tiny-agents run`."""
+    set_up_diagnostics(reporter)
+    leave_by_exception()
+    return asyncio.run(_run(prepare(arguments, reporter), reporter))
+
+
+# ---- before anything is started
+
+
+def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
+    """Read and check everything, ask what has to be asked.
+
+    Raises:
+        TinyAgentsError: Something is missing or wrong; nothing has been started.
+    """
+    reporter.secrets += [value for _, value in arguments.input]
+    someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
+    flags = _flags(arguments)
+    definition = _startable(load_definition(arguments.agent), reporter)
+    prompt = _one_shot_prompt(arguments.prompt, reporter)
+    if definition.downloaded and not arguments.trust:
+        require_trust(definition, can_ask=someone_is_there)
+    definition = resolve_inputs(
+        without_overridden(definition, flags, os.environ),
+        values=dict(arguments.input),
+        ask=_ask if someone_is_there else None,
+        warn=reporter.warning,
+    )
+    reporter.secrets += definition.secrets
+    model = choose_model(flags, os.environ, definition, has_hf_token=bool(find_token()), has_local=local.is_available())
+    reporter.secrets += [model.api_key] if model.api_key else []
+    return Plan(_startable(definition, reporter), model, prompt)
+
+
+def _flags(arguments: Namespace) -> ModelSettings:
+    """What the command line says about the model.
+
+    Raises:
+        UsageError: `--api-key-env` names a variable that has no value.
+    """
+    key = None
+    if arguments.api_key_env is not None:
+        key = os.environ.get(arguments.api_key_env, "").strip()
+        if not key:
+            raise UsageError(f"--api-key-env: the environment variable {arguments.api_key_env} is not set")
+    return ModelSettings(arguments.model, arguments.provider, arguments.base_url, key)
+
+
+def _startable(definition: AgentDefinition, reporter: Reporter) -> AgentDefinition:
+    """`definition` without the servers that can't be started on this machine, which are told.
+
+    Raises:
+        ServerConnectionError: None of them can.
+    """
+    missing = {
+        server.name: problem
+        for server in definition.servers
+        for problem in missing_requirements(replace(definition, servers=(server,)))
+    }
+    if missing and len(missing) == len(definition.servers):
+        first, *others = missing
+        for name in others:
+            reporter.warning(missing[name])
+        raise ServerConnectionError(missing[first], server=first)
+    for problem in missing.values():
+        reporter.warning(problem)
+    return replace(definition, servers=tuple(s for s in definition.servers if s.name not in missing))
+
+
+def _one_shot_prompt(flag: str | None, reporter: Reporter) -> str | None:
+    """The prompt, or None for a conversation."""
+    if is_terminal(sys.stdin):
+        if flag is None and is_terminal(sys.stdout):
+            return None
+        return compose_prompt(flag, None)
+    return compose_prompt(flag, read_stdin(sys.stdin, reporter.notice))
+
+
+def _ask(wanted: InputDefinition) -> str:
+    question = f"{wanted.description.rstrip('.:') or wanted.id} ({wanted.id}):"
+    return (ask_secret if wanted.password else ask_line)(question)
+
+
+# ---- from here on servers and models are at work
+
+
+async def _run(plan: Plan, reporter: Reporter) -> int:
+    """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
+    interrupts = Interrupts()
+    try:
+        client = _emulating_client(plan) if plan.definition.tool_emulation else None
+        agent = _agent(plan, client)
+        try:
+            return await _work(agent, plan, interrupts, reporter)
+        finally:
+            await undisturbed(_end(agent, client))
+    except asyncio.CancelledError:
+        if interrupts.exit_code is None:
+            raise
+        return interrupts.exit_code
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
+            raise
+        reporter.error(error)
+        return ExitCode.FAILED
+
+
+def _agent(plan: Plan, client: AsyncInferenceClient | None) -> Agent:
+    return Agent(
+        **plan.model.as_kwargs(),
+        servers=[server.as_kwargs() for server in plan.definition.servers],
+        prompt=plan.definition.prompt,
+        client=client,
+        **plan.definition.limits(),
+    )
+
+
+def _emulating_client(plan: Plan) -> AsyncInferenceClient:
+    """A client for a model or an endpoint that has no tool API."""
+    settings = plan.model
+    return AsyncInferenceClient(
+        None if settings.base_url is not None else settings.model,
+        provider=settings.provider,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        timeout=plan.definition.timeout,
+        tool_emulation=True,
+    )
+
+
+async def _end(agent: Agent, client: AsyncInferenceClient | None) -> None:
+    try:
+        await agent.cleanup()
+    finally:
+        if client is not None:
+            await client.close()
+
+
+async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
+    """Load the tools, then answer the one prompt or talk until the user leaves."""
+    await _load_tools(agent, reporter)
+    one_shot = plan.prompt is not None
+    nothing_works = bool(agent.failed_servers) and not agent.connections
+    for error in agent.failed_servers.values():
+        report_failed_server(reporter, error, is_fatal=one_shot and nothing_works)
+    if plan.prompt is None:
+        return await _converse(agent, plan, interrupts, reporter)
+    return ExitCode.FAILED if nothing_works else await _answer(agent, plan, plan.prompt, reporter)
+
+
+async def _load_tools(agent: Agent, reporter: Reporter) -> None:
+    timer = asyncio.get_running_loop().call_later(
+        SLOW_START_S, reporter.notice, "Waiting for the servers to start; Ctrl+C leaves."
+    )
+    try:
+        await agent.load_tools()
+    finally:
+        timer.cancel()
+
+
+async def _answer(agent: Agent, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:
+    """One prompt: the answer to standard output, everything else to standard error."""
+    screen = Screen(sys.stdout, sys.stderr)
+    reporter.before_line = screen.fresh_line
+    if is_embedded(plan.model):
+        screen.line(model_words(plan.model), Style.DIM)
+    renderer = TurnRenderer(screen, hidden_tools=EXIT_TOOLS)
+    try:
+        await show_turn(agent, prompt, renderer)
+    except BaseException:
+        renderer.abandon()
+        raise
+    notice = stop_notice(agent)
+    if notice is None:
+        renderer.hand_over()
+        renderer.say_origin()
+        return ExitCode.DONE
+    renderer.abandon()
+    screen.line(notice, Style.WARNING)
+    return ExitCode.LIMIT if agent.stop_reason == "turn_limit" else ExitCode.FAILED
+
+
+async def _converse(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
+    from tiny_agents.cli.line_editor import LineEditor, data_dir, open_history
+    from tiny_agents.cli.repl import Conversation
+
+    screen = Screen(sys.stdout, sys.stdout)
+    reporter.before_line = screen.fresh_line
+    tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
+    show_banner(screen, plan.definition, plan.model, tool_counts)
+    lines = LineEditor(open_history(data_dir(os.environ), reporter.warning))
+    return await Conversation(agent, lines, screen, interrupts, reporter).run()

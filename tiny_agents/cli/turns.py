@@ -1,0 +1,54 @@
+"""One prompt to the agent, shown as it goes, and what there is to say about how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+from tiny_agents.agent.agent import Agent
+from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
+from tiny_agents.cli.events import EventReader
+from tiny_agents.cli.render import TurnRenderer
+
+EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
+"""Tools of the agent loop itself; they aren't shown."""
+
+
+async def show_turn(agent: Agent, text: str, renderer: TurnRenderer, abort: asyncio.Event | None = None) -> None:
+    """Run one prompt and show what happens; the last line on the screen is finished, however it ends."""
+    reader = EventReader()
+    try:
+        async with aclosing(agent.run(text, abort_event=abort)) as items:
+            async for item in items:
+                for event in reader.read(item):
+                    renderer.show(event)
+    finally:
+        renderer.end()
+
+
+def stop_notice(agent: Agent) -> str | None:
+    """What to say about a run that ended without an answer; None where it ended with one."""
+    notices = {
+        "turn_limit": f"Stopped after {agent.max_turns} model calls, the limit (max_turns): the work may be unfinished.",
+        "empty": "The model gave no answer.",
+    }
+    return notices.get(agent.stop_reason or "")
+
+
+def kept(messages: Sequence[Any], said: int) -> str:
+    """What an interrupted turn leaves in the history, in words.
+
+    Args:
+        messages: The messages it left, dictionaries or records.
+        said: Characters of text that came from the model.
+    """
+    if not messages:
+        return "Nothing had been answered, so your question was taken back as well; the up arrow brings it back."
+    parts = ["your question"]
+    if said:
+        parts.append(f"{said:,} characters of the answer")
+    if results := sum(1 for message in messages if message["role"] == "tool"):
+        parts.append(f"{results} tool result{'s' if results > 1 else ''}")
+    return f"Kept: {', '.join(parts)}."
