@@ -1,0 +1,359 @@
+"""Filling in what a definition leaves open: `${input:id}`, `${env:NAME}`, `${agentDir}`, `${workspaceFolder}`, `${python}`.
+
+agent.yaml is expanded wherever text goes to a server or a model, and what has no value is an error before anything
+starts. agent.json knows `${input:id}` only, in `env`, `headers` and `apiKey`, and takes an empty text with a warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tiny_agents.agent.definition import (
+    NO_ADDRESS,
+    NO_HEADER,
+    AgentDefinition,
+    InputDefinition,
+    ServerDefinition,
+    has_line_break,
+    is_address,
+)
+from tiny_agents.agent.document import child_key, did_you_mean
+from tiny_agents.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+_PLACEHOLDER = re.compile(r"\$(\$?)\{([^{}]*)\}")
+_VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+_SECRET_NAME = re.compile(r"(?i)(?:key|token|secret|password|passwd|pat|credentials?|authorization|cookie|pass)s?$")
+_SECRET_LENGTH = 8  # shorter values under such names are more likely settings (`AUTH_TOKEN: none`) than secrets
+_NAMED_FIELDS = ("env", "headers")
+_JSON_FIELDS = (*_NAMED_FIELDS, "apiKey")  # where agent.json may use inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One text of a definition that may hold placeholders.
+
+    Attributes:
+        key: Its path: `servers.hub.headers.Authorization`.
+        field: The key it belongs to: `headers`, `command`, `apiKey`, `prompt`, ...
+        name: Name of the header or environment variable, "" elsewhere.
+        legacy: It stands in an agent.json server of the nested form.
+    """
+
+    key: str
+    field: str
+    name: str = ""
+    legacy: bool = False
+
+
+Change = Callable[[Spot, str], str]
+
+
+def resolve_inputs(
+    definition: AgentDefinition,
+    *,
+    values: Mapping[str, str] | None = None,
+    env: Mapping[str, str] = os.environ,
+    ask: Callable[[InputDefinition], str] | None = None,
+    warn: Callable[[str], None] = log.warning,
+    workspace: Path | None = None,
+) -> AgentDefinition:
+    """`definition` with every placeholder replaced, and with the secrets it now contains.
+
+    A value comes from `values`, else from the environment (the input's `env`, or its id in capitals with `_` for `-`), else
+    from `ask`, else from the input's default. White space around it is cut; a blank value counts as none.
+
+    Args:
+        values: Input id -> value, from the command line.
+        ask: Asks the person for one input; not called for inputs that nothing uses. None where nobody can be asked.
+        warn: Told what is odd but no error, one sentence at a time.
+        workspace: What `${workspaceFolder}` stands for; the current folder unless given.
+    Raises:
+        ConfigError: agent.yaml: an input or a variable has no value, or a placeholder isn't one. Both formats: a value
+            for an input that the definition doesn't have; a filled-in value that can't be used where it goes.
+    """
+    values = values or {}
+    for id in values:
+        if id not in {declared.id for declared in definition.inputs}:
+            raise _unknown_value(definition, id)
+    run = _Resolution(definition, values, env, ask, warn, workspace or Path.cwd())
+    resolved = run.strict() if definition.strict else run.lenient()
+    _check_filled_in(resolved)
+    return replace(resolved, secrets=frozenset(run.secrets | set(_secrets_in(resolved))))
+
+
+def placeholders(definition: AgentDefinition) -> Iterator[tuple[Spot, str]]:
+    """Every placeholder that `resolve_inputs` would replace: where, and what is between the braces."""
+    found: list[tuple[Spot, str]] = []
+
+    def note(spot: Spot, text: str) -> str:
+        for escaped, inner in _PLACEHOLDER.findall(text):
+            wanted = not escaped if definition.strict else _fits_json(spot, inner)
+            if wanted:
+                found.append((spot, inner))
+        return text
+
+    _change_texts(definition, note)
+    yield from found
+
+
+def _fits_json(spot: Spot, inner: str) -> bool:
+    return spot.field in _JSON_FIELDS and inner.startswith("input:")
+
+
+def _unknown_value(definition: AgentDefinition, id: str) -> ConfigError:
+    known = [declared.id for declared in definition.inputs]
+    listed = f"; it has {', '.join(known)}" if known else "; it has none"
+    return ConfigError(
+        f"a value was given for the input {id!r}, which the definition doesn't have{did_you_mean(id, known) or listed}",
+        path=definition.path,
+    )
+
+
+@dataclass
+class _Resolution:
+    """One run of `resolve_inputs`: its arguments, and the secrets met on the way."""
+
+    definition: AgentDefinition
+    values: Mapping[str, str]
+    env: Mapping[str, str]
+    ask: Callable[[InputDefinition], str] | None
+    warn: Callable[[str], None]
+    workspace: Path
+    secrets: set[str] = field(default_factory=set)
+
+    # ---- agent.yaml
+
+    def strict(self) -> AgentDefinition:
+        used = self._used_inputs()
+        declared = {item.id: item for item in self.definition.inputs}
+        for id, spots in used.items():
+            if id not in declared:
+                raise self.definition.error(spots[0].key, _undeclared(id, declared))
+        for spot, inner in placeholders(self.definition):  # before anybody is asked for anything
+            self._expanded(spot, inner, dict.fromkeys(used, ""))
+        self._warn_of_unused(used)
+        found = {id: self._value_of(declared[id]) for id in used}
+        missing = [declared[id] for id, value in found.items() if value is None]
+        if missing:
+            raise self.definition.error(used[missing[0].id][0].key, _missing_inputs(missing))
+        texts = {id: value for id, value in found.items() if value is not None}
+        self._note_passwords(texts)
+
+        def expand(spot: Spot, text: str) -> str:
+            def replacement(match: re.Match[str]) -> str:
+                escaped, inner = match.groups()
+                return match[0][1:] if escaped else self._expanded(spot, inner, texts)
+
+            return _PLACEHOLDER.sub(replacement, text)
+
+        return _change_texts(self.definition, expand)
+
+    def _expanded(self, spot: Spot, inner: str, inputs: Mapping[str, str]) -> str:
+        """What `${inner}` at `spot` stands for."""
+        kind, _, id = inner.partition(":")
+        if kind == "input" and id:
+            return inputs[id]
+        if variable := _VARIABLE.fullmatch(inner):
+            return self._variable(spot, variable[1], variable[2])
+        if inner in _FOLDERS:
+            return _FOLDERS[inner](self)
+        if spot.field == "prompt" and kind not in ("input", "env"):
+            return f"${{{inner}}}"  # a prompt may well speak of ${...}
+        raise self.definition.error(spot.key, _not_a_placeholder(inner))
+
+    def _variable(self, spot: Spot, name: str, default: str | None) -> str:
+        value = self.env.get(name)
+        if default is not None and not value:
+            return default
+        if value is None:
+            problem = (
+                f"the environment variable {name} is not set: set it, or write ${{env:{name}:-DEFAULT}} to do without"
+            )
+            raise self.definition.error(spot.key, problem)
+        if _SECRET_NAME.search(name):
+            self.secrets.add(value)
+        return value
+
+    # ---- agent.json
+
+    def lenient(self) -> AgentDefinition:
+        used = self._used_inputs()
+        declared = {item.id: item for item in self.definition.inputs}
+        texts: dict[str, str | None] = {}
+        for id, spots in used.items():
+            if id not in declared:
+                self.warn(f"{self._file()}: ${{input:{id}}} names no input of the definition; it is left as it stands")
+                continue
+            covered = all(spot.legacy and self.env.get(spot.name, "").strip() for spot in spots)
+            texts[id] = self._value_of(declared[id], may_ask=not covered)
+        self._warn_of_unused(used)
+        self._note_passwords({id: value for id, value in texts.items() if value})
+
+        def expand(spot: Spot, text: str) -> str:
+            if spot.field not in _JSON_FIELDS:
+                return text
+            return _PLACEHOLDER.sub(lambda match: self._filled(spot, match, texts), text)
+
+        return _change_texts(self.definition, expand)
+
+    def _filled(self, spot: Spot, match: re.Match[str], inputs: Mapping[str, str | None]) -> str:
+        kind, _, id = match[2].partition(":")
+        if kind != "input" or id not in inputs:
+            return match[0]
+        value = inputs[id]
+        if value is None and spot.legacy:  # the nested form looked for a variable named like the header or variable
+            value = self.env.get(spot.name, "").strip() or None
+        if value is None:
+            self.warn(f"{self._file()}: {spot.key}: the input {id!r} has no value; an empty text is used")
+        return match[1] + (value or "")
+
+    # ---- both
+
+    def _file(self) -> str:
+        return str(self.definition.path or self.definition.name)
+
+    def _used_inputs(self) -> dict[str, list[Spot]]:
+        """Input id -> where it is used."""
+        used: dict[str, list[Spot]] = {}
+        for spot, inner in placeholders(self.definition):
+            kind, _, id = inner.partition(":")
+            if kind == "input" and id:
+                used.setdefault(id, []).append(spot)
+        return used
+
+    def _warn_of_unused(self, used: Mapping[str, list[Spot]]) -> None:
+        for item in self.definition.inputs:
+            if item.id not in used:
+                self.warn(f"{self._file()}: nothing uses the input {item.id!r}; it is not asked for")
+
+    def _value_of(self, item: InputDefinition, *, may_ask: bool = True) -> str | None:
+        for value in (self.values.get(item.id), self.env.get(item.variable)):
+            if value and value.strip():
+                return value.strip()
+        if self.ask is not None and may_ask and (answer := self.ask(item).strip()):
+            return answer
+        return item.default
+
+    def _note_passwords(self, texts: Mapping[str, str]) -> None:
+        self.secrets.update(texts[item.id] for item in self.definition.inputs if item.password and texts.get(item.id))
+
+
+def _agent_dir(run: _Resolution) -> str:
+    path = run.definition.path
+    return str(path.absolute().parent if path is not None else run.workspace)
+
+
+_FOLDERS: Mapping[str, Callable[[_Resolution], str]] = {
+    "agentDir": _agent_dir,
+    "workspaceFolder": lambda run: str(run.workspace.absolute()),
+    "python": lambda run: sys.executable,
+}
+
+
+def _undeclared(id: str, declared: Mapping[str, InputDefinition]) -> str:
+    if hint := did_you_mean(id, declared):
+        return f"${{input:{id}}} names no input of the definition{hint}"
+    return f"${{input:{id}}} names no input of the definition: add one with `id: {id}` to `inputs`"
+
+
+def _missing_inputs(missing: list[InputDefinition]) -> str:
+    first, *others = missing
+    purpose = f" ({first.description.rstrip('.')})" if first.description else ""
+    problem = (
+        f"the input {first.id!r}{purpose} has no value: set the environment variable {first.variable}, "
+        f"or pass --input {first.id}=VALUE"
+    )
+    if others:
+        problem += "; also without a value: " + ", ".join(f"{item.id!r} ({item.variable})" for item in others)
+    return problem
+
+
+def _not_a_placeholder(inner: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(:-.*)?", inner):
+        near = did_you_mean(inner, _FOLDERS) or f" (did you mean ${{env:{inner}}}?)"
+        return f"${{{inner}}} is no placeholder{near}; $${{...}} is a literal ${{...}}"
+    known = "${input:ID}, ${env:NAME}, ${env:NAME:-DEFAULT}, ${agentDir}, ${workspaceFolder} and ${python}"
+    return f"${{{inner}}} is no placeholder; there are {known}; $${{...}} is a literal ${{...}}"
+
+
+# ---- the texts of a definition
+
+
+def _change_texts(definition: AgentDefinition, change: Change) -> AgentDefinition:
+    """`definition` with `change` applied to every text that may hold placeholders."""
+
+    def optional(field: str, text: str | None) -> str | None:
+        return None if text is None else change(Spot(field, field), text)
+
+    return replace(
+        definition,
+        model=optional("model", definition.model),
+        provider=optional("provider", definition.provider),
+        endpoint_url=optional("endpointUrl", definition.endpoint_url),
+        api_key=optional("apiKey", definition.api_key),
+        # The text of a prompt file is taken as it is: it is prose that other programs read, too.
+        prompt=optional("prompt", definition.prompt) if definition.prompt_file is None else definition.prompt,
+        servers=tuple(_change_server(server, change) for server in definition.servers),
+    )
+
+
+def _change_server(server: ServerDefinition, change: Change) -> ServerDefinition:
+    params: dict[str, Any] = {}
+    for name, value in server.params.items():
+        key = child_key(server.key, name)
+        if isinstance(value, str):
+            params[name] = change(Spot(key, name, "", server.legacy), value)
+        elif isinstance(value, tuple):
+            params[name] = tuple(
+                change(Spot(child_key(key, n), name, "", server.legacy), text) for n, text in enumerate(value)
+            )
+        elif isinstance(value, dict):
+            params[name] = {
+                k: change(Spot(child_key(key, k), name, k, server.legacy), text) for k, text in value.items()
+            }
+        else:
+            params[name] = value
+    return replace(server, params=params)
+
+
+def _check_filled_in(definition: AgentDefinition) -> None:
+    """Values from outside can be wrong where the definition was right: a URL without a scheme, a token with a line end."""
+
+    def check(spot: Spot, text: str) -> str:
+        if "\0" in text:
+            raise definition.error(spot.key, "contains a NUL character, which no program accepts")
+        problem = _PROBLEMS[spot.field](text) if spot.field in _PROBLEMS else None
+        if problem is not None:
+            raise definition.error(spot.key, f"{problem} (once the placeholders are filled in)")
+        return text
+
+    _change_texts(definition, check)
+
+
+_PROBLEMS: Mapping[str, Callable[[str], str | None]] = {  # without the text itself, which may be secret
+    "url": lambda text: None if is_address(text) else NO_ADDRESS,
+    "endpointUrl": lambda text: None if is_address(text) else NO_ADDRESS,
+    "headers": lambda text: NO_HEADER if has_line_break(text) else None,
+    "command": lambda text: None if text.strip() else "is empty",
+}
+
+
+def _secrets_in(definition: AgentDefinition) -> Iterator[str]:
+    """The API key, and headers and environment variables with a name that says they are secret."""
+    if definition.api_key:
+        yield definition.api_key
+    for server in definition.servers:
+        for part in _NAMED_FIELDS:
+            for name, value in server.params.get(part, {}).items():
+                secret = value.rpartition(" ")[2]  # without the word Bearer
+                if _SECRET_NAME.search(name) and len(secret) >= _SECRET_LENGTH:
+                    yield secret
