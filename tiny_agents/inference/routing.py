@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
 from tiny_agents.inference.call import Ask, Call, Route, Step, and_then
@@ -80,10 +80,12 @@ class Destination:
 
     def answer(self, call: Call[T]) -> Step[T]:
         """The result of `call`, by whatever has to be asked for it."""
-        if self.emulates(call):
+        if self.emulation is not None and self.emulates(call):
             from tiny_agents.inference.emulation import emulate  # few calls need it
 
-            return emulate(call, self.route, strategy=self.emulation)
+            # What is emulated is chat, so T is its output.
+            step = emulate(cast("Call[Any]", call), self.route, strategy=self.emulation, adapter=self.adapter)
+            return cast("Step[T]", step)
         request = self.adapter.prepare(call, self.route)
         return Ask(request, lambda response: self.adapter.parse(call, self.route, response))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiny_agents.inference.types.chat import (
     ChatCompletionOutput,
     ChatCompletionOutputComplete,
+    ChatCompletionOutputToolCall,
     ChatCompletionStreamOutput,
     ChatCompletionStreamOutputChoice,
     ChatCompletionStreamOutputDelta,
@@ -61,8 +62,7 @@ def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDe
             id=call.id,
             index=index,
             type=call.type or "function",
-            function=call.function
-            and ChatCompletionStreamOutputFunction(name=call.function.name, arguments=call.function.arguments),
+            function=_function(call),
         )
         for index, call in enumerate(message.tool_calls or [])
     ]
@@ -73,3 +73,9 @@ def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDe
         reasoning_content=message.reasoning_content,
         tool_calls=calls or None,
     )
+
+
+def _function(call: ChatCompletionOutputToolCall) -> ChatCompletionStreamOutputFunction | None:
+    if call.function is None:
+        return None
+    return ChatCompletionStreamOutputFunction(name=call.function.name, arguments=call.function.arguments)

@@ -109,8 +109,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
         shown = ", ".join(f"{key}={value!r}" for key, value in self.items() if value is not None)
         return f"{type(self).__name__}({shown})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        yield from ((key, value) for key, value in self.items() if value is not None)
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(key, value) for key, value in self.items() if value is not None]
 
     # ---- from outside
 
