@@ -1,0 +1,128 @@
+"""What running a definition means for this machine: what has to be installed, and what it will start, call and read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from tiny_agents.agent.definition import AgentDefinition, ServerDefinition
+from tiny_agents.agent.inputs import placeholders
+from tiny_agents.agent.model_choice import is_url
+from tiny_agents.errors import redact
+
+_COMES_WITH = {
+    **dict.fromkeys(("npx", "npm", "node"), "it comes with Node.js, see https://nodejs.org"),
+    **dict.fromkeys(("uvx", "uv"), "it comes with uv, see https://docs.astral.sh/uv"),
+    "docker": "see https://docs.docker.com/get-started/get-docker",
+    "podman": "see https://podman.io",
+    "deno": "see https://deno.com",
+    **dict.fromkeys(("bun", "bunx"), "it comes with Bun, see https://bun.sh"),
+    **dict.fromkeys(("pnpm", "pnpx"), "it comes with pnpm, see https://pnpm.io"),
+    "pipx": "see https://pipx.pypa.io",
+    **dict.fromkeys(("python", "python3"), "in agent.yaml, ${python} is the interpreter that runs tiny-agents"),
+}
+_MODULE_EXTRAS = {"mcp_server_time": "demo"}
+
+
+def missing_requirements(
+    definition: AgentDefinition,
+    *,
+    which: Callable[..., str | None] = shutil.which,
+    find_module: Callable[[str], Any] = find_spec,
+) -> list[str]:
+    """What the definition's servers need and this machine lacks, a sentence each; empty if all is there.
+
+    Only what can be known without starting anything: whether commands are on the PATH, and whether the modules that our own
+    interpreter is to run are installed. Works before and after the inputs are resolved.
+    """
+    return [problem for server in definition.servers if (problem := _missing(server, which, find_module))]
+
+
+def _missing(
+    server: ServerDefinition, which: Callable[..., str | None], find_module: Callable[[str], Any]
+) -> str | None:
+    if server.type != "stdio":
+        return None
+    command, args = server.params["command"], server.params.get("args", ())
+    if command in ("${python}", sys.executable):
+        return _missing_module(server.name, args, find_module)
+    if "${" in command or which(command, path=server.params.get("env", {}).get("PATH")) is not None:
+        return None
+    if re.search(r"[\\/]", command):
+        # A relative path counts from the server's own working directory, which may not be ours.
+        if "cwd" in server.params and not re.match(r"[\\/]|[A-Za-z]:", command):
+            return None
+        return f"the server {server.name!r} is started with {command!r}, which is no program that can be run"
+    problem = f"the server {server.name!r} is started with {command!r}, which is not on the PATH"
+    if (source := _COMES_WITH.get(command)) is not None:
+        return f"{problem}; {source}"
+    first, *rest = command.split()
+    if rest and which(first) is not None:
+        return f"{problem}; `command` is the program alone, {first!r}: what follows belongs into `args`"
+    return f"{problem}; install it, or give its full path"
+
+
+def _missing_module(name: str, args: tuple[str, ...], find_module: Callable[[str], Any]) -> str | None:
+    if len(args) < 2 or args[0] != "-m" or "${" in args[1]:
+        return None
+    module = args[1].partition(".")[0]
+    if find_module(module) is not None:
+        return None
+    extra = _MODULE_EXTRAS.get(module)
+    package = shlex.quote(f"tiny-agents[{extra}]") if extra is not None else module.replace("_", "-")
+    return f"the server {name!r} needs the Python module {module}, which is not installed: pip install {package}"
+
+
+def commands_and_hosts(definition: AgentDefinition) -> list[str]:
+    """Everything a definition will start, call and read, in full: what a person has to see before trusting it.
+
+    Placeholders are shown as they stand where the inputs aren't resolved yet, which is the time to ask. Keys are masked, and
+    characters that a terminal would obey or hide are shown as escapes.
+    """
+    return [_visible(redact(line, definition.secrets)) for line in _consequences(definition)]
+
+
+def _consequences(definition: AgentDefinition) -> Iterator[str]:
+    for server in definition.servers:
+        if server.type == "stdio":
+            yield f"runs the command: {_command_line(server)}"
+        else:
+            headers = ", ".join(server.params.get("headers", {}))
+            yield f"connects to: {server.params['url']}" + (f" (with the headers {headers})" if headers else "")
+    if definition.endpoint_url is not None:
+        yield f"sends the conversation to: {definition.endpoint_url}"
+    elif is_url(definition.model):
+        yield f"sends the conversation to: {definition.model}"
+    variables = sorted(set(_variables(definition)))
+    if variables:
+        yield f"reads from the environment, if set: {', '.join(variables)}"
+
+
+def _command_line(server: ServerDefinition) -> str:
+    """As a shell would take it: `cd FOLDER && NAME=value command args`."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in server.params.get("env", {}).items()]
+    words = [*settings, *map(shlex.quote, (server.params["command"], *server.params.get("args", ())))]
+    folder = server.params.get("cwd")
+    return (f"cd {shlex.quote(folder)} && " if folder is not None else "") + " ".join(words)
+
+
+def _variables(definition: AgentDefinition) -> Iterator[str]:
+    inputs = {item.id: item for item in definition.inputs}
+    for spot, inner in placeholders(definition):
+        kind, _, name = inner.partition(":")
+        if kind == "env":
+            yield name.partition(":-")[0]
+        elif kind == "input" and name in inputs:
+            yield inputs[name].variable
+            if spot.legacy:
+                yield spot.name
+
+
+def _visible(text: str) -> str:
+    """`text` with everything that a terminal wouldn't simply show, or that a reader couldn't see, as an escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
