@@ -9,20 +9,17 @@ Two strategies:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from tiny_agents.inference.call import Call, Route, Step
 from tiny_agents.inference.emulation.constrained import constrained
 from tiny_agents.inference.emulation.flow import Flow, as_step
-from tiny_agents.inference.emulation.outputs import chunks_of
 from tiny_agents.inference.emulation.small import small
 from tiny_agents.inference.providers.chat import chat_adapter
 from tiny_agents.inference.providers.provider import Adapter
+from tiny_agents.inference.settings import Emulation
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 
-__all__ = ["Emulation", "chunks_of", "emulate"]
-
-Emulation = Literal["small", "constrained"]
+__all__ = ["emulate"]
 
 _STRATEGIES: dict[Emulation, Callable[[Call[ChatCompletionOutput], Route, Adapter], Flow[ChatCompletionOutput]]] = {
     "small": small,
