@@ -81,7 +81,7 @@ class HubServer:
             server.server_close()
             thread.join(5)
 
-    def _hub_handler(hub) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's below
+    def _hub_handler(hub) -> type[BaseHTTPRequestHandler]:
         class Handler(_Handler):
             def do_HEAD(self) -> None:
                 self._resolve(body=False)
@@ -116,7 +116,7 @@ class HubServer:
 
         return Handler
 
-    def _content_handler(hub) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _content_handler(hub) -> type[BaseHTTPRequestHandler]:
         class Handler(_Handler):
             def do_GET(self) -> None:
                 hub.content_seen.append(self.record())
