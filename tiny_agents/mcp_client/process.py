@@ -74,10 +74,11 @@ class LineSplitter:
         if self._size <= self._max_bytes:
             self._buffer += piece
             return
-        if self._buffer or not self._head:
-            self._head = bytes(self._buffer[:CUT_BYTES] + piece[:CUT_BYTES])[:CUT_BYTES]
+        if self._buffer:
+            self._head = bytes(self._buffer[:CUT_BYTES])
             self._tail = bytes(self._buffer[-CUT_BYTES:])
             self._buffer.clear()
+        self._head += piece[: CUT_BYTES - len(self._head)]
         self._tail = (self._tail + piece[-CUT_BYTES:])[-CUT_BYTES:]
 
     def _finish(self, piece: bytes) -> bytes | CutLine:

@@ -1,0 +1,267 @@
+"""A stdio MCP server without the SDK that behaves as badly as it is told: `python bad_server.py BEHAVIOUR [ARGUMENT]`.
+
+It speaks the protocol of 2025-06-18 (the handshake), one JSON object per line, and offers the tools `ping` and `leave`.
+Behaviours are functions below, by name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+ARGUMENT = sys.argv[2] if len(sys.argv) > 2 else ""
+TOOLS = [{"name": name, "inputSchema": {"type": "object"}} for name in ("ping", "leave")]
+
+
+def say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
+
+
+def answer(request: dict[str, Any], result: dict[str, Any]) -> None:
+    say({"id": request["id"], "result": result})
+
+
+def text(content: str) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": content}]}
+
+
+def page(request: dict[str, Any]) -> dict[str, Any]:
+    return {"tools": TOOLS}
+
+
+def call(request: dict[str, Any]) -> dict[str, Any] | None:
+    if request["params"]["name"] == "leave":
+        os._exit(5)
+    return text("pong")
+
+
+def requests() -> Iterator[dict[str, Any]]:
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "id" in message:
+            yield message
+
+
+def serve(
+    *,
+    before: Callable[[dict[str, Any]], None] = lambda request: None,
+    page: Callable[[dict[str, Any]], dict[str, Any]] = page,
+    call: Callable[[dict[str, Any]], dict[str, Any] | None] = call,
+) -> None:
+    """Answer until standard input ends. `before` runs before each answer; `call` may answer by itself and return None."""
+    for request in requests():
+        before(request)
+        match request["method"]:
+            case "initialize":
+                info = {"name": "bad", "version": "1"}
+                capabilities = {"tools": {}}
+                result = {"protocolVersion": "2025-06-18", "capabilities": capabilities, "serverInfo": info}
+                answer(request, result)
+            case "tools/list":
+                answer(request, page(request))
+            case "tools/call":
+                if (result_of_call := call(request)) is not None:
+                    answer(request, result_of_call)
+            case other:
+                say({"id": request["id"], "error": {"code": -32601, "message": f"no method {other}"}})
+
+
+# ---------------------------------------------------------------- behaviours
+
+
+def well_behaved() -> None:
+    serve()
+
+
+def exits_at_start() -> None:
+    sys.stderr.write("reading the configuration\nfatal: \x1b[31mno such key sk-abcdefghijklmnop\x1b[0m in settings\n")
+    sys.exit(3)
+
+
+def never_answers() -> None:
+    for _ in sys.stdin:
+        pass
+
+
+def is_no_server() -> None:
+    print("Welcome to the shell! Type help.", flush=True)
+    for _ in sys.stdin:
+        pass
+
+
+def never_lists() -> None:
+    def page(request: dict[str, Any]) -> dict[str, Any]:
+        time.sleep(600)
+        return {}
+
+    serve(page=page)
+
+
+def refuses_to_list() -> None:
+    for request in requests():
+        if request["method"] == "initialize":
+            info = {"name": "bad", "version": "1"}
+            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
+            answer(request, result)
+        else:
+            say({"id": request["id"], "error": {"code": -32603, "message": "the database is locked"}})
+
+
+def lists_nonsense() -> None:
+    serve(page=lambda request: {"tools": [*TOOLS, {"name": "no-schema"}]})
+
+
+def is_stubborn() -> None:
+    """Stays when its input ends and when it is asked to leave, and so does a child of it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)  # noqa: S607 - inherits that SIGTERM is ignored
+    serve()
+    while True:
+        time.sleep(600)
+
+
+def leaves_a_child() -> None:
+    """Ends in good order when its input does, but not so a process that it started."""
+    subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S607
+    serve()
+
+
+def dies_with_its_output_held() -> None:
+    """A child of it keeps standard output open after the server itself has gone."""
+    subprocess.Popen(["sleep", "600"])  # noqa: S607
+    serve()
+
+
+def writes_garbage() -> None:
+    garbage = [
+        b"Starting up...\n",
+        b"\n",
+        b"\xff\xfe not text\n",
+        b'{"half": \n',
+        b"[1, 2]\n",
+        b'{"jsonrpc": "2.0"}\n',
+        b"null\n",
+    ]
+
+    def before(request: dict[str, Any]) -> None:
+        for line in garbage:
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.write(b"[" * 100_000 + b"\n")
+        sys.stdout.buffer.flush()
+
+    serve(before=before)
+
+
+def writes_bad_text() -> None:
+    """Bytes that are no UTF-8, and half of a surrogate pair, inside an answer."""
+
+    def call(request: dict[str, Any]) -> None:
+        body = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"caf\xe9 \\ud83d \\ud83d\\ude00"}]}}\n'
+        sys.stdout.buffer.write(body % request["id"])
+        sys.stdout.buffer.flush()
+
+    serve(call=call)
+
+
+def floods_stderr() -> None:
+    """10 MB of standard error before it answers the first message, and as much during a call."""
+
+    def flood() -> None:
+        for _ in range(160):
+            sys.stderr.write("noise " * 10_923 + "\n")
+        sys.stderr.write("the last line\n")
+        sys.stderr.flush()
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        flood()
+        return text("pong")
+
+    flood()
+    serve(call=call)
+
+
+def answers_too_much() -> None:
+    """A line of more bytes than ARGUMENT, with the id in front or, for `leave`, behind."""
+
+    def call(request: dict[str, Any]) -> dict[str, Any] | None:
+        huge = "x" * int(ARGUMENT)
+        if request["params"]["name"] == "ping":
+            return text(huge)
+        result = json.dumps({"result": text(huge), "jsonrpc": "2.0", "id": request["id"]})
+        sys.stdout.write(result + "\n")
+        sys.stdout.flush()
+        return None
+
+    serve(call=call)
+
+
+def stops_reading() -> None:
+    """Answers the handshake and the list, then never reads again, and stays."""
+    for request in requests():
+        if request["method"] == "initialize":
+            info = {"name": "bad", "version": "1"}
+            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
+            answer(request, result)
+        elif request["method"] == "tools/list":
+            answer(request, page(request))
+            time.sleep(600)
+        else:
+            say({"id": request["id"], "error": {"code": -32601, "message": "no"}})
+
+
+def has_pages() -> None:
+    """ARGUMENT pages of one tool each."""
+
+    def page(request: dict[str, Any]) -> dict[str, Any]:
+        number = int((request.get("params") or {}).get("cursor") or 0)
+        result: dict[str, Any] = {"tools": [{"name": f"tool_{number}", "inputSchema": {"type": "object"}}]}
+        if number + 1 < int(ARGUMENT):
+            result["nextCursor"] = str(number + 1)
+        return result
+
+    serve(page=page)
+
+
+def repeats_a_cursor() -> None:
+    serve(page=lambda request: {"tools": TOOLS, "nextCursor": "again"})
+
+
+def has_odd_tools() -> None:
+    names = ["files.read", "files_read", "поиск", "x" * 100, "task_complete", "ping", "ping"]
+    tools: list[dict[str, Any]] = [{"name": name, "inputSchema": {"type": "object"}} for name in names]
+    tools[0]["description"] = "Reads.\U000e0049\U000e0047 \u202ehidden\x1b[2J"
+    serve(page=lambda request: {"tools": tools}, call=lambda request: text(request["params"]["name"]))
+
+
+def uses_our_numbers() -> None:
+    """Errors of its own under the numbers with which an SDK reports a lost connection or a timeout."""
+
+    def call(request: dict[str, Any]) -> None:
+        code = -32000 if request["params"]["name"] == "ping" else -32001
+        say({"id": request["id"], "error": {"code": code, "message": "no such record"}})
+
+    serve(call=call)
+
+
+def answers_nonsense() -> None:
+    serve(call=lambda request: {"content": "not a list"})
+
+
+def changes_its_tools() -> None:
+    """Offers another tool each time it is started; ARGUMENT is a file that counts."""
+    with open(ARGUMENT, "a+", encoding="utf-8") as counter:
+        counter.write("x")
+        counter.seek(0)
+        lives = len(counter.read())
+    serve(page=lambda request: {"tools": [*TOOLS, {"name": f"life_{lives}", "inputSchema": {"type": "object"}}]})
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()

@@ -1,0 +1,60 @@
+"""Which processes a test has left behind, found without any package: by a mark in their environment.
+
+A mark is inherited by everything a server starts, whoever adopts it later. Linux only (it reads /proc); elsewhere the
+tests that need it are skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+_NAME = "TINY_AGENTS_TEST_MARK"
+
+
+class Mark:
+    """`env` goes to a server; `pids()` are the living processes that have it."""
+
+    def __init__(self) -> None:
+        self.value = uuid.uuid4().hex
+        self.env = {_NAME: self.value}
+
+    def pids(self) -> list[int]:
+        wanted = f"{_NAME}={self.value}".encode()
+        return [
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _environ(entry)
+        ]
+
+    async def gone(self, within_s: float = 10.0) -> None:
+        """Wait until none is left, and fail if some stay."""
+        deadline = time.monotonic() + within_s
+        while left := self.pids():
+            assert time.monotonic() < deadline, f"still running: {left}"
+            await asyncio.sleep(0.02)
+
+    async def running(self, count: int, within_s: float = 10.0) -> list[int]:
+        """Wait until at least `count` processes run."""
+        deadline = time.monotonic() + within_s
+        while len(pids := self.pids()) < count:
+            assert time.monotonic() < deadline, f"only {pids}"
+            await asyncio.sleep(0.02)
+        return pids
+
+
+def _environ(entry: Path) -> list[bytes]:
+    try:
+        return (entry / "environ").read_bytes().split(b"\0")  # empty for a zombie
+    except OSError:  # it ended meanwhile, or belongs to somebody else
+        return []
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
