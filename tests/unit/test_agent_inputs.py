@@ -356,3 +356,13 @@ def test_the_flat_form_does_not_look_for_that_variable() -> None:
     )
 
     assert resolve_inputs(definition, env={"HF_TOKEN": "hf"}).servers[0].params["env"] == {"HF_TOKEN": ""}
+
+
+def test_a_filled_in_value_that_can_not_be_used_is_an_error_in_json_too() -> None:
+    definition = from_json({"inputs": [{"id": "t", "description": "T"}], "servers": [legacy({"a[b": "${input:t}"})]})
+    with pytest.raises(ConfigError) as caught:
+        resolve_inputs(definition, env={"T": "\0"})
+
+    assert caught.value.key == 'servers[0].env["a[b"]'
+    assert caught.value.line == 1
+    assert "contains a NUL character" in str(caught.value)

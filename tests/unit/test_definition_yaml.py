@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from typing import Literal
 
@@ -10,6 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tiny_agents.agent.definition import AgentDefinition, parse_definition
+from tiny_agents.agent.inputs import resolve_inputs
+from tiny_agents.agent.requirements import commands_and_hosts, missing_requirements
 from tiny_agents.errors import ConfigError
 
 FORMATS: tuple[Literal["yaml", "json"], ...] = ("yaml", "json")
@@ -51,8 +54,12 @@ x-note: mine
 
 
 def outcome(text: str, format: Literal["yaml", "json"]) -> AgentDefinition | ConfigError:
+    """What comes of a text, from reading it to filling it in."""
     try:
-        return parse_definition(text, path="agent.yaml", format=format)
+        definition = parse_definition(text, path="agent.yaml", format=format)
+        assert all(line.isprintable() for line in commands_and_hosts(definition))
+        assert all(missing_requirements(definition, find_module=lambda name: None))
+        return resolve_inputs(definition, env={"A": "a"}, warn=lambda text: None)
     except ConfigError as error:
         return error
 
@@ -406,7 +413,22 @@ _FRAGMENTS = st.sampled_from(
         ),
     ]
 )
-_TEXT = st.one_of(st.text(), st.text(alphabet=string.printable), st.lists(_FRAGMENTS, max_size=30).map("".join))
+_SERVER = st.fixed_dictionaries({"command": st.text()}, optional={"args": st.lists(st.text()), "cwd": st.text()})
+_REMOTE = st.fixed_dictionaries({"url": st.text() | st.text().map("http://".__add__)})
+_MAP = st.dictionaries(st.text(), st.text() | st.sampled_from(["${input:a}", "${env:A}", "$${x}"]), max_size=2)
+_WHOLE = st.fixed_dictionaries(
+    {"inputs": st.just([{"id": "a", "description": "A"}]), "apiKey": st.text()},
+    optional={
+        "prompt": st.text(),
+        "servers": st.lists(
+            st.builds(lambda server, env: {**server, "env": env}, _SERVER, _MAP)
+            | st.builds(lambda server, headers: {**server, "headers": headers}, _REMOTE, _MAP)
+            | st.builds(lambda server, env: {"type": "stdio", "config": {**server, "env": env}}, _SERVER, _MAP),
+            max_size=3,
+        ),
+    },
+).map(json.dumps)
+_TEXT = st.one_of(_WHOLE, st.text(), st.text(alphabet=string.printable), st.lists(_FRAGMENTS, max_size=30).map("".join))
 
 
 @given(_TEXT)

@@ -121,10 +121,8 @@ class AgentDefinition:
 
     def error(self, key: str, problem: str) -> ConfigError:
         """An error at `key` of this definition, with its line if the file has it (or the nearest key above it)."""
-        known = key
-        while known and known not in self.places:
-            known = re.sub(r"(?:^|\.)[^.\[\]]+$|\[[^\[\]]*\]$", "", known)
-        line, column = self.places.get(known, (None, None)) if known else (None, None)
+        known = max((place for place in self.places if key.startswith(place)), key=len, default="")
+        line, column = self.places[known] if known else (None, None)
         return ConfigError(problem, path=self.path, key=key, line=line, column=column)
 
 

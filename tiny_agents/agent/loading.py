@@ -231,7 +231,7 @@ def _load_from_hub(ref: str, env: Mapping[str, str]) -> AgentDefinition:
         try:
             path = _fetch(ref, name, env)
         except (InferenceConnectionError, InferenceTimeoutError) as error:
-            unreachable = error
+            unreachable = unreachable or error
             env = {**env, "HF_HUB_OFFLINE": "1"}  # from here on the cache, without waiting for each file in turn
             continue
         if path is not None:
