@@ -33,13 +33,6 @@ def model(request: Recorded) -> Turn:
     return calls(("get_current_time", {"timezone": "Asia/Tokyo"}))
 
 
-def ours(source: str) -> str:
-    """The example with the interpreter of this test for `python`."""
-    return source.replace('"command": "python"', f'"command": {sys.executable!r}').replace(
-        'command="python"', f"command={sys.executable!r}"
-    )
-
-
 def test_the_agent_definition_is_a_valid_one() -> None:
     (source,) = blocks("yaml")
     definition = parse_definition(source, path=Path("agent.yaml"), format="yaml")
@@ -51,7 +44,7 @@ def test_the_embedding_example_runs(tmp_path: Path) -> None:
     source = next(block for block in blocks("python") if "asyncio.run(main())" in block)
     with OpenAIServer(model) as server:
         script = tmp_path / "example.py"
-        script.write_text(ours(source).replace('model="Qwen/Qwen3-32B"', f"base_url={server.url!r}"), encoding="utf-8")
+        script.write_text(source.replace('model="Qwen/Qwen3-32B"', f"base_url={server.url!r}"), encoding="utf-8")
         done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "[get_current_time] {" in done.stdout
@@ -63,7 +56,7 @@ def cells(url: str) -> list[CodeType]:
     sources = [block for block in blocks("python") if block.startswith("# cell")]
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     return [
-        compile(ours(source).replace('provider="local"', f"base_url={url!r}"), f"cell {number}", "exec", flags=flags)
+        compile(source.replace('provider="local"', f"base_url={url!r}"), f"cell {number}", "exec", flags=flags)
         for number, source in enumerate(sources, 1)
     ]
 
