@@ -46,7 +46,7 @@ def terms_of(question: str) -> list[Term] | None:
         if raw in _IGNORED:
             continue
         if not any(letter.isdigit() for letter in raw):
-            terms.append(Term(fold(raw).replace("'", "")))
+            terms.append(Term(fold(raw).replace("'", "") or raw))
             continue
         value = _read_digits(raw)
         if value is None or (position and pieces[position - 1][2] == start and pieces[position - 1][0][-1].isalnum()):

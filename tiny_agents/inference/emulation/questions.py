@@ -42,7 +42,7 @@ class NotUnderstood:
 Reading = TimeQuestion | SumQuestion | NotUnderstood
 
 _TIME = word_set("time clock hour late")
-_SUM = word_set("add adding added addition sum summed summing total together")
+_SUM = word_set("add adding added addition sum summed summing total together much")  # "how much is 2 and 2?"
 _PLUS = word_set("+ plus")
 
 _POLITE = word_set(
@@ -61,9 +61,10 @@ _ABOUT_TIME = _POLITE | word_set(
     """
 )
 _NEEDS_PLACE = word_set("there over they them people someone somebody folks who")
-_NOW = word_set("it its the now current currently local clock hour")
+_NOW = word_set("it its the now current currently local")
 _PERSONS = word_set("friend friends colleague colleagues team family mother father boss client customer")
-_BEFORE_TO = word_set("want like need able have d id curious")
+_BEFORE_TO = word_set("want like need able have id curious you tool tools")
+_BEFORE_US = word_set("tell give show let")
 _AFTER_TO = word_set("know tell check see find ask get say show give")
 _ABOUT_SUMS = (
     _POLITE
@@ -71,7 +72,7 @@ _ABOUT_SUMS = (
     | word_set(
         """
         much many how of up these those two both number numbers make makes if when calculate compute calc work out
-        result answer value equal equals = come comes to in it
+        result answer value equal equals = come comes to in it for
         """
     )
 )
@@ -112,6 +113,10 @@ def _read_time(question: str, words: list[Word]) -> Reading:
         return NotUnderstood("I don't understand the question.")
     unknown = [question[word.start : word.end] for index, word in rest if not _is_explained(index, texts, words)]
     places = [mention for mention in mentions if mention.meaning.places]
+    chosen = _the_one_place(mentions, frozenset(texts))
+    if chosen is None and len(places) > 1:
+        said = " and ".join(dict.fromkeys(_spelled(question, words, mention) for mention in mentions))
+        return NotUnderstood(f"The question names more than one place ({said}); ask for one at a time.")
     if unknown:
         return NotUnderstood(_about_unknown(unknown, bool(places)))
     if not mentions:
@@ -120,13 +125,9 @@ def _read_time(question: str, words: list[Word]) -> Reading:
         if not any(text in _NOW for text in texts):
             return NotUnderstood("I don't understand the question.")
         return TimeQuestion(None)
-    if not places:
-        named_text = question[words[mentions[0].first].start : words[mentions[0].last - 1].end]
-        return NotUnderstood(f"{named_text} has no time zone of its own name; name a city.")
-    chosen = _the_one_place(mentions, frozenset(texts))
     if chosen is None:
-        said = " and ".join(_spelled(question, words, mention) for mention in mentions)
-        return NotUnderstood(f"The question names more than one place, or places that don't fit together ({said}).")
+        said = ", ".join(_spelled(question, words, mention) for mention in mentions)
+        return NotUnderstood(f"I know no single place with one time zone that is called {said}.")
     place, mention = chosen
     return TimeQuestion(place, _label(_spelled(question, words, mention), place))
 
@@ -184,6 +185,8 @@ def _is_explained(index: int, texts: Sequence[str], words: list[Word]) -> bool:
         return before == "how"
     if text == "be":
         return after == "able"
+    if text == "us":
+        return before in _BEFORE_US
     if text == "day":
         return before == "of"
     if text in _PERSONS:  # "what time is it for my friend", but not "what time is my friend"

@@ -48,7 +48,7 @@ def words_of(text: str) -> list[Word]:
     found = []
     for match in _WORD.finditer(text):
         raw = match.group()
-        if raw in _SEPARATORS:
+        if raw in _SEPARATORS or unicodedata.category(raw[0]) == "So":  # pictures
             continue
         folded = fold(raw)
         base = folded[:-2] if folded.endswith("'s") else folded

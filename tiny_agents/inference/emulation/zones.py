@@ -40,6 +40,16 @@ _ISLANDS_TOO = word_set(
 # Words of a question that are a place only if they are written like a name, or with "in" before them.
 _COMMON_WORDS = frozenset(("center", "jersey", "oral", "resolute", "stanley", "troll", "turkey"))
 
+# Names that are better known for something else, with the word that has to be beside them.
+_NEEDS = {
+    "America/North_Dakota/Center": "dakota",
+    "Antarctica/Casey": "antarctica",
+    "Antarctica/Davis": "antarctica",
+    "Antarctica/Mawson": "antarctica",
+    "Antarctica/Palmer": "antarctica",
+    "Antarctica/Troll": "antarctica",
+}
+
 _OTHER_NAMES = {
     "Belize City": "America/Belize",
     "Guatemala City": "America/Guatemala",
@@ -201,10 +211,7 @@ def _add_place(known: Atlas, zone: str, country: str, country_name: str) -> None
     *around, last = zone.split("/")
     name = last.replace("_", " ")
     within = around[1].replace("_", " ") if len(around) > 1 else country_name
-    needs = {"Antarctica": "antarctica"}.get(around[0], "")
-    if name == "Center":  # of North Dakota
-        needs = "dakota"
-    place = Place(zone, name, "" if within == name else within, country, needs=needs)
+    place = Place(zone, name, "" if within == name else within, country, needs=_NEEDS.get(zone, ""))
     names = [name]
     if last in _ISLANDS_BY_NAME:
         names = [f"{name} Island"]
