@@ -5,7 +5,7 @@ import io
 import pytest
 
 from tiny_agents.cli.events import Origin, Text, Thought, ToolCall, ToolResult
-from tiny_agents.cli.render import RESULT_LINES, TurnRenderer, result_lines, server_error_lines
+from tiny_agents.cli.render import RESULT_LINES, TurnRenderer, result_lines
 from tiny_agents.cli.terminal import Screen, Style, abilities, styled
 
 
@@ -138,11 +138,3 @@ def test_a_long_result_is_cut_and_says_by_how_much():
 
 def test_a_result_of_nothing_says_so():
     assert result_lines(" \n", 80) == ["(empty)"]
-
-
-def test_the_end_of_a_servers_stderr_fits_the_terminal():
-    tail = "\n".join(["noise"] * 20 + ["\x1b[31mError: " + "x" * 200])
-    lines = server_error_lines(tail, 80)
-    assert len(lines) == 5
-    assert lines[-1].startswith("␛[31mError: xx")
-    assert max(map(len, lines)) <= 76

@@ -7,11 +7,8 @@ from urllib.parse import urlsplit
 
 from tiny_agents.agent.definition import AgentDefinition
 from tiny_agents.agent.model_choice import EMBEDDED, EMBEDDED_PLACE, ModelSettings
-from tiny_agents.cli.render import INDENT, server_error_lines
-from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style
-from tiny_agents.errors import ServerConnectionError, ServerError
 from tiny_agents.inference import local
 
 
@@ -47,11 +44,3 @@ def show_banner(
         screen.line(f"server: {one_line(server)}, {count} tool{'' if count == 1 else 's'}", Style.DIM)
     screen.line("Alt+Enter starts a new line, Ctrl+C stops an answer, Ctrl+D leaves.", Style.DIM)
     screen.line()
-
-
-def report_failed_server(reporter: Reporter, error: ServerError, *, is_fatal: bool) -> None:
-    """One line on a server that doesn't work, and below it the last it wrote to its standard error."""
-    (reporter.error if is_fatal else reporter.warning)(error)
-    if isinstance(error, ServerConnectionError):
-        for line in server_error_lines(error.stderr_tail, reporter.columns):
-            reporter.notice(INDENT + line)

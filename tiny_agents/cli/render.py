@@ -10,7 +10,7 @@ from collections.abc import Collection
 from functools import singledispatchmethod
 
 from tiny_agents.cli.events import Event, Origin, Text, Thought, ToolCall, ToolResult
-from tiny_agents.cli.safe_text import columns, neutralise, one_line, shorten
+from tiny_agents.cli.safe_text import one_line, shorten
 from tiny_agents.cli.terminal import Screen, Style
 
 RESULT_LINES = 8
@@ -141,10 +141,3 @@ def result_lines(text: str, terminal_columns: int) -> list[str]:
     if short.cut:
         lines.append(f"… {short.cut:,} more characters")
     return lines
-
-
-def server_error_lines(stderr_tail: str, terminal_columns: int) -> list[str]:
-    """The last lines a server wrote before it failed, ready to stand below the error."""
-    lines = [line for line in neutralise(stderr_tail).splitlines() if line.strip()][-5:]
-    widest = terminal_columns - len(INDENT) * 2
-    return [line if columns(line) <= widest else shorten(line, max_columns=widest).lines[0] for line in lines]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
@@ -34,9 +34,14 @@ class Conversation:
         self._screen = screen
         self._interrupts = interrupts
         self._reporter = reporter
+        self._hush: Callable[[], None] = lambda: None
 
     async def run(self) -> ExitCode:
         """Prompt after prompt. DONE at Ctrl+D, INTERRUPTED at Ctrl+C twice on an empty line."""
+        with quiet_keyboard() as self._hush:
+            return await self._talk()
+
+    async def _talk(self) -> ExitCode:
         about_to_leave = False
         while True:
             try:
@@ -60,11 +65,12 @@ class Conversation:
 
     async def _turn(self, text: str) -> None:
         """One prompt. Whatever goes wrong in it, the conversation goes on; only a terminal that is gone ends it."""
+        self._hush()
         before = len(self._agent.messages)
         abort = asyncio.Event()
         renderer = TurnRenderer(self._screen, hidden_tools=EXIT_TOOLS)
         try:
-            with self._interrupts.stopping(abort), quiet_keyboard():
+            with self._interrupts.stopping(abort):
                 await show_turn(self._agent, text, renderer, abort)
         except Exception as error:
             if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
@@ -80,24 +86,29 @@ class Conversation:
 
 
 @contextmanager
-def quiet_keyboard() -> Iterator[None]:
-    """What is typed while an answer streams doesn't appear in the middle of it; it waits for the next prompt."""
+def quiet_keyboard() -> Iterator[Callable[[], None]]:
+    """While no line is being edited, keys aren't echoed into the middle of an answer but wait for the next prompt.
+
+    Gives a function that makes it so again: a shell that the program was suspended to may have changed it. Ctrl+C and
+    Ctrl+Z stay signals. The terminal is given back as it was.
+    """
     if sys.platform == "win32":
-        yield
+        yield lambda: None
     else:
         import termios
 
+        def hush() -> None:
+            with suppress(termios.error, OSError):  # the terminal is gone; whoever writes to it next will notice
+                mode = termios.tcgetattr(fd)
+                mode[0] &= ~termios.ICRNL  # Enter stays Enter
+                mode[3] &= ~(termios.ECHO | termios.ICANON)
+                termios.tcsetattr(fd, termios.TCSANOW, mode)
+
+        fd = sys.stdin.fileno()
+        before = termios.tcgetattr(fd)
+        hush()
         try:
-            fd = sys.stdin.fileno()
-            before = termios.tcgetattr(fd)
-        except (termios.error, OSError, ValueError):  # no terminal (any more): nothing is echoed
-            yield
-            return
-        silent = [*before]
-        silent[3] &= ~termios.ECHO
-        termios.tcsetattr(fd, termios.TCSANOW, silent)
-        try:
-            yield
+            yield hush
         finally:
-            with suppress(termios.error, OSError):  # the terminal went away meanwhile
+            with suppress(termios.error, OSError):
                 termios.tcsetattr(fd, termios.TCSANOW, before)

@@ -30,11 +30,6 @@ class Reporter:
         self.before_line: Callable[[], None] = _nothing
         self._held: list[str] | None = None
 
-    @property
-    def columns(self) -> int:
-        """Width of the terminal behind standard error."""
-        return abilities(sys.stderr, os.environ).columns
-
     def error(self, error: BaseException) -> None:
         """Say what went wrong; with `debug`, where."""
         if self.debug:

@@ -18,7 +18,7 @@ from tiny_agents.agent.inputs import resolve_inputs
 from tiny_agents.agent.loading import load_definition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.requirements import missing_requirements
-from tiny_agents.cli.banner import is_embedded, model_words, report_failed_server, show_banner
+from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
@@ -194,7 +194,7 @@ async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Repo
     one_shot = plan.prompt is not None
     nothing_works = bool(agent.failed_servers) and not agent.connections
     for error in agent.failed_servers.values():
-        report_failed_server(reporter, error, is_fatal=one_shot and nothing_works)
+        (reporter.error if one_shot and nothing_works else reporter.warning)(error)
     if plan.prompt is None:
         return await _converse(agent, plan, interrupts, reporter)
     return ExitCode.FAILED if nothing_works else await _answer(agent, plan, plan.prompt, reporter)

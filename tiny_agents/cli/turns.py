@@ -11,6 +11,7 @@ from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
 from tiny_agents.cli.events import EventReader
 from tiny_agents.cli.render import TurnRenderer
+from tiny_agents.mcp_client.calls import INTERRUPTED
 
 EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
 """Tools of the agent loop itself; they aren't shown."""
@@ -46,9 +47,19 @@ def kept(messages: Sequence[Any], said: int) -> str:
     """
     if not messages:
         return "Nothing had been answered, so your question was taken back as well; the up arrow brings it back."
+    results = [message for message in messages if message["role"] == "tool"]
+    interrupted = sum(1 for message in results if message["content"] == INTERRUPTED)
     parts = ["your question"]
     if said:
         parts.append(f"{said:,} characters of the answer")
-    if results := sum(1 for message in messages if message["role"] == "tool"):
-        parts.append(f"{results} tool result{'s' if results > 1 else ''}")
+    if finished := len(results) - interrupted:
+        parts.append(_count(finished, "tool result"))
+    if interrupted:
+        parts.append(
+            f"the note that {_count(interrupted, 'tool call')} {'was' if interrupted == 1 else 'were'} interrupted"
+        )
     return f"Kept: {', '.join(parts)}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
