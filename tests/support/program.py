@@ -1,0 +1,70 @@
+"""`tiny-agents` as a process, and small agents for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAM = [sys.executable, "-m", "tiny_agents"]
+LIMIT_S = 60.0
+SUPPORT = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        """The last line of standard error."""
+        return self.err.rstrip("\n").rpartition("\n")[2]
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Ours, with what the program writes for its user under `folder`."""
+    own = {"XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache"), "TERM": "xterm-256color"}
+    return {**{k: v for k, v in os.environ.items() if k != "NO_COLOR"}, **own, **more}
+
+
+def run(*args: str, cwd: Path, input: bytes | int = subprocess.DEVNULL, **env: str) -> Done:
+    """Run the program to its end. `input` is what it reads, or a file descriptor."""
+    given: dict[str, Any] = {"input": input} if isinstance(input, bytes) else {"stdin": input}
+    done = subprocess.run(
+        [*PROGRAM, *args], cwd=cwd, env=environment(cwd, **env), capture_output=True, timeout=LIMIT_S, **given
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def start(*args: str, cwd: Path, stdin: int = subprocess.DEVNULL, **env: str) -> subprocess.Popen[bytes]:
+    """Start the program, its output in pipes."""
+    return subprocess.Popen(
+        [*PROGRAM, *args],
+        cwd=cwd,
+        env=environment(cwd, **env),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def write_agent(folder: Path, **definition: Any) -> str:
+    """A definition in `folder` (JSON is YAML, too); its path."""
+    path = folder / f"{definition.get('name', 'helper')}.yaml"
+    path.write_text(json.dumps({"model": "m", **definition}), encoding="utf-8")
+    return str(path)
+
+
+def script(name: str, *args: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A server of an agent: one of the scripts beside this file."""
+    arguments: Sequence[str] = [str(SUPPORT / name), *args]
+    return {"command": "${python}", "args": arguments, **({"env": dict(env)} if env else {})}
