@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from tiny_agents.agent.definition import AgentDefinition
-from tiny_agents.agent.model_choice import EMBEDDED, EMBEDDED_PLACE, ModelSettings
+from tiny_agents.agent.model_choice import EMBEDDED, EMBEDDED_PLACE, ModelSettings, is_url
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.inference import local
@@ -22,9 +22,9 @@ def model_words(settings: ModelSettings) -> str:
     if is_embedded(settings):
         return local.describe(settings.model)
     kind, where = settings.place or ("provider", "Hugging Face")
-    name = settings.model or "the model"
+    name = "the model" if settings.model is None or is_url(settings.model) else settings.model
     if kind == "url":
-        return f"{name} at {urlsplit(where).netloc}"
+        return f"{name} at {urlsplit(where).netloc.rpartition('@')[2]}"
     return f"{name} through {where}"
 
 
