@@ -121,7 +121,7 @@ def lists_nonsense() -> None:
 def is_stubborn() -> None:
     """Stays when its input ends and when it is asked to leave, and so does a child of it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)  # noqa: S607 - inherits that SIGTERM is ignored
+    subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
     serve()
     while True:
         time.sleep(600)
@@ -129,13 +129,13 @@ def is_stubborn() -> None:
 
 def leaves_a_child() -> None:
     """Ends in good order when its input does, but not so a process that it started."""
-    subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S607
+    subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     serve()
 
 
 def dies_with_its_output_held() -> None:
     """A child of it keeps standard output open after the server itself has gone."""
-    subprocess.Popen(["sleep", "600"])  # noqa: S607
+    subprocess.Popen(["sleep", "600"])
     serve()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import uvicorn
 from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import (
     AudioContent,
     BlobResourceContents,
@@ -87,7 +88,7 @@ def data() -> CallToolResult:
 @server.tool(structured_output=False)
 def fail(reason: str = "boom") -> str:
     """Fail."""
-    raise ValueError(reason)
+    raise ToolError(reason)
 
 
 @server.tool(structured_output=False)
@@ -96,17 +97,27 @@ def long_text(characters: int) -> str:
     return "x" * characters
 
 
+begun: dict[str, anyio.Event] = {}
 cancelled: dict[str, anyio.Event] = {}
 
 
 @server.tool(structured_output=False)
 async def wait(place: str = "") -> str:
     """Never answer."""
+    begun.setdefault(place, anyio.Event()).set()
     try:
         await anyio.sleep_forever()
     finally:
         cancelled.setdefault(place, anyio.Event()).set()
     raise AssertionError
+
+
+@server.tool(structured_output=False)
+async def is_waiting(place: str = "") -> str:
+    """Answer once a call of `wait` has begun at this place."""
+    with anyio.fail_after(20):
+        await begun.setdefault(place, anyio.Event()).wait()
+    return "yes"
 
 
 @server.tool(structured_output=False)

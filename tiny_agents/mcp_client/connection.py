@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
 from tiny_agents.mcp_client.results import ToolResult
-from tiny_agents.mcp_client.servers import Server, secrets_of
+from tiny_agents.mcp_client.servers import Server, StdioServer, secrets_of
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools import ServerTool, select
@@ -189,7 +189,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - whatever a transport raises means that the server is gone
             life.error = error
         finally:
-            life.watch.lose("closed the connection")
+            life.end()
             life.started.set()
 
     def _offer(self, tools: list[ServerTool], *, warn: bool) -> None:
@@ -214,9 +214,13 @@ class Connection:
                     return await life.session.call_tool(name, arguments)
                 finally:
                     life.calls.discard(limit)
+        except ConnectionLost as loss:
+            if loss.gone:
+                life.watch.lose(loss.how)
+            raise
         except TimeoutError:
             if life.over:
-                raise ConnectionLost(life.watch.how) from None
+                raise ConnectionLost(life.watch.how or "closed the connection") from None
             raise ServerTimeoutError(
                 f"MCP server '{self.name}': the tool '{name}' did not finish within {limit_s:g} s (tool_timeout). "
                 "It was told to stop; it may have run.",
@@ -226,7 +230,8 @@ class Connection:
 
     def _raise_lost(self, tool: str, loss: ConnectionLost, watch: Watch) -> NoReturn:
         ran = "The call may have run." if loss.ran else "The call did not run."
-        again = "" if self._closed else " The server is started again when it is needed next."
+        verb = "started" if isinstance(self._server, StdioServer) else "connected to"
+        again = f" The server is {verb} again when it is needed next." if loss.gone and not self._closed else ""
         raise self._error(f"{loss.how} during the call of '{tool}'. {ran}{again}", watch) from loss
 
     def _error(self, problem: str, watch: Watch | None = None) -> ServerConnectionError:
@@ -249,7 +254,7 @@ class _Life:
     owner: asyncio.Task[None]
 
     def __init__(self) -> None:
-        self.watch = Watch(on_lost=self._on_lost)
+        self.watch = Watch(on_lost=self.end)
         self.session: Session | None = None
         self.tools: list[ServerTool] = []
         self.error: Exception | None = None
@@ -269,7 +274,8 @@ class _Life:
         self.close()
         await _ends(self.owner)
 
-    def _on_lost(self) -> None:
+    def end(self) -> None:
+        """Nothing more can come: the calls that wait end, and so does the owner."""
         self.over = True
         self.leave.set()
         now = asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ import httpx2
 
 from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Watch
 
-LEAVE_S = 2.0  # for telling a server that its session has ended; it may be the reason why we leave
+NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
 MAX_ERROR_BYTES = 1024 * 1024
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
@@ -36,7 +36,7 @@ class WatchedClient(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
-            async with asyncio.timeout(LEAVE_S if request.method == "DELETE" else None):
+            async with asyncio.timeout(NOTICE_S if _is_notice(request) else None):
                 response = await super().send(request, **options)
         except (httpx2.TransportError, TimeoutError) as error:
             return self._failed(request, error)
@@ -74,6 +74,13 @@ class WatchedClient(httpx2.AsyncClient):
     def _note_loss(self, request: httpx2.Request, reason: str) -> None:
         if self._sse and request.method == "POST":
             self._watch.lose(f"could not be reached any more ({reason})")
+
+
+def _is_notice(request: httpx2.Request) -> bool:
+    """Whether nobody waits for the answer. The SDK sends notifications one after the other, and calls after them."""
+    if request.method == "POST":
+        return b'"method":"notifications/' in request.content[:200]
+    return request.method == "DELETE"
 
 
 def _error(request: httpx2.Request, status: int, code: int, message: str) -> httpx2.Response:

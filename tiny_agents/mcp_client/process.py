@@ -277,7 +277,7 @@ def _end_leftovers() -> None:
 if sys.platform == "win32":
     _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
 
-    def _signal_group(pid: int, _how: signal.Signals) -> bool:
+    def _signal_group(pid: int, _how: int) -> bool:
         _kill_group(pid)  # a console program can't be asked; the system's tool takes the descendants along
         return True
 
@@ -290,7 +290,7 @@ if sys.platform == "win32":
 else:
     _CREATION_FLAGS = 0
 
-    def _signal_group(pid: int, how: signal.Signals) -> bool:
+    def _signal_group(pid: int, how: int) -> bool:
         """Send a signal to the group that `pid` leads; False if nobody is left in it.
 
         The leader's pid is the group's number for as long as the group has a member, also after the leader has gone.
@@ -307,10 +307,23 @@ else:
         _signal_group(pid, signal.SIGKILL)
 
     def _group_alive(pid: int) -> bool:
+        """Whether a member of the group still runs; one that has ended and only wasn't collected yet doesn't."""
+        return _signal_group(pid, 0) and not _all_ended(pid)
+
+    def _all_ended(pid: int) -> bool:
+        """Whether all members of the group are zombies: for ever so in a container whose first process collects none.
+
+        Known where there is a /proc; elsewhere False.
+        """
         try:
-            os.killpg(pid, 0)
-        except ProcessLookupError:
+            entries = [entry.name for entry in os.scandir("/proc") if entry.name.isdigit()]
+        except OSError:
             return False
-        except PermissionError:
-            return True
-        return True
+        for entry in entries:
+            try:
+                fields = Path("/proc", entry, "stat").read_bytes().rpartition(b")")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            if int(fields[2]) == pid and fields[0] not in (b"Z", b"X"):
+                return False
+        return bool(entries)

@@ -32,6 +32,7 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Largest event of a streamed HTTP answer; as much as a line of a stdio server."""
 
+WAITING_MESSAGES = 1_000
 NOISE_CHARS = 200
 
 _SDK_CLOSED = "Connection closed"  # what the SDK says to calls that wait when its streams end
@@ -102,11 +103,11 @@ class Session:
         if error.code == CODE_UNREACHABLE:
             raise ConnectionLost(error.message, ran=False) from error
         if error.code == CODE_BROKEN:
-            raise ConnectionLost(error.message) from error
-        if error.code == CONNECTION_CLOSED and (
-            error.message == _SDK_CLOSED or (error.message.startswith(_SDK_BROKEN) and self._watch.process is None)
-        ):
-            raise ConnectionLost(self._watch.how or "broke the connection off") from error
+            raise ConnectionLost(error.message, gone=False) from error
+        if error.code == CONNECTION_CLOSED and error.message == _SDK_CLOSED:
+            raise ConnectionLost(self._watch.how or "closed the connection") from error
+        if error.code == CONNECTION_CLOSED and error.message.startswith(_SDK_BROKEN) and self._watch.process is None:
+            raise ConnectionLost("broke its answer off", gone=False) from error
 
 
 @asynccontextmanager
@@ -145,7 +146,8 @@ async def _stdio(server: StdioServer, watch: Watch) -> AsyncIterator[Streams]:
     process = watch.process = await ServerProcess.start(server.command, server.args, env=env, cwd=server.cwd)
     try:
         arrived, read_stream = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
-        write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](0)
+        # Room for what a server doesn't read: a call that is cancelled sends word of it, and must not wait for that.
+        write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
         async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
             tasks.start_soon(_read_messages, process, watch, arrived)
             tasks.start_soon(_write_messages, process, watch, leaving)

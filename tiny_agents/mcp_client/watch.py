@@ -19,16 +19,18 @@ CODE_BROKEN = -32099
 
 
 class ConnectionLost(Exception):
-    """The way to the server is gone. Stays inside the package.
+    """A call got no answer because the way to the server broke. Stays inside the package.
 
     Attributes:
-        how: How it went, as a sentence that continues the server's name.
+        how: What happened, as a sentence that continues the server's name.
         ran: Whether the call may have run; False where it certainly never reached the server.
+        gone: Whether the whole connection is lost; False where only this call's answer is.
     """
 
-    def __init__(self, how: str, *, ran: bool = True) -> None:
+    def __init__(self, how: str, *, ran: bool = True, gone: bool = True) -> None:
         self.how = how
         self.ran = ran
+        self.gone = gone
         super().__init__(how)
 
 

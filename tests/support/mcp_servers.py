@@ -1,0 +1,62 @@
+"""How to start the MCP servers of the tests: parameters for `add_mcp_server`, and remote servers as context managers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiny_agents.mcp_client.client import MCPClient
+
+HERE = Path(__file__).parent
+UNUSED_MODEL = "http://127.0.0.1:1/v1"  # nothing listens there: for tests in which no model is asked
+
+TIME_SERVER: dict[str, Any] = {"type": "stdio", "command": sys.executable, "args": ["-m", "mcp_server_time"]}
+
+
+def stdio_server(**parameters: Any) -> dict[str, Any]:
+    """Our own server over stdio."""
+    return {"type": "stdio", "command": sys.executable, "args": [str(HERE / "mcp_server.py"), "stdio"], **parameters}
+
+
+def bad_server(behaviour: str, argument: str = "", **parameters: Any) -> dict[str, Any]:
+    """The one that misbehaves; it needs no SDK and starts in a few hundredths of a second."""
+    args = [str(HERE / "bad_server.py"), behaviour, argument]
+    return {"type": "stdio", "command": sys.executable, "args": args, "name": behaviour, **parameters}
+
+
+def no_model(**options: Any) -> MCPClient:
+    """A client for tests that only use its servers."""
+    return MCPClient(base_url=UNUSED_MODEL, model="none", **options)
+
+
+@dataclass
+class RemoteServer:
+    kind: str
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.split(":")[2].split("/")[0])
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        return {"type": self.kind, "url": self.url, **more}
+
+
+@contextmanager
+def remote_server(kind: str, port: int = 0) -> Iterator[RemoteServer]:
+    """Our own server over "http" or "sse", on a free port, or once more on one that was free before."""
+    command = [sys.executable, str(HERE / "mcp_server.py"), kind, str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready, _, url = process.stdout.readline().strip().partition(" ")
+            assert ready == "READY", f"the {kind} server didn't start"
+            yield RemoteServer(kind, url, process)
+        finally:
+            process.kill()
