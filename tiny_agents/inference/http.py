@@ -161,11 +161,8 @@ class _Tries:
         self.request = redirected(self.request, status, headers["location"])
 
 
-# ---------------------------------------------------------------- sync
-
-
-class SyncResponseStream:
-    """An open, successful answer. Closed when read to its end, by `close`, or by leaving its `with` block."""
+class _Answer:
+    """What is known of an answer before its body is read."""
 
     def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
         self.status = response.status_code
@@ -174,6 +171,16 @@ class SyncResponseStream:
         self.request = request
         self.timeout_s = settings.timeout_s
         self._response = response
+
+
+# ---------------------------------------------------------------- sync
+
+
+class SyncResponseStream(_Answer):
+    """An open, successful answer. Closed when read to its end, by `close`, or by leaving its `with` block."""
+
+    def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
+        super().__init__(response, request, settings)
         self._chunks = response.iter_bytes() if _needs_decoding(response) else response.iter_raw()
 
     def read(self) -> bytes | None:
@@ -279,16 +286,11 @@ class SyncHTTP:
 # ---------------------------------------------------------------- async
 
 
-class AsyncResponseStream:
+class AsyncResponseStream(_Answer):
     """An open, successful answer. Closed when read to its end, by `aclose`, or by leaving its `async with` block."""
 
     def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
-        self.status = response.status_code
-        self.headers = _lower(response.headers)
-        self.url = str(response.url)
-        self.request = request
-        self.timeout_s = settings.timeout_s
-        self._response = response
+        super().__init__(response, request, settings)
         self._chunks = response.aiter_bytes() if _needs_decoding(response) else response.aiter_raw()
 
     async def read(self) -> bytes | None:

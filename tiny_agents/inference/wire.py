@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import ipaddress
 from collections.abc import Mapping
@@ -83,10 +84,8 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("retry-after", "").strip()
     if not value:
         return None
-    try:
+    with contextlib.suppress(ValueError):  # not a number: then it is a date
         return max(0.0, float(value))
-    except ValueError:
-        pass  # not a number: then it is a date
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
     except ValueError:
