@@ -161,6 +161,21 @@ def test_a_failed_turn_is_shown_and_its_prompt_comes_back(bare, open_terminal):
         assert [message["content"] for message in model.chats[-1]["messages"][1:]] == ["Do it"]
 
 
+def test_a_conversation_goes_on_without_its_servers_and_past_the_turn_limit(tmp_path, open_terminal):
+    servers = {"dead": script("bad_server.py", "exits_at_start")}
+    agent = write_agent(tmp_path, servers=servers, max_turns=2)
+    turns = [calls(("ping", {})), calls(("ping", {})), text("Fine.")]
+    with OpenAIServer(turns) as model, open_terminal(model, agent) as terminal:
+        screen = terminal.wait_for(READY)
+        assert "warning: MCP server 'dead' exited with status 3" in screen
+        assert "fatal: no such key *** in settings" in screen
+        terminal.type("Try" + ENTER)
+        terminal.wait_for(r"^Stopped after 2 model calls, the limit")
+        terminal.wait_for(READY)
+        terminal.type("And now?" + ENTER)
+        terminal.wait_for(r"^Fine\.$")
+
+
 def test_pasted_lines_are_one_prompt_and_alt_enter_makes_a_new_line(bare, open_terminal):
     with OpenAIServer([text("Fine.")]) as model, open_terminal(model, bare) as terminal:
         terminal.wait_for(READY)
@@ -249,14 +264,19 @@ def test_a_secret_is_asked_for_without_showing_it(tmp_path, open_terminal):
         assert "Paris" in terminal.screen
 
 
-def test_ctrl_c_at_a_question_leaves(tmp_path, open_terminal):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_a_question_leaves(tmp_path, open_terminal, signum):
     server = script("quick_server.py", env={"KEY": "${input:key}"})
     agent = write_agent(tmp_path, inputs=[{"id": "key", "password": True}], servers={"quick": server})
     with OpenAIServer([text("Fine.")]) as model, open_terminal(model, agent) as terminal:
         terminal.wait_for(r"^key \(key\):")
-        terminal.type(CTRL_C)
-        assert terminal.wait_for_exit() == 130
+        if signum == signal.SIGINT:
+            terminal.type(CTRL_C)
+        else:
+            terminal.signal(signum)
+        assert terminal.wait_for_exit() == 128 + signum
         assert "Traceback" not in terminal.screen
+        assert terminal.echoes
 
 
 @linux_only

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiny_agents.cli.arguments import parse
+from tiny_agents.cli.arguments import build_parser, parse
 from tiny_agents.cli.exit_codes import ExitCode, error_message, exit_code_before_start, root_cause
 from tiny_agents.cli.prompts import compose_prompt, read_stdin
 from tiny_agents.errors import (
@@ -172,3 +172,11 @@ def test_errors_of_the_system_speak_for_themselves():
 def test_no_secret_and_no_escape_sequence_is_in_a_message():
     error = UsageError("key hf_abcdefgh1234 and my-own-key failed\x1b[2J")
     assert error_message(error, ["my-own-key"]) == "key *** and *** failed␛[2J"
+
+
+def test_the_reference_has_every_flag_and_every_status():
+    reference = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    subparsers = next(action for action in build_parser()._actions if action.dest == "command")
+    flags = {flag for parser in subparsers.choices.values() for flag in parser._option_string_actions} - {"-h"}
+    assert {flag for flag in flags if f"`{flag}" not in reference and f"[{flag}" not in reference} == {"--help"}
+    assert all(f"\n| {code.value} |" in reference for code in ExitCode)

@@ -20,7 +20,7 @@ INDENT = "  "
 ORIGINS = {
     "model": "This sentence is the model's own, made from the tool's result.",
     "tool": "This is the tool's own result: the model's sentence about it did not hold.",
-    "refusal": "The embedded model only answers what one of the tools can: this question was not sent to any.",
+    "refusal": "No tool was asked: the embedded model could not tell which one, or what to ask it.",
 }
 
 

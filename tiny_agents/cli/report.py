@@ -14,6 +14,9 @@ from tiny_agents.cli.safe_text import neutralise
 from tiny_agents.cli.terminal import Style, abilities, styled
 from tiny_agents.errors import ServerError, redact
 
+SAME_WARNINGS = 3
+"""How often warnings of one kind are shown: a server that writes nonsense does it all the time. --debug shows all."""
+
 
 class Reporter:
     """Prints errors, warnings and notices on standard error.
@@ -83,6 +86,8 @@ def guarded(work: Callable[[Reporter], int]) -> int:
     except Left as left:
         return left.code
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # below the ^C that the terminal shows behind a question
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return ExitCode.BROKEN_PIPE
@@ -106,14 +111,20 @@ def set_up_diagnostics(reporter: Reporter) -> None:
     """
     import logging
     import warnings
+    from collections import Counter
 
     class Redacting(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             return neutralise(redact(super().format(record), reporter.secrets))
 
     class Warnings(logging.Handler):
+        told: Counter[str] = Counter()
+
         def emit(self, record: logging.LogRecord) -> None:
-            if not any(isinstance(value, ServerError) for value in record.args or ()):  # those are told by the command
+            if any(isinstance(value, ServerError) for value in record.args or ()):
+                return  # the command tells these itself
+            self.told[record.msg] += 1
+            if self.told[record.msg] <= SAME_WARNINGS:
                 reporter.warning(record.getMessage())
 
     if reporter.debug:

@@ -8,7 +8,7 @@ neighbours are joined.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _KEPT_CONTROLS = {"\n", "\t"}
 
@@ -56,8 +56,7 @@ def one_line(text: str, limit: int | None = None) -> str:
     return joined
 
 
-@dataclass(frozen=True, slots=True)
-class Shortened:
+class Shortened(NamedTuple):
     """The start of a text: its lines, and how many characters of the original are not shown."""
 
     lines: tuple[str, ...]

@@ -6,9 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from tiny_agents.cli.safe_text import neutralise
 
@@ -24,8 +23,7 @@ class Style(Enum):
     ERROR = "31"
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
+class Abilities(NamedTuple):
     """What a stream can show.
 
     Attributes:
