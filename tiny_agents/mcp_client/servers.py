@@ -119,7 +119,7 @@ def secrets_of(server: Server) -> list[str]:
         values = [part for value in server.headers.values() for part in (value, value.rpartition(" ")[2])]
         split = urlsplit(server.url)
         values += [part for part in (split.query, split.password) if part]
-    return sorted({value for value in values if len(value) >= 6}, key=len, reverse=True)
+    return sorted({value for value in values if len(value) >= 6}, key=lambda value: (-len(value), value))
 
 
 def address(server: Server) -> str:

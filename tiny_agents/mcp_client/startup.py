@@ -24,7 +24,7 @@ _BROUGHT_BY = {
 def start_problem(server: Server, watch: Watch, error: BaseException | None) -> str:
     """What kept `server` from starting, as a sentence that continues its name."""
     cause = _first_leaf(error)
-    if isinstance(server, StdioServer) and watch.process is None:
+    if isinstance(server, StdioServer) and watch.process is None and not watch.how:
         return _not_started(server, cause)
     if watch.how:
         return f"{watch.how} before it was ready.{_noise(watch)}"

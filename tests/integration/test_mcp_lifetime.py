@@ -1,0 +1,263 @@
+"""Connections belong to no caller: any task may open, call and close; servers that die come back; nothing is left over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cancelling import cancelled_at
+from tests.support.mcp_servers import bad_server, no_model, remote_server, stdio_server
+from tests.support.processes import Mark, linux_only, open_descriptors
+from tiny_agents.errors import ServerConnectionError, UsageError
+from tiny_agents.mcp_client.client import MCPClient
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+
+def names(client: MCPClient) -> list[str]:
+    return [tool.function.name for tool in client.available_tools]
+
+
+def other_tasks() -> set[asyncio.Task[Any]]:
+    return asyncio.all_tasks() - {task for task in (asyncio.current_task(),) if task}
+
+
+# ---------------------------------------------------------------- from any task
+
+
+async def test_one_task_opens_many_call_and_another_closes() -> None:
+    mark = Mark()
+    client = no_model()
+
+    async def call(number: int) -> str:
+        return (await client.call_tool("echo", {"text": str(number)})).text
+
+    async with asyncio.timeout(60):
+        await asyncio.create_task(client.add_mcp_server(**stdio_server(env=mark.env)))
+        answers = await asyncio.gather(*(asyncio.create_task(call(number)) for number in range(10)))
+        assert answers == [str(number) for number in range(10)]
+        await asyncio.create_task(client.cleanup())
+        await mark.gone()
+        assert {connection.state for connection in client.connections.values()} == {"closed"}
+
+
+def test_in_a_notebook_one_cell_opens_the_next_calls_and_a_third_closes() -> None:
+    client = no_model()
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(asyncio.wait_for(client.add_mcp_server(**bad_server("well_behaved")), 30))
+        result = loop.run_until_complete(asyncio.wait_for(client.call_tool("ping"), 30))
+        assert result.text == "pong"
+        loop.run_until_complete(asyncio.wait_for(client.cleanup(), 30))
+        assert not asyncio.all_tasks(loop)
+    finally:
+        loop.close()
+
+
+async def test_cleaning_up_from_several_tasks_and_again_is_fine() -> None:
+    async with asyncio.timeout(30):
+        client = no_model()
+        await client.add_mcp_server(**bad_server("well_behaved"))
+        await asyncio.gather(*(client.cleanup() for _ in range(5)))
+        await client.cleanup()
+        async with client:
+            pass
+        with pytest.raises(UsageError, match="has been closed"):
+            await client.add_mcp_server(**bad_server("well_behaved"))
+        with pytest.raises(ServerConnectionError, match="has been closed"):
+            await client.call_tool("ping")
+
+
+async def test_cleaning_up_ends_what_still_waits() -> None:
+    async with asyncio.timeout(60):
+        client = no_model()
+        await client.add_mcp_server(**stdio_server(name="busy"))
+        waiting = asyncio.create_task(client.call_tool("wait", {"place": "x"}))
+        await client.call_tool("is_waiting", {"place": "x"})
+        starting = asyncio.create_task(client.add_mcp_server(**bad_server("never_answers")))
+        while len(client.connections) < 2:
+            await asyncio.sleep(0)
+        await client.cleanup()
+        with pytest.raises(ServerConnectionError, match="'busy' was closed during the call of 'wait'"):
+            await waiting
+        with pytest.raises(ServerConnectionError, match="'never_answers' was closed before it was ready"):
+            await starting
+
+
+async def test_many_servers_start_at_once_and_in_the_order_they_were_added() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await asyncio.gather(*(client.add_mcp_server(**bad_server("well_behaved", name=f"s{n}")) for n in range(12)))
+        expected = ["ping", "leave"] + [f"s{n}__{tool}" for n in range(1, 12) for tool in ("ping", "leave")]
+        assert names(client) == expected
+        results = await asyncio.gather(*(client.call_tool(name) for name in expected if name.endswith("ping")))
+        assert {result.text for result in results} == {"pong"}
+
+
+@linux_only
+async def test_nothing_grows_when_connections_come_and_go() -> None:
+    async with asyncio.timeout(60):
+        mark = Mark()
+        async with no_model() as client:
+            await client.add_mcp_server(**bad_server("well_behaved"))  # imports everything that is needed
+        tasks, descriptors = len(other_tasks()), open_descriptors()
+        for _ in range(10):
+            async with no_model() as client:
+                await client.add_mcp_server(**bad_server("well_behaved", env=mark.env))
+                await client.call_tool("ping")
+        await mark.gone()
+        assert len(other_tasks()) == tasks
+        assert open_descriptors() == descriptors
+
+
+# ---------------------------------------------------------------- cancellation
+
+
+@linux_only
+@pytest.mark.parametrize("behaviour", ["well_behaved", "never_answers", "never_lists", "is_stubborn"])
+async def test_cancelling_a_start_leaves_nothing_behind(behaviour: str) -> None:
+    mark = Mark()
+    async with asyncio.timeout(30), no_model() as client:
+        tasks = other_tasks()
+        starting = asyncio.create_task(client.add_mcp_server(**bad_server(behaviour, env=mark.env)))
+        await mark.running(1)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await mark.gone()
+        assert not client.connections
+        assert other_tasks() == tasks
+
+
+async def test_a_start_can_be_cancelled_wherever_it_waits() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        for waits in range(4):
+            starting = asyncio.create_task(
+                cancelled_at(waits, client.add_mcp_server(**bad_server("well_behaved", name=f"s{waits}")))  # type: ignore[arg-type]
+            )
+            await asyncio.wait({starting})
+            assert starting.cancelled() == (f"s{waits}" not in client.connections)
+        assert "s0" not in client.connections
+        assert "s3" in client.connections
+
+
+async def test_a_call_can_be_cancelled_wherever_it_waits_and_the_server_stays() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**bad_server("well_behaved"))
+        cancelled = []
+        for waits in range(8):
+            calling = asyncio.create_task(cancelled_at(waits, client.call_tool("ping")))  # type: ignore[arg-type]
+            await asyncio.wait({calling})
+            cancelled.append(calling.cancelled())
+            assert (await client.call_tool("ping")).text == "pong"
+        assert cancelled[0]
+        assert not cancelled[-1]
+        assert client.connections["well_behaved"].state == "ready"
+
+
+# ---------------------------------------------------------------- servers that die
+
+
+async def test_a_dying_server_fails_its_own_call_and_no_other() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await asyncio.gather(
+            client.add_mcp_server(**stdio_server(name="doomed")),
+            client.add_mcp_server(**stdio_server(name="healthy")),
+        )
+        meeting = asyncio.create_task(client.call_tool("healthy__meet", {"place": "x", "party": 2, "say": "one"}))
+        with pytest.raises(ServerConnectionError) as caught:
+            await client.call_tool("die")
+        assert caught.value.server == "doomed"
+        assert str(caught.value).splitlines() == [
+            "MCP server 'doomed' exited with status 7 during the call of 'die'. The call may have run. "
+            "The server is started again when it is needed next.",
+            "The end of its standard error:",
+            "  dying as told",
+        ]
+        assert client.connections["doomed"].state == "lost"
+        assert (await client.call_tool("healthy__meet", {"place": "x", "party": 2, "say": "two"})).text == "two"
+        assert (await meeting).text == "one"
+        assert (await client.call_tool("echo", {"text": "back again"})).text == "back again"
+        assert client.connections["doomed"].state == "ready"
+
+
+async def test_all_calls_of_a_dying_server_fail_at_once() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**stdio_server(name="doomed"))
+        calls = [asyncio.create_task(client.call_tool("wait", {"place": str(n)})) for n in range(3)]
+        for n in range(3):
+            await client.call_tool("is_waiting", {"place": str(n)})
+        with pytest.raises(ServerConnectionError):
+            await client.call_tool("die")
+        for result in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(result, ServerConnectionError)
+            assert "exited with status 7 during the call of 'wait'" in str(result)
+
+
+async def test_a_server_that_died_between_calls_is_started_again_unnoticed() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**stdio_server(name="mortal"))
+        pid = int((await client.call_tool("pid")).text)
+        os.kill(pid, signal.SIGKILL)
+        while client.connections["mortal"].state == "ready":
+            await asyncio.sleep(0.01)
+        assert int((await client.call_tool("pid")).text) != pid
+
+
+@pytest.mark.parametrize("tool", ["die_once_read_only", "die_once_idempotent"])
+async def test_a_call_that_can_do_no_harm_is_made_again(tool: str, tmp_path: Path) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**stdio_server())
+        assert (await client.call_tool(tool, {"mark": str(tmp_path / "mark")})).text == "second life"
+
+
+async def test_any_other_call_is_not_made_again(tmp_path: Path) -> None:
+    arguments = {"mark": str(tmp_path / "mark")}
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**stdio_server())
+        with pytest.raises(ServerConnectionError, match="The call may have run"):
+            await client.call_tool("die_once", arguments)
+        assert (await client.call_tool("die_once", arguments)).text == "second life"
+
+
+async def test_tools_are_listed_again_after_a_restart_and_known_names_stay(tmp_path: Path) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**bad_server("well_behaved", name="first"))
+        await client.add_mcp_server(**bad_server("changes_its_tools", str(tmp_path / "lives"), name="second"))
+        assert names(client)[2:] == ["second__ping", "second__leave", "life_1"]
+        with pytest.raises(ServerConnectionError):
+            await client.call_tool("second__leave")
+        assert (await client.call_tool("second__ping")).text == "pong"
+        assert names(client)[2:] == ["second__ping", "second__leave", "life_2"]
+
+
+async def test_a_server_that_keeps_dying_is_left_alone_after_some_time() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**bad_server("well_behaved", name="weak"))
+        for _ in range(4):
+            with pytest.raises(ServerConnectionError, match="exited with status 5 during the call"):
+                await client.call_tool("leave")
+        with pytest.raises(ServerConnectionError, match="went away 4 times in a row and is left alone for 60 s"):
+            await client.call_tool("ping")
+
+
+@pytest.mark.parametrize("kind", ["http", "sse"])
+async def test_a_remote_server_that_was_restarted_is_found_again(kind: str) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        with remote_server(kind) as server:
+            await client.add_mcp_server(**server.parameters(name="far", allowed_tools=["pid", "wait", "is_waiting"]))
+            assert (await client.call_tool("pid")).text == str(server.process.pid)
+            waiting = asyncio.create_task(client.call_tool("wait", {"place": "x"}))
+            await client.call_tool("is_waiting", {"place": "x"})
+            server.process.kill()
+            with pytest.raises(ServerConnectionError, match="during the call of 'wait'. The call may have run."):
+                await waiting
+            server.process.wait()
+            with pytest.raises(ServerConnectionError, match="could not be reached at"):
+                await client.call_tool("pid")
+        with remote_server(kind, server.port) as again:
+            assert (await client.call_tool("pid")).text == str(again.process.pid)
