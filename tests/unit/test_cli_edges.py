@@ -67,6 +67,19 @@ async def test_the_first_ctrl_c_stops_the_turn_and_the_second_leaves():
 
 
 @pytest.mark.anyio
+async def test_in_a_conversation_a_late_ctrl_c_leaves_nothing_but_the_turn():
+    async with asyncio.timeout(10):
+        interrupts: list[Interrupts] = []
+        task = asyncio.create_task(work(interrupts))
+        await asyncio.sleep(0)
+        interrupts[0].leave_when_idle = False
+        interrupts[0].interrupt()
+        assert interrupts[0].exit_code is None
+        interrupts[0].leave(ExitCode.TERMINATED)
+        assert await task == ExitCode.TERMINATED
+
+
+@pytest.mark.anyio
 async def test_the_first_reason_to_leave_counts_and_cancels_once():
     async with asyncio.timeout(10):
         interrupts: list[Interrupts] = []

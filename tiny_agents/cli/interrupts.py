@@ -39,16 +39,18 @@ class Interrupts:
 
     Attributes:
         exit_code: Set once the program was asked to leave; the main task was cancelled then.
+        leave_when_idle: Whether Ctrl+C leaves while no turn runs. In a conversation it doesn't: one that comes a moment
+            too late for the turn isn't meant for the program.
     """
 
     def __init__(self) -> None:
         self.exit_code: ExitCode | None = None
+        self.leave_when_idle = True
         self._loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None  # we are in a coroutine
         self._task = task
         self._abort: asyncio.Event | None = None
-        self._on_abort: Callable[[], None] | None = None
         self.listen()
         for signum, code in LEAVING_SIGNALS.items():
             self._handle(signum, partial(self.leave, code))
@@ -59,12 +61,10 @@ class Interrupts:
 
     def interrupt(self) -> None:
         """Ctrl+C: stop the turn if there is one that isn't stopping already, else leave."""
-        if self._abort is None or self._abort.is_set():
+        if self._abort is not None and not self._abort.is_set():
+            self._abort.set()
+        elif self._abort is not None or self.leave_when_idle:
             self.leave(ExitCode.INTERRUPTED)
-            return
-        self._abort.set()
-        if self._on_abort is not None:
-            self._on_abort()
 
     def leave(self, code: ExitCode) -> None:
         """Cancel the main task, once."""
@@ -73,14 +73,14 @@ class Interrupts:
             self._task.cancel()
 
     @contextmanager
-    def stopping(self, abort: asyncio.Event, on_abort: Callable[[], None] | None = None) -> Iterator[None]:
-        """While this is open the first Ctrl+C sets `abort` and calls `on_abort`; the second leaves."""
+    def stopping(self, abort: asyncio.Event) -> Iterator[None]:
+        """While this is open the first Ctrl+C sets `abort`; the second leaves."""
         self.listen()
-        self._abort, self._on_abort = abort, on_abort
+        self._abort = abort
         try:
             yield
         finally:
-            self._abort = self._on_abort = None
+            self._abort = None
 
     def _handle(self, signum: int, callback: Callable[[], None]) -> None:
         if signal.getsignal(signum) is signal.SIG_IGN:

@@ -38,6 +38,7 @@ class Conversation:
 
     async def run(self) -> ExitCode:
         """Prompt after prompt. DONE at Ctrl+D, INTERRUPTED at Ctrl+C twice on an empty line."""
+        self._interrupts.leave_when_idle = False
         with quiet_keyboard() as self._hush:
             return await self._talk()
 

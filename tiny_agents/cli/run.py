@@ -65,10 +65,11 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     Raises:
         TinyAgentsError: Something is missing or wrong; nothing has been started.
     """
-    reporter.secrets += [value for _, value in arguments.input]
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     flags = _flags(arguments)
     definition = _startable(load_definition(arguments.agent), reporter)
+    passwords = {wanted.id for wanted in definition.inputs if wanted.password}
+    reporter.secrets += [value for id, value in arguments.input if id in passwords]
     prompt = _one_shot_prompt(arguments.prompt, reporter)
     if definition.downloaded and not arguments.trust:
         require_trust(definition, can_ask=someone_is_there)
@@ -79,8 +80,9 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         warn=reporter.warning,
     )
     reporter.secrets += definition.secrets
-    model = choose_model(flags, os.environ, definition, has_hf_token=bool(find_token()), has_local=local.is_available())
-    reporter.secrets += [model.api_key] if model.api_key else []
+    token = find_token()
+    model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
+    reporter.secrets += [key for key in (model.api_key, token) if key]
     return Plan(_startable(definition, reporter), model, prompt)
 
 
