@@ -141,7 +141,7 @@ BAD_AGENTS = {
         ["'x'", "status 3", "no such key"],
     ),
     "a server that never answers": ({"x": script("bad_server.py", "never_answers")}, ["'x'", "within 1 s"]),
-    "a server that refuses connections": ({"x": {"url": "http://127.0.0.1:9/mcp"}}, ["'x'"]),
+    "a server that refuses connections": ({"x": {"url": "http://127.0.0.1:9/mcp"}}, ["'x'", "127.0.0.1:9"]),
 }
 
 
