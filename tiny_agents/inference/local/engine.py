@@ -10,18 +10,21 @@ import atexit
 import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tiny_agents._lazy import require
-from tiny_agents.errors import LocalModelError
+from tiny_agents.errors import InferenceError, LocalModelError
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http import HTTPSettings, SyncHTTP
 from tiny_agents.inference.local.weights import Weights
@@ -33,6 +36,10 @@ SMALL_BELOW = 1_000_000_000
 SILENT, ERRORS = -1, 1  # verbosity of llama.cpp; it writes to file descriptor 2 directly
 PROMPT_CACHE_MIB = 256
 START_TIMEOUT_S = 60.0
+NOTICED_AFTER_S = 1.5
+"""llama.cpp looks each second whether a client is still there, but not while other requests keep it awake: so neither may
+we ask more often whether it noticed."""
+IDLE_LOOKS_S = (0.0, 0.05, NOTICED_AFTER_S, NOTICED_AFTER_S)
 
 
 @dataclass(slots=True)
@@ -114,7 +121,7 @@ def _release(server: _Server, pool_key: tuple[str, int]) -> None:
         if _servers.get(pool_key) is server:
             del _servers[pool_key]
     with server.lock:
-        server.native = None
+        _stop(server)
 
 
 def _stop_all() -> None:
@@ -122,10 +129,59 @@ def _stop_all() -> None:
         running = list(_servers.values())
         _servers.clear()
     for server in running:
-        server.native = None
+        _stop(server)
 
 
 atexit.register(_stop_all)  # llama.cpp's threads should end before the interpreter takes itself apart
+
+
+def _stop(server: _Server) -> None:
+    """End the engine. Requests that are still being answered are broken off.
+
+    The destructor waits for them, and holds Python's lock while it waits: a client in this process could never hang up, and
+    both would wait for each other for ever. So it is only called when nothing is being answered.
+    """
+    if server.native is None:
+        return
+    for wait_s in IDLE_LOOKS_S:
+        time.sleep(wait_s)
+        if not _is_busy(server):
+            break
+    else:
+        _hang_up(urlsplit(server.url).port or 0)
+        while _is_busy(server):
+            time.sleep(NOTICED_AFTER_S)
+    server.native = None
+
+
+def _is_busy(server: _Server) -> bool:
+    try:
+        with contextlib.closing(SyncHTTP(HTTPSettings(START_TIMEOUT_S, max_retries=0))) as http:
+            reply = http.send(Request("GET", f"{server.url}/slots", key=server.key))
+    except InferenceError:
+        return False  # whatever is wrong with it, it isn't answering
+    return any(slot.get("is_processing") for slot in msgspec.json.decode(reply.body, type=list[dict[str, Any]]))
+
+
+def _hang_up(port: int) -> None:
+    """Shut the server's side of every connection to `port`, which is ours.
+
+    Where that can't be done (Windows) the answers are waited for; they end with the context at the latest.
+    """
+    folder = Path("/dev/fd")
+    for name in os.listdir(folder) if folder.is_dir() else []:
+        try:
+            copy = os.dup(int(name))
+        except OSError:
+            continue  # closed since it was listed
+        try:
+            connection = socket.socket(fileno=copy)
+        except OSError:  # no socket
+            os.close(copy)
+            continue
+        with connection, contextlib.suppress(OSError):  # the listening socket has no peer
+            if connection.getpeername() and connection.getsockname()[1:2] == (port,):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _start(server: _Server, weights: Weights, n_ctx: int) -> None:

