@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.support.conversation import called, said, tool
+from tests.support.gguf import with_chat_template
 from tiny_agents.errors import LocalModelError, ProviderError
 from tiny_agents.inference import local
 from tiny_agents.inference.call import Ask, Call, Request, Route, Step
@@ -219,6 +220,27 @@ def test_an_engine_that_nobody_holds_is_gone(tmp_path, engine):
     assert can_connect(lease.url)
     lease.close()
     assert not can_connect(lease.url)
+
+
+TOOL_TEMPLATE = """{%- if tools %}<|im_start|>system
+Tools: {% for tool in tools %}{{ tool | tojson }}
+{% endfor %}Call one with <tool_call>{"name": ..., "arguments": ...}</tool_call><|im_end|>
+{% endif %}{%- for message in messages %}<|im_start|>{{ message.role }}
+{{ message.content or '' }}{%- for call in message.tool_calls or [] %}<tool_call>{"name": "{{ call.function.name }}", \
+"arguments": {{ call.function.arguments | tojson }}}</tool_call>{%- endfor %}<|im_end|>
+{% endfor %}{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+def test_a_model_whose_template_knows_tools_is_asked_like_any_endpoint(tmp_path, engine, http):
+    path = tmp_path / "knows-tools.gguf"
+    with_chat_template(_weights_path(), path, TOOL_TEMPLATE)
+    with contextlib.closing(local.acquire(str(path))) as able:
+        assert able.supports_tools is True
+        assert able.emulation is None
+        body = {"messages": [{"role": "user", "content": "hi"}], "tools": TOOLS, "max_tokens": 8}
+        reply = http.send(Request("POST", f"{able.url}/chat/completions", json=body, key=able.key))
+        assert json.loads(reply.body)["choices"][0]["message"]["role"] == "assistant"
 
 
 def test_a_file_that_llama_cpp_cannot_load_is_refused_with_its_reason(tmp_path, engine):

@@ -241,11 +241,10 @@ def _reason(path: Path, n_ctx: int) -> str:
 
 
 def _errors_in(log: str) -> Iterator[str]:
-    """The messages of llama.cpp's error lines that name a cause, without time stamps."""
+    """The causes that llama.cpp's log names, without time stamps."""
     seen = set()
     for line in log.splitlines():
-        _, is_error, message = line.partition(" E ")
-        cause = message.strip().rpartition("error loading model: ")[2]
-        if is_error and cause not in seen and "error loading model: " in message:
+        _, found, cause = line.partition("error loading model: ")
+        if found and cause not in seen:
             seen.add(cause)
-            yield cause
+            yield cause.strip()
