@@ -17,7 +17,7 @@ endif
 .PHONY: demo test check lint format types clean
 
 demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
-	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?"
+	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
 
 test: $(VENV)/.dev ## the whole suite
 	$(BIN)/python -m pytest

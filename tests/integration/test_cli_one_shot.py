@@ -72,11 +72,20 @@ def test_the_prompt_may_come_from_a_file(tmp_path, bare):
 
 def test_a_pipe_that_stays_silent_is_waited_for_and_that_is_said(tmp_path, bare):
     with OpenAIServer([text("Fine.")]) as model:
-        process = start("run", bare, "--base-url", model.url, "-p", "Sum up:", cwd=tmp_path, stdin=subprocess.PIPE)
+        process = start("run", bare, "--base-url", model.url, cwd=tmp_path, stdin=subprocess.PIPE)
         assert b"waiting for text on standard input" in process.stderr.readline()
         out, _ = process.communicate(b"late", timeout=LIMIT_S)
         assert (process.returncode, out) == (0, b"Fine.\n")
-        assert asked(model) == "Sum up:\n\nlate"
+        assert asked(model) == "late"
+
+
+def test_with_a_prompt_a_pipe_that_stays_silent_is_left_alone(tmp_path, bare):
+    with OpenAIServer([text("Fine.")]) as model:
+        process = start("run", bare, "--base-url", model.url, "-p", "Sum up:", cwd=tmp_path, stdin=subprocess.PIPE)
+        assert b"going on without it" in process.stderr.readline()
+        assert process.stdout.read() == b"Fine.\n"
+        assert process.wait(LIMIT_S) == 0
+        assert asked(model) == "Sum up:"
 
 
 def test_the_answer_is_the_models_text_to_the_letter(tmp_path, bare):

@@ -42,10 +42,14 @@ def compose_prompt(flag: str | None, piped: str | None) -> str:
     )
 
 
-def read_stdin(stream: TextIO | None, notice: Callable[[str], None]) -> str:
+def read_stdin(stream: TextIO | None, notice: Callable[[str], None], *, optional: bool = False) -> str:
     """All of standard input as text; a closed one is empty.
 
     A pipe that nobody writes to is waited for, as other programs do, but not without saying so.
+
+    Args:
+        optional: The prompt is there already, so a pipe that stays silent (a scheduler's, a parent's that forgot to close
+            it) is left alone: such a run must not wait for ever.
 
     Raises:
         UsageError: What came isn't text in UTF-8.
@@ -54,6 +58,9 @@ def read_stdin(stream: TextIO | None, notice: Callable[[str], None]) -> str:
         return ""
     fd = stream.fileno()
     if _stays_silent(fd):
+        if optional:
+            notice(f"nothing came on standard input for {STDIN_NOTICE_AFTER_S:g} s: going on without it")
+            return ""
         notice("waiting for text on standard input (to run without it: < /dev/null)")
     data = stream.buffer.read()
     try:

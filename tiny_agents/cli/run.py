@@ -127,7 +127,7 @@ def _one_shot_prompt(flag: str | None, reporter: Reporter) -> str | None:
         if flag is None and is_terminal(sys.stdout):
             return None
         return compose_prompt(flag, None)
-    return compose_prompt(flag, read_stdin(sys.stdin, reporter.notice))
+    return compose_prompt(flag, read_stdin(sys.stdin, reporter.notice, optional=flag is not None))
 
 
 def _ask(wanted: InputDefinition) -> str:
