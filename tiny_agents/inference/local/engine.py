@@ -34,7 +34,7 @@ N_CTX = 4096
 SMALL_BELOW = 1_000_000_000
 """Parameters below which a model that knows no tool format isn't trusted to choose freely."""
 SILENT, ERRORS = -1, 1  # verbosity of llama.cpp; it writes to file descriptor 2 directly
-PROMPT_CACHE_MIB = 256
+PROMPT_CACHE_MIB = 64
 START_TIMEOUT_S = 60.0
 NOTICED_AFTER_S = 1.5
 """llama.cpp looks each second whether a client is still there, but not while other requests keep it awake: so neither may
@@ -215,7 +215,7 @@ def _parameters(xllamacpp: Any, path: Path, n_ctx: int, key: str, verbosity: int
     wanted.port = 0  # a free one; the default host is the loopback address
     wanted.api_keys = [key]
     wanted.verbosity = verbosity
-    wanted.cache_ram_mib = PROMPT_CACHE_MIB  # 8 GiB by default
+    wanted.cache_ram_mib = PROMPT_CACHE_MIB  # 8 GiB by default; none would double the time per question
     # All cores would be slower on a busy machine, by far: llama.cpp's threads wait for each other spinning.
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) // 2)
     return wanted
