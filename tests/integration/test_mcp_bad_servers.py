@@ -19,7 +19,7 @@ from tests.support.http_peer import HTTPPeer
 from tests.support.mcp_servers import bad_server, no_model
 from tests.support.processes import Mark, linux_only
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError
-from tiny_agents.mcp_client import process, transports
+from tiny_agents.mcp_client import http_client, process, transports
 from tiny_agents.mcp_client.client import MCPClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -285,6 +285,40 @@ async def test_a_redirect_to_another_host_is_not_followed() -> None:
         error = await refused({"type": "http", "url": url(peer), "name": "moved"})
     assert f"Redirect to {url(other)} not followed" in str(error)
     assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"event: endpoint\ndata: http://127.0.0.1:2/collect\n\n", "to another host, http://127.0.0.1:2"),
+        (b"event: ping\ndata: x\n\n", "it ended its stream of events at once"),
+    ],
+)
+async def test_an_event_stream_that_cannot_be_trusted_is_refused_at_once(stream: bytes, expected: str) -> None:
+    with HTTPPeer(lambda request: (200, {"content-type": "text/event-stream"}, stream)) as peer:
+        error = await refused({"type": "sse", "url": url(peer), "name": "far", "headers": {"X-Key": "k"}})
+    assert expected in str(error)
+    assert [request.method for request in peer.requests] == ["GET"]
+
+
+async def test_a_page_that_is_no_event_stream() -> None:
+    with HTTPPeer(lambda request: (200, {"content-type": "text/html"}, b"<html>")) as peer:
+        error = await refused({"type": "sse", "url": url(peer), "name": "page"})
+        assert "it sends no events: Expected response with content type 'text/event-stream', got 'text/html'" in str(
+            error
+        )
+        error = await refused({"type": "http", "url": url(peer), "name": "page"})
+        assert "MCP server 'page' could not be used: Unexpected content type: text/html" in str(error)
+
+
+async def test_a_remote_answer_that_is_too_long_fails_its_own_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MAX_ANSWER_BYTES", 100_000)
+    with HTTPPeer.legacy_mcp() as peer:
+        async with asyncio.timeout(30), no_model() as client:
+            await client.add_mcp_server("http", url=url(peer), name="old")
+            result = await client.call_tool("long")
+            assert (result.is_error, result.text) == (True, "the answer is too long: at most 100,000 bytes are read")
+            assert (await client.call_tool("count")).text == "1"
 
 
 async def test_a_remote_server_that_never_answers_is_given_up_in_time() -> None:

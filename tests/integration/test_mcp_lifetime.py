@@ -137,7 +137,7 @@ async def test_a_start_can_be_cancelled_wherever_it_waits() -> None:
     async with asyncio.timeout(60), no_model() as client:
         for waits in range(4):
             starting = asyncio.create_task(
-                cancelled_at(waits, client.add_mcp_server(**bad_server("well_behaved", name=f"s{waits}")))  # type: ignore[arg-type]
+                cancelled_at(waits, client.add_mcp_server(**bad_server("well_behaved", name=f"s{waits}")))
             )
             await asyncio.wait({starting})
             assert starting.cancelled() == (f"s{waits}" not in client.connections)
@@ -150,7 +150,7 @@ async def test_a_call_can_be_cancelled_wherever_it_waits_and_the_server_stays() 
         await client.add_mcp_server(**bad_server("well_behaved"))
         cancelled = []
         for waits in range(8):
-            calling = asyncio.create_task(cancelled_at(waits, client.call_tool("ping")))  # type: ignore[arg-type]
+            calling = asyncio.create_task(cancelled_at(waits, client.call_tool("ping")))
             await asyncio.wait({calling})
             cancelled.append(calling.cancelled())
             assert (await client.call_tool("ping")).text == "pong"

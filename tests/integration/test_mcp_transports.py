@@ -68,9 +68,9 @@ async def test_every_kind_of_result_over_every_transport(server: dict[str, Any])
         assert "no paper" in failed.text
         wrong = await client.call_tool("add", {"a": "many"})
         assert wrong.is_error
-        long = await client.call_tool("long_text", {"characters": 300_000})
-        assert len(long.content[0]["text"]) == 300_000
-        assert "first 40,000 of 300,000 characters" in long.text
+        long = await client.call_tool("long_text", {"characters": 3_000_000})
+        assert len(long.content[0]["text"]) == 3_000_000
+        assert "first 40,000 of 3,000,000 characters" in long.text
 
 
 async def test_names_are_cleaned_and_reserved_ones_qualified(http: RemoteServer) -> None:
@@ -140,6 +140,16 @@ async def test_headers_and_time_limits_are_taken_as_in_huggingface_hub(
     async with asyncio.timeout(60), no_model() as client:
         await client.add_mcp_server(**remote.parameters(headers={"X-Who": "me"}, **seconds))
         assert (await client.call_tool("header", {"name": "x-who"})).text == "me"
+
+
+async def test_a_server_on_loopback_is_reached_past_any_proxy(
+    http: RemoteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**http.parameters())
+        assert (await client.call_tool("echo", {"text": "here"})).text == "here"
 
 
 async def test_only_allowed_tools_are_offered_and_an_unknown_one_is_a_warning(

@@ -309,7 +309,7 @@ async def test_a_turn_can_be_cancelled_wherever_it_waits(script: str) -> None:
             finished = 0
             for waits in range(60):
                 messages = question()
-                running = asyncio.create_task(cancelled_at(waits, turn(client, messages)))  # type: ignore[arg-type]
+                running = asyncio.create_task(cancelled_at(waits, turn(client, messages)))
                 await asyncio.wait({running})
                 assert_valid(messages)
                 finished += not running.cancelled()

@@ -10,12 +10,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-@types.coroutine
-def cancelled_at(waits: int, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+async def cancelled_at(waits: int, coroutine: Coroutine[Any, Any, T]) -> T:
     """Run `coroutine` in the current task, which is cancelled while it waits for the time number `waits` (from 0).
 
     One that waits less often runs to its end as if nothing had been.
     """
+    return await _driven(waits, coroutine)
+
+
+@types.coroutine
+def _driven(waits: int, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
     task = asyncio.current_task()
     assert task is not None
     error: BaseException | None = None

@@ -147,5 +147,6 @@ _RPC_ERROR = {"jsonrpc": "2.0", "id": None, "error": {"code": -32050, "message":
 _TOOLS: dict[str, Answer] = {
     "status_503": 503,
     "rpc_error": (400, {"content-type": "application/json"}, json.dumps(_RPC_ERROR).encode()),
+    "long": (200, {"content-type": "application/json"}, b"x" * 200_000),
     "reset": "reset",
 }

@@ -16,6 +16,7 @@ from tiny_agents.mcp_client.servers import (
     StdioServer,
     address,
     describe_server,
+    patient,
     secrets_of,
     server_name,
 )
@@ -138,3 +139,10 @@ def test_secrets_do_not_show_in_a_description() -> None:
     assert secrets_of(stdio) == ["hunter22"]
     for server in (http, stdio):
         assert not any(secret in repr(server) for secret in secrets_of(server))
+
+
+def test_a_silent_server_is_waited_for_as_long_as_a_tool_may_take() -> None:
+    assert patient(HttpServer(URL), 20) == HttpServer(URL, read_timeout_s=300)
+    assert patient(SseServer(URL), 900) == SseServer(URL, read_timeout_s=910)
+    assert patient(HttpServer(URL, read_timeout_s=5), 900) == HttpServer(URL, read_timeout_s=5)
+    assert patient(StdioServer("x"), 900) == StdioServer("x")

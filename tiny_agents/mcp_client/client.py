@@ -58,7 +58,8 @@ class MCPClient:
         timeout: Seconds without data from the model; None takes the inference client's default.
         startup_timeout: Seconds a server may take to start and list its tools.
         tool_timeout: Seconds a tool call may take.
-        client: An inference client of your own, in place of the four above; it isn't closed with this one.
+        tool_emulation: Offer tools in words, for an endpoint that has no tool API; see `AsyncInferenceClient`.
+        client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
     Attributes:
         client: The inference client.
@@ -79,6 +80,7 @@ class MCPClient:
         timeout: float | None = None,
         startup_timeout: float = 60.0,
         tool_timeout: float = 120.0,
+        tool_emulation: bool = False,
         client: AsyncInferenceClient | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
@@ -94,6 +96,7 @@ class MCPClient:
             base_url=base_url,
             api_key=api_key,
             timeout=timeout,
+            tool_emulation=tool_emulation,
         )
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
 from tiny_agents.mcp_client.results import ToolResult
-from tiny_agents.mcp_client.servers import Server, StdioServer, secrets_of
+from tiny_agents.mcp_client.servers import Server, StdioServer, patient, secrets_of
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools import ServerTool, select
@@ -58,7 +58,7 @@ class Connection:
     ) -> None:
         self.name = name
         self.tools: tuple[ServerTool, ...] = ()
-        self._server = server
+        self._server = patient(server, tool_timeout_s)
         self._startup_timeout_s = startup_timeout_s
         self._tool_timeout_s = tool_timeout_s
         self._allowed_tools = allowed_tools

@@ -1,8 +1,9 @@
-"""The HTTP client that the SDK's remote transports send through.
+"""The HTTP client that remote servers are spoken to through.
 
-The SDK tells its caller little about a request that failed: a refused connection ends the whole transport, a status
-becomes "Server returned an error response". So failures are made into JSON-RPC errors here, one per request, which say
-what happened and whether the request can have reached the server. Imported only when a remote server is opened.
+The SDK tells its caller little about a message that could not be delivered: a refused connection ends its whole transport,
+a status becomes "Server returned an error response", an endless answer fills the memory. So failures are made into
+JSON-RPC errors here, one per message, which say what happened and whether the server can have acted on it. Imported only
+when a remote server is opened.
 """
 
 from __future__ import annotations
@@ -13,67 +14,92 @@ from typing import Any
 
 import httpx2
 
-from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Watch
+from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 
-NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Longest JSON answer, and largest event of a streamed one, as much as a line of a stdio server."""
+
 MAX_ERROR_BYTES = 1024 * 1024
+MAX_REDIRECTS = 5
+NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
 class WatchedClient(httpx2.AsyncClient):
-    """An `httpx2.AsyncClient` that answers every request, if need be by itself, and reports to a `Watch`.
+    """An `httpx2.AsyncClient` that has an answer to every message, if need be its own, and reports to a `Watch`."""
 
-    Args:
-        sse: True for the older HTTP+SSE transport, where answers come by another way than messages go: a message that
-            could not be posted gets none, so that is the end of the connection.
-    """
-
-    def __init__(self, watch: Watch, *, sse: bool = False, **options: Any) -> None:
+    def __init__(self, watch: Watch, **options: Any) -> None:
         super().__init__(**options)
         self._watch = watch
-        self._sse = sse
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        if request.method == "GET":  # carries no message; whoever listens deals with it
+            return await super().send(request, **options)
         try:
             async with asyncio.timeout(NOTICE_S if _is_notice(request) else None):
                 response = await super().send(request, **options)
-        except (httpx2.TransportError, TimeoutError) as error:
-            return self._failed(request, error)
-        if response.status_code >= 400 and self._matters(request):
+                return await self._answer(request, response)
+        except (httpx2.RequestError, TimeoutError) as error:
+            reason = self._watch.trouble = str(error) or type(error).__name__
+            code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
+            return _error(request, 503, code, f"could not be reached ({reason})")
+
+    async def open_events(self, url: str) -> httpx2.Response:
+        """A stream of server-sent events; redirects are followed as long as they stay with the same host.
+
+        Raises:
+            Refused: There is none at this URL, or nobody.
+        """
+        request = self.build_request("GET", url, headers={"accept": "text/event-stream", "cache-control": "no-store"})
+        for _ in range(MAX_REDIRECTS):
+            try:
+                response = await self.send(request, stream=True, follow_redirects=False)
+            except httpx2.TransportError as error:
+                self._watch.trouble = str(error) or type(error).__name__
+                raise Refused(self._watch.trouble) from error
+            following = response.next_request
+            if following is None and response.status_code < 400:
+                return response
+            await response.aclose()
+            if following is None:
+                self._watch.status = response.status_code
+                raise Refused(f"HTTP {response.status_code}")
+            if origin(following.url) != origin(request.url):
+                raise Refused(f"Redirect to {origin(following.url)} not followed; use its URL if you trust it")
+            request = following
+        raise Refused("too many redirects")
+
+    async def _answer(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        status = response.status_code
+        if status >= 400:
             return await self._refused(request, response)
-        if self._matters(request):
-            self._watch.status, self._watch.trouble = None, ""
-        return response
-
-    def _matters(self, request: httpx2.Request) -> bool:
-        """Whether `request` carries a message; over streamable HTTP a GET only listens, which servers may decline."""
-        return request.method == "POST" or (self._sse and request.method == "GET")
-
-    def _failed(self, request: httpx2.Request, error: Exception) -> httpx2.Response:
-        reason = str(error) or type(error).__name__
-        if self._matters(request):
-            self._watch.trouble = reason
-        self._note_loss(request, reason)
-        code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
-        return _error(request, 503, code, f"could not be reached ({reason})")
+        self._watch.status, self._watch.trouble = None, ""
+        if not response.headers.get("content-type", "").lower().startswith("application/json"):
+            return response
+        body = await _body(response, MAX_ANSWER_BYTES)
+        if body is None:
+            problem = f"the answer is too long: at most {MAX_ANSWER_BYTES:,} bytes are read"
+            return _error(request, 500, CODE_REFUSED, problem)
+        kept = {name: response.headers[name] for name in ("content-type", "mcp-session-id") if name in response.headers}
+        return httpx2.Response(status, headers=kept, content=body, request=request)
 
     async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""
         status = self._watch.status = response.status_code
-        body = await _body(response)
-        shown = f"HTTP {status} {response.reason_phrase}".rstrip()
-        self._note_loss(request, shown)
+        body = await _body(response, MAX_ERROR_BYTES)
         if status == 404 and "mcp-session-id" in request.headers:
             return _error(request, status, CODE_UNREACHABLE, "has ended the session")
-        if _is_rpc_error(body):
+        if body is not None and _is_rpc_error(body):
             headers = {"content-type": "application/json"}
             return httpx2.Response(status, headers=headers, content=body, request=request)
+        shown = f"HTTP {status} {response.reason_phrase}".rstrip()
         return _error(request, status, CODE_REFUSED, f"the server answered {shown}")
 
-    def _note_loss(self, request: httpx2.Request, reason: str) -> None:
-        if self._sse and request.method == "POST":
-            self._watch.lose(f"could not be reached any more ({reason})")
+
+def origin(url: httpx2.URL) -> str:
+    """Scheme, host and port of `url`, as one text to compare and to show."""
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def _is_notice(request: httpx2.Request) -> bool:
@@ -88,19 +114,17 @@ def _error(request: httpx2.Request, status: int, code: int, message: str) -> htt
     return httpx2.Response(status, json=error, request=request)
 
 
-async def _body(response: httpx2.Response) -> bytes:
-    """The start of an error's body; what can't be read is as good as empty."""
-    body = b""
+async def _body(response: httpx2.Response, limit: int) -> bytes | None:
+    """The whole body, unpacked; None if it is longer than `limit` bytes. Closes the response."""
+    body = bytearray()
     try:
         async for data in response.aiter_bytes():
             body += data
-            if len(body) > MAX_ERROR_BYTES:
-                break
-    except httpx2.TransportError:
-        return b""
+            if len(body) > limit:
+                return None
     finally:
         await response.aclose()
-    return body[:MAX_ERROR_BYTES]
+    return bytes(body)
 
 
 def _is_rpc_error(body: bytes) -> bool:

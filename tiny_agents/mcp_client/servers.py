@@ -8,7 +8,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path, PurePath
 from typing import Any, Literal, NotRequired, TypedDict
@@ -106,6 +106,13 @@ def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
         if key not in given:
             raise UsageError(f"{where}: '{key}' is missing")
     return build(_Reader(where, given))
+
+
+def patient(server: Server, tool_timeout_s: float) -> Server:
+    """`server` with a limit on silence that doesn't end a tool call before its own time limit does."""
+    if isinstance(server, StdioServer) or server.read_timeout_s is not None:
+        return server
+    return replace(server, read_timeout_s=max(READ_TIMEOUT_S, tool_timeout_s + 10))
 
 
 def secrets_of(server: Server) -> list[str]:

@@ -9,38 +9,43 @@ import importlib.metadata
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
+from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.process import MAX_LINE_BYTES, STRAGGLER_S, CutLine, LineSplitter, ServerProcess
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.servers import READ_TIMEOUT_S, HttpServer, Server, SseServer, StdioServer
 from tiny_agents.mcp_client.text import encodable_json, readable
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
-from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_UNREACHABLE, ConnectionLost, Watch, exit_of
+from tiny_agents.mcp_client.watch import (
+    CODE_BROKEN,
+    CODE_REFUSED,
+    CODE_UNREACHABLE,
+    ConnectionLost,
+    Refused,
+    Watch,
+    exit_of,
+)
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
+    import httpx2
     import mcp
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared.message import SessionMessage
     from mcp_types import JSONRPCMessage
     from pydantic import ValidationError
 
-logger = logging.getLogger("tiny_agents.mcp_client")
+    from tiny_agents.mcp_client.http_client import WatchedClient
 
-MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""Largest event of a streamed HTTP answer; as much as a line of a stdio server."""
+logger = logging.getLogger("tiny_agents.mcp_client")
 
 WAITING_MESSAGES = 1_000
 NOISE_CHARS = 200
 
 _SDK_CLOSED = "Connection closed"  # what the SDK says to calls that wait when its streams end
 _SDK_BROKEN = "SSE stream"  # how it begins to say that one answer's stream broke off
-
-
-class Refused(Exception):
-    """The server answered a request of ours with an error. Stays inside the package."""
 
 
 class Session:
@@ -233,86 +238,148 @@ def _too_long(line: CutLine) -> JSONRPCMessage | None:
 # ---------------------------------------------------------------- remote servers
 
 
-@asynccontextmanager
-async def _http(server: HttpServer, watch: Watch) -> AsyncIterator[Streams]:
+def _http_client(server: HttpServer | SseServer, watch: Watch) -> WatchedClient:
     import httpx2
-    from mcp.client.streamable_http import streamable_http_client
 
     from tiny_agents.mcp_client.http_client import WatchedClient
 
-    timeout = httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S)
+    return WatchedClient(
+        watch,
+        headers=dict(server.headers),
+        timeout=httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S),
+        trust_env=not is_loopback(server.url),  # a proxy can't reach our own loopback
+    )
+
+
+@asynccontextmanager
+async def _http(server: HttpServer, watch: Watch) -> AsyncIterator[Streams]:
+    from mcp.client.streamable_http import streamable_http_client
+
+    from tiny_agents.mcp_client.http_client import MAX_ANSWER_BYTES
+
     async with (
-        WatchedClient(watch, headers=dict(server.headers), timeout=timeout) as http,
+        _http_client(server, watch) as http,
         streamable_http_client(
             server.url,
             http_client=http,
             terminate_on_close=server.terminate_on_close,
-            max_sse_event_size=MAX_EVENT_BYTES,
-        ) as (read_stream, write_stream),
+            max_sse_event_size=MAX_ANSWER_BYTES,
+        ) as streams,
     ):
-        yield _EndWatcher(read_stream, watch), write_stream
+        yield streams
 
 
 @asynccontextmanager
 async def _sse(server: SseServer, watch: Watch) -> AsyncIterator[Streams]:
+    """The HTTP+SSE transport of 2024-11-05: answers arrive on one long stream, messages are posted to where it says.
+
+    Not the SDK's, which takes no event above 1 MiB, waits for ever where the stream names an endpoint on another host,
+    and leaves a call waiting whose message could not be posted.
+    """
+    import anyio
     import httpx2
-    from mcp.client.sse import sse_client
 
-    from tiny_agents.mcp_client.http_client import WatchedClient
+    from tiny_agents.mcp_client.http_client import MAX_ANSWER_BYTES
 
-    def http(
-        headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
-    ) -> httpx2.AsyncClient:
-        return WatchedClient(watch, sse=True, headers=headers, timeout=timeout, auth=auth)
-
-    async with sse_client(
-        server.url,
-        headers=dict(server.headers),
-        timeout=server.timeout_s,
-        sse_read_timeout=server.read_timeout_s or READ_TIMEOUT_S,
-        httpx_client_factory=http,
-    ) as (read_stream, write_stream):
-        yield _EndWatcher(read_stream, watch), write_stream
-
-
-class _EndWatcher:
-    """A read stream that tells a `Watch` when it ends."""
-
-    def __init__(self, stream: Any, watch: Watch) -> None:
-        self._stream = stream
-        self._watch = watch
-
-    @property
-    def last_context(self) -> Any:
-        return self._stream.last_context
-
-    async def receive(self) -> Any:
-        import anyio
-
+    async with _http_client(server, watch) as http:
+        response = await http.open_events(server.url)
+        source = httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES)
+        events = cast("AsyncGenerator[httpx2.ServerSentEvent, None]", aiter(source))  # so it is left in good order too
         try:
-            return await self._stream.receive()
-        except anyio.EndOfStream:
-            self._watch.lose("closed the connection")
-            raise
+            endpoint = await _endpoint(events, response.url)
+            arrived, read_stream = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
+            write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
+            async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
+                tasks.start_soon(_read_events, events, watch, arrived)
+                tasks.start_soon(_post_messages, http, endpoint, leaving, arrived)
+                yield read_stream, write_stream
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await events.aclose()
+                await response.aclose()
 
-    def __aiter__(self) -> Self:
-        return self
 
-    async def __anext__(self) -> Any:
+async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.URL) -> str:
+    """Where messages are to be posted: the first thing a server says. Only its own host is trusted."""
+    import httpx2
+
+    from tiny_agents.mcp_client.http_client import origin
+
+    try:
+        async for event in events:
+            if event.event == "endpoint":
+                endpoint = base.join(event.data.strip())
+                if origin(endpoint) != origin(base):
+                    raise Refused(f"it wants its messages sent to another host, {origin(endpoint)}")
+                return str(endpoint)
+    except (httpx2.SSEError, httpx2.TransportError, httpx2.InvalidURL) as error:
+        raise Refused(f"it sends no events: {error}") from error
+    raise Refused("it ended its stream of events at once")
+
+
+async def _read_events(
+    events: AsyncIterator[httpx2.ServerSentEvent],
+    watch: Watch,
+    arrived: MemoryObjectSendStream[SessionMessage | Exception],
+) -> None:
+    import anyio
+    import httpx2
+    from mcp.shared.message import SessionMessage
+
+    how = "closed the connection"
+    async with arrived:
         try:
-            return await self._stream.__anext__()
-        except StopAsyncIteration:
-            self._watch.lose("closed the connection")
-            raise
+            async for event in events:
+                if event.event == "message" and (message := _message(event.data.encode(), watch)) is not None:
+                    await arrived.send(SessionMessage(message))
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # the session has been left
+        except (httpx2.SSEError, httpx2.TransportError) as error:
+            how = f"broke the connection off ({str(error) or type(error).__name__})"
+        watch.lose(how)
 
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
+async def _post_messages(
+    http: httpx2.AsyncClient,
+    endpoint: str,
+    leaving: MemoryObjectReceiveStream[SessionMessage],
+    arrived: MemoryObjectSendStream[SessionMessage | Exception],
+) -> None:
+    """Requests go out side by side, everything else in its turn: a session begins with a notification."""
+    import anyio
+    from mcp_types import JSONRPCRequest
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async with leaving, anyio.create_task_group() as requests:
+        async for item in leaving:
+            if isinstance(item.message, JSONRPCRequest):
+                requests.start_soon(_post, http, endpoint, item, arrived)
+            else:
+                await _post(http, endpoint, item, arrived)
+
+
+async def _post(
+    http: httpx2.AsyncClient,
+    endpoint: str,
+    item: SessionMessage,
+    arrived: MemoryObjectSendStream[SessionMessage | Exception],
+) -> None:
+    """Send one message; a request that could not be delivered is answered with the reason."""
+    import anyio
+    from mcp.shared.message import SessionMessage
+    from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest
+
+    content = item.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    response = await http.post(endpoint, content=content, headers={"content-type": "application/json"})
+    if response.status_code < 300 or not isinstance(item.message, JSONRPCRequest):
+        return
+    if response.status_code < 400:
+        error = {"code": CODE_REFUSED, "message": "the server redirects messages, which isn't followed"}
+    else:
+        error = response.json()["error"]
+    answer = JSONRPCError(jsonrpc="2.0", id=item.message.id, error=ErrorData.model_validate(error))
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session has been left
+        await arrived.send(SessionMessage(answer))
 
 
 _OPENERS: dict[type[Server], Callable[[Any, Watch], AbstractAsyncContextManager[Streams]]] = {

@@ -18,6 +18,10 @@ CODE_BROKEN = -32099
 """The same for a request whose answer got lost: the server may have acted on it."""
 
 
+class Refused(Exception):
+    """The server can't be used, or answered a request of ours with an error. Stays inside the package."""
+
+
 class ConnectionLost(Exception):
     """A call got no answer because the way to the server broke. Stays inside the package.
 
