@@ -222,3 +222,25 @@ async def test_an_agent_does_one_thing_at_a_time() -> None:
 def test_a_turn_limit_below_one_is_refused() -> None:
     with pytest.raises(UsageError, match="max_turns"):
         Agent(base_url="http://127.0.0.1:1/v1", max_turns=0)
+
+
+async def test_an_agent_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with OpenAIServer([calls(("greet", {"name": "Ada"})), text("Done.")]) as model:
+        (tmp_path / "agent.yaml").write_text(
+            f"""
+            endpointUrl: {model.url}
+            model: mine
+            prompt: Be brief.
+            max_turns: 2
+            inputs: [{{id: greeting, description: What to say}}]
+            servers:
+              greeter: {{command: "{sys.executable}", args: ["{SERVER["args"][0]}"], env: {{GREETING: "${{input:greeting}}"}}}}
+            """,
+            encoding="utf-8",
+        )
+        async with asyncio.timeout(60), Agent.load(tmp_path, inputs={"greeting": "salut"}) as agent:
+            await agent.load_tools()
+            written, results = await run(agent, "go")
+        assert (written, [result.content for result in results]) == ("Done.", ["salut, Ada"])
+        assert model.chats[0]["model"] == "mine"
+        assert model.chats[0]["messages"][0] == {"role": "system", "content": "Be brief."}

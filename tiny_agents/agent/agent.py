@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from tiny_agents.agent.abort import Aborted, until_aborted
+from tiny_agents.agent.definition import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
+from tiny_agents.agent.inputs import resolve_inputs
+from tiny_agents.agent.loading import load_definition
+from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.requirements import commands_and_hosts
 from tiny_agents.agent.rules import LoopState, StopReason, after_turn, close_turn
 from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
 
@@ -40,8 +49,9 @@ class Agent(MCPClient):
         timeout: Seconds without data from the model (default 120).
         startup_timeout: Seconds that a server may take to start and list its tools (default 60).
         tool_timeout: Seconds that a tool call may take (default 120).
+        tool_emulation: Offer tools in words, for an endpoint that has no tool API.
         max_turns: Most model calls for one request; calls that only lead to tools count too.
-        client: An inference client of your own, in place of model, provider, base_url and api_key.
+        client: An inference client of your own, in place of what is above about the model.
 
     Attributes:
         messages: The conversation, a valid history at any time: start a new one by cutting it back to its first message.
@@ -61,6 +71,7 @@ class Agent(MCPClient):
         timeout: float | None = None,
         startup_timeout: float = 60.0,
         tool_timeout: float = 120.0,
+        tool_emulation: bool = False,
         max_turns: int = DEFAULT_MAX_TURNS,
         client: AsyncInferenceClient | None = None,
     ) -> None:
@@ -74,6 +85,7 @@ class Agent(MCPClient):
             timeout=timeout,
             startup_timeout=startup_timeout,
             tool_timeout=tool_timeout,
+            tool_emulation=tool_emulation,
             client=client,
         )
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
@@ -84,6 +96,43 @@ class Agent(MCPClient):
         self.failed_servers: dict[str, ServerError] = {}
         self._servers = [dict(server) for server in servers]
         self._running = False
+
+    @classmethod
+    def load(cls, ref: str | Path, *, inputs: Mapping[str, str] | None = None, trust: bool = False) -> Self:
+        """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
+
+        The model is the definition's; `TINY_AGENTS_MODEL` and its kin in the environment come before it, a saved Hugging
+        Face token and the embedded model after it (see `agent.model_choice`).
+
+        Args:
+            inputs: Values of the definition's inputs, by id; others are looked for in the environment.
+            trust: A definition from the Hub runs its author's commands on this machine: it is loaded only if you say so.
+
+        Raises:
+            ConfigError: The definition can't be used, or an input has no value.
+            UsageError: It comes from the Hub and `trust` is not set.
+        """
+        definition = load_definition(ref)
+        if definition.downloaded and not trust:
+            uses = "; ".join(commands_and_hosts(definition))
+            raise UsageError(f"{ref} was downloaded and would use: {uses}. Pass trust=True if you want that.")
+        definition = resolve_inputs(without_overridden(definition, ModelSettings(), os.environ), values=inputs)
+        has_token = bool(find_token(os.environ))
+        chosen = choose_model(
+            ModelSettings(), os.environ, definition, has_hf_token=has_token, has_local=local.is_available()
+        )
+        return cls.from_definition(definition, chosen)
+
+    @classmethod
+    def from_definition(cls, definition: AgentDefinition, model: ModelSettings) -> Self:
+        """An agent from a definition whose inputs are filled in, and the model that was chosen for it."""
+        return cls(
+            **model.as_kwargs(),
+            servers=[server.as_kwargs() for server in definition.servers],
+            prompt=definition.prompt,
+            tool_emulation=definition.tool_emulation,
+            **definition.limits(),
+        )
 
     async def load_tools(self) -> None:
         """Start all servers, at the same time. One that fails is noted in `failed_servers`; the others work.

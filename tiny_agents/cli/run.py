@@ -29,7 +29,6 @@ from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.inference import local
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 
 SLOW_START_S = 2.0
@@ -142,12 +141,11 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
     """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
     interrupts = Interrupts()
     try:
-        client = _emulating_client(plan) if plan.definition.tool_emulation else None
-        agent = _agent(plan, client)
+        agent = Agent.from_definition(plan.definition, plan.model)
         try:
             return await _work(agent, plan, interrupts, reporter)
         finally:
-            await undisturbed(_end(agent, client))
+            await undisturbed(agent.cleanup())
     except asyncio.CancelledError:
         if interrupts.exit_code is None:
             raise
@@ -157,37 +155,6 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
             raise
         reporter.error(error)
         return ExitCode.FAILED
-
-
-def _agent(plan: Plan, client: AsyncInferenceClient | None) -> Agent:
-    return Agent(
-        **plan.model.as_kwargs(),
-        servers=[server.as_kwargs() for server in plan.definition.servers],
-        prompt=plan.definition.prompt,
-        client=client,
-        **plan.definition.limits(),
-    )
-
-
-def _emulating_client(plan: Plan) -> AsyncInferenceClient:
-    """A client for a model or an endpoint that has no tool API."""
-    settings = plan.model
-    return AsyncInferenceClient(
-        None if settings.base_url is not None else settings.model,
-        provider=settings.provider,
-        base_url=settings.base_url,
-        api_key=settings.api_key,
-        timeout=plan.definition.timeout,
-        tool_emulation=True,
-    )
-
-
-async def _end(agent: Agent, client: AsyncInferenceClient | None) -> None:
-    try:
-        await agent.cleanup()
-    finally:
-        if client is not None:
-            await client.close()
 
 
 async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
