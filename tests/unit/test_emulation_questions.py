@@ -65,6 +65,13 @@ UNDERSTOOD = {
     "Can you use the tool to get the time in Tokyo?": "Asia/Tokyo",
     "tell us the time in Oslo": "Europe/Oslo",
     "What time is it for my friend in Lagos?": "Africa/Lagos",
+    "Do you happen to know the time in Oslo?": "Europe/Oslo",
+    "What would be the time in Sydney now?": "Australia/Sydney",
+    "I wonder what time it is where my friend lives, in Helsinki.": "Europe/Helsinki",
+    "What do the clocks say in Rome at this very moment?": "Europe/Rome",
+    "What time of day is it in Dubai?": "Asia/Dubai",
+    "Time right now, Seoul?": "Asia/Seoul",
+    "Please use get_current_time for Asia/Kolkata": "Asia/Kolkata",
     "What time is it in Tokyo? Thanks!": "Asia/Tokyo",
 }
 
@@ -289,6 +296,11 @@ SUMS = {
     "17 plus −25": (17, -25),
     "1,000 + 2,500": (1000, 2500),
     "What is 17 added to 25?": (17, 25),
+    "Add the number 17 to the number 25": (17, 25),
+    "What do 17 and 25 add up to?": (17, 25),
+    "17 and 25 is how much?": (17, 25),
+    "Use the add tool to add 17 and 25.": (17, 25),
+    "What is the result of adding 17 and 25?": (17, 25),
     "add one hundred and five": (100, 5),
 }
 

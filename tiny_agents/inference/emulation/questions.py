@@ -41,9 +41,10 @@ class NotUnderstood:
 
 Reading = TimeQuestion | SumQuestion | NotUnderstood
 
-_TIME = word_set("time clock hour late")
+_TIME = word_set("time clock clocks hour late")
 _SUM = word_set("add adding added addition sum summed summing total together much")  # "how much is 2 and 2?"
 _PLUS = word_set("+ plus")
+_ABOUT_A_NUMBER = word_set("the number")
 
 _POLITE = word_set(
     """
@@ -54,16 +55,16 @@ _POLITE = word_set(
 )
 _ABOUT_TIME = _POLITE | word_set(
     """
-    it its right now current currently present exact precise accurate correct actual local locally time clock hour
-    late oclock at this moment in for of on from how about which today says read reads display displays there here
-    over they them people someone somebody folks have has having got that who live lives living based wonder
-    wondering ask asking curious see look with by as whether if be able
+    it its right now current currently present exact precise accurate correct actual local locally time clock clocks hour
+    late oclock at this very moment in for of on from how about which where today says read reads display displays there
+    here over they them people someone somebody folks have has having got that who live lives living based wonder
+    wondering able ask asking curious happen see look with by as whether if format hh mm
     """
 )
 _NEEDS_PLACE = word_set("there over they them people someone somebody folks who")
 _NOW = word_set("it its the now current currently local")
 _PERSONS = word_set("friend friends colleague colleagues team family mother father boss client customer")
-_BEFORE_TO = word_set("want like need able have id curious you tool tools")
+_BEFORE_TO = word_set("want like need able have id curious happen you tool tools")
 _BEFORE_US = word_set("tell give show let")
 _AFTER_TO = word_set("know tell check see find ask get say show give")
 _ABOUT_SUMS = (
@@ -184,7 +185,7 @@ def _is_explained(index: int, texts: Sequence[str], words: list[Word]) -> bool:
     if text == "late":
         return before == "how"
     if text == "be":
-        return after == "able"
+        return after == "able" or before == "would"
     if text == "us":
         return before in _BEFORE_US
     if text == "day":
@@ -244,10 +245,11 @@ def _read_sum(terms: list[Term]) -> Reading:
     if len(values) != 2:
         return NotUnderstood("I can only add exactly two numbers.")
     first, second = positions
-    between = tuple(term.text for term in terms[first + 1 : second])
+    between = tuple(term.text for term in terms[first + 1 : second] if term.text not in _ABOUT_A_NUMBER)
     around = [term.text for index, term in enumerate(terms) if index < first or index > second]
     unknown = [text for text in around if text not in _ABOUT_SUMS]
-    if unknown or not _adds(between, terms[first - 1].text if first else "", around):
+    before = [term.text for term in terms[:first] if term.text not in _ABOUT_A_NUMBER]
+    if unknown or not _adds(between, before[-1] if before else "", around):
         return NotUnderstood("I can't be sure that a plain sum of two numbers is asked for.")
     return SumQuestion(values[0], values[1])
 
