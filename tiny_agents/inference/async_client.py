@@ -32,7 +32,7 @@ class AsyncInferenceClient(BaseClient):
     {BaseClient.__doc__}"""
 
     def _set_up(self) -> None:
-        self._http = AsyncHTTP(self._http_settings())
+        self._http = AsyncHTTP(self._http_settings(), own=self._own_http)
         self._engines: dict[str | None, Engine] = {}
         self._engine_lock = anyio.Lock()
         self.chat = AsyncChat(self)

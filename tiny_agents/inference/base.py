@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tiny_agents.inference.call import Call, Response, Step
-from tiny_agents.inference.http import HTTPSettings
+from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, client_settings
 
@@ -31,6 +31,8 @@ class BaseClient(ABC):
         max_retries: Further tries after a failure in passing: no connection, or status 408, 409, 429, 5xx. Never after the
             first bytes of an answer. Default 2; 0 turns it off.
         trust_env: Whether proxies are taken from the environment (default). Loopback addresses never go through one.
+        http_client: Your own `httpx2.Client` (`httpx2.AsyncClient` for the asynchronous client), with the proxies,
+            certificates, transport and limits that you gave it. It is used for everything and never closed.
         tool_emulation: Put tools into the prompt and read calls out of constrained JSON, for endpoints that have no tool
             API.
 
@@ -52,6 +54,7 @@ class BaseClient(ABC):
         api_key: str | Literal[False] | None = None,
         max_retries: int = DEFAULT_MAX_RETRIES,
         trust_env: bool = True,
+        http_client: OwnClient | None = None,
         tool_emulation: bool = False,
     ) -> None:
         self.settings = client_settings(
@@ -68,6 +71,7 @@ class BaseClient(ABC):
             trust_env=trust_env,
             tool_emulation=tool_emulation,
         )
+        self._own_http = http_client
         self._kept: dict[str, Response] = {}  # answers of the Hub, by URL
         self._set_up()
 

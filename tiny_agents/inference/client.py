@@ -30,7 +30,7 @@ class InferenceClient(BaseClient):
     {BaseClient.__doc__}"""
 
     def _set_up(self) -> None:
-        self._http = SyncHTTP(self._http_settings())
+        self._http = SyncHTTP(self._http_settings(), own=self._own_http)
         self._engines: dict[str | None, Engine] = {}
         self._engine_lock = threading.Lock()
         self.chat = Chat(self)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import random
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
 import httpx2
@@ -44,6 +45,13 @@ from tiny_agents.inference.wire import (
 CONNECT_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 5
 ERROR_BODY_LIMIT = 64 * 1024
+
+
+OwnClient: TypeAlias = httpx2.Client | httpx2.AsyncClient
+"""What `http_client=` takes: the user's own, with its own proxies, certificates and pool."""
+
+
+OwnT = TypeVar("OwnT", httpx2.Client, httpx2.AsyncClient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +108,23 @@ def _no_trust() -> ssl.SSLContext:
 
 def _client_options(url: str, settings: HTTPSettings) -> dict[str, Any]:
     local = is_loopback(url)
-    limit = settings.timeout_s
     return {
         "verify": _no_trust() if local and url.startswith("http:") else _trust_store(),
         "trust_env": settings.trust_env and not local,
-        "timeout": httpx2.Timeout(limit, connect=min(limit, CONNECT_TIMEOUT_S)),
         "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=100),
-        "follow_redirects": False,
     }
+
+
+def _waits(settings: HTTPSettings) -> httpx2.Timeout:
+    return httpx2.Timeout(settings.timeout_s, connect=min(settings.timeout_s, CONNECT_TIMEOUT_S))
+
+
+def _checked_own(client: OwnClient | None, wanted: type[OwnT]) -> OwnT | None:
+    if client is None or isinstance(client, wanted):
+        return client
+    raise UsageError(
+        f"http_client must be an httpx2.{wanted.__name__} here; got {type(client).__module__}.{type(client).__name__}."
+    )
 
 
 def _content(request: Request) -> bytes | None:
@@ -206,12 +223,20 @@ class SyncResponseStream(_Answer):
 
 
 class SyncHTTP:
-    """Sends requests from threads; connections are kept and shared."""
+    """Sends requests from threads; connections are kept and shared. `own` is used where given, and never closed."""
 
-    def __init__(self, settings: HTTPSettings | None = None, *, timeout_s: float | None = None) -> None:
+    def __init__(
+        self,
+        settings: HTTPSettings | None = None,
+        *,
+        timeout_s: float | None = None,
+        own: OwnClient | None = None,
+    ) -> None:
         settings = settings or HTTPSettings()
         self.settings = settings if timeout_s is None else replace(settings, timeout_s=timeout_s)
+        self._own = _checked_own(own, httpx2.Client)
         self._clients: dict[bool, httpx2.Client] = {}
+        self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
@@ -229,9 +254,11 @@ class SyncHTTP:
         return self._open(request, stream=True)
 
     def close(self) -> None:
-        for client in self._clients.values():
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for client in clients:
             client.close()
-        self._clients.clear()
 
     def _open(self, request: Request, *, stream: bool) -> SyncResponseStream:
         tries = _Tries(request, self.settings)
@@ -259,9 +286,10 @@ class SyncHTTP:
         request = tries.request
         client = self._client(request.url)
         headers = wire_headers(request, stream=stream)
-        return client.send(
-            client.build_request(request.method, request.url, content=content, headers=headers), stream=True
+        built = client.build_request(
+            request.method, request.url, content=content, headers=headers, timeout=_waits(self.settings)
         )
+        return client.send(built, stream=True, follow_redirects=False)
 
     def _error_body(self, response: httpx2.Response, request: Request) -> bytes:
         body = b""
@@ -277,10 +305,13 @@ class SyncHTTP:
         return body
 
     def _client(self, url: str) -> httpx2.Client:
+        if self._own is not None:
+            return self._own
         local = is_loopback(url) and url.startswith("http:")
-        if local not in self._clients:
-            self._clients[local] = httpx2.Client(**_client_options(url, self.settings))
-        return self._clients[local]
+        with self._lock:
+            if local not in self._clients:
+                self._clients[local] = httpx2.Client(**_client_options(url, self.settings))
+            return self._clients[local]
 
 
 # ---------------------------------------------------------------- async
@@ -318,10 +349,11 @@ class AsyncResponseStream(_Answer):
 
 
 class AsyncHTTP:
-    """Sends requests from tasks; connections are kept and shared."""
+    """Sends requests from tasks; connections are kept and shared. `own` is used where given, and never closed."""
 
-    def __init__(self, settings: HTTPSettings | None = None) -> None:
+    def __init__(self, settings: HTTPSettings | None = None, *, own: OwnClient | None = None) -> None:
         self.settings = settings or HTTPSettings()
+        self._own = _checked_own(own, httpx2.AsyncClient)
         self._clients: dict[bool, httpx2.AsyncClient] = {}
 
     async def send(self, request: Request) -> Response:
@@ -370,8 +402,10 @@ class AsyncHTTP:
         request = tries.request
         client = self._client(request.url)
         headers = wire_headers(request, stream=stream)
-        built = client.build_request(request.method, request.url, content=content, headers=headers)
-        return await client.send(built, stream=True)
+        built = client.build_request(
+            request.method, request.url, content=content, headers=headers, timeout=_waits(self.settings)
+        )
+        return await client.send(built, stream=True, follow_redirects=False)
 
     async def _error_body(self, response: httpx2.Response, request: Request) -> bytes:
         body = b""
@@ -387,6 +421,8 @@ class AsyncHTTP:
         return body
 
     def _client(self, url: str) -> httpx2.AsyncClient:
+        if self._own is not None:
+            return self._own
         local = is_loopback(url) and url.startswith("http:")
         if local not in self._clients:
             self._clients[local] = httpx2.AsyncClient(**_client_options(url, self.settings))
