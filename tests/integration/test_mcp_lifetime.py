@@ -59,6 +59,14 @@ def test_in_a_notebook_one_cell_opens_the_next_calls_and_a_third_closes() -> Non
         loop.close()
 
 
+def test_a_client_outlives_the_event_loop_it_was_used_in() -> None:
+    client = no_model()
+    asyncio.run(asyncio.wait_for(client.add_mcp_server(**bad_server("well_behaved")), 30))
+    assert client.connections["well_behaved"].state == "lost"
+    assert asyncio.run(asyncio.wait_for(client.call_tool("ping"), 30)).text == "pong"
+    asyncio.run(asyncio.wait_for(client.cleanup(), 30))
+
+
 async def test_cleaning_up_from_several_tasks_and_again_is_fine() -> None:
     async with asyncio.timeout(30):
         client = no_model()
@@ -133,14 +141,17 @@ async def test_cancelling_a_start_leaves_nothing_behind(behaviour: str) -> None:
         assert other_tasks() == tasks
 
 
+@linux_only
 async def test_a_start_can_be_cancelled_wherever_it_waits() -> None:
     async with asyncio.timeout(60), no_model() as client:
         for waits in range(4):
-            starting = asyncio.create_task(
-                cancelled_at(waits, client.add_mcp_server(**bad_server("well_behaved", name=f"s{waits}")))
-            )
+            mark = Mark()
+            parameters = bad_server("well_behaved", name=f"s{waits}", env=mark.env)
+            starting = asyncio.create_task(cancelled_at(waits, client.add_mcp_server(**parameters)))
             await asyncio.wait({starting})
             assert starting.cancelled() == (f"s{waits}" not in client.connections)
+            if starting.cancelled():
+                await mark.gone()
         assert "s0" not in client.connections
         assert "s3" in client.connections
 
@@ -243,6 +254,20 @@ async def test_a_server_that_keeps_dying_is_left_alone_after_some_time() -> None
                 await client.call_tool("leave")
         with pytest.raises(ServerConnectionError, match="went away 4 times in a row and is left alone for 60 s"):
             await client.call_tool("ping")
+
+
+async def test_calls_that_wait_for_a_restart_share_its_failure(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    async with asyncio.timeout(30), no_model() as client:
+        await client.add_mcp_server(**bad_server("well_behaved", name="homeless", cwd=tmp_path / "home"))
+        with pytest.raises(ServerConnectionError):
+            await client.call_tool("leave")
+        (tmp_path / "home").rmdir()
+        results = await asyncio.gather(*(client.call_tool("ping") for _ in range(6)), return_exceptions=True)
+        assert len({str(result) for result in results}) == 1
+        assert "'homeless' could not be started: the working directory" in str(results[0])
+        (tmp_path / "home").mkdir()
+        assert (await client.call_tool("ping")).text == "pong"
 
 
 @pytest.mark.parametrize("kind", ["http", "sse"])

@@ -160,9 +160,6 @@ class MCPClient:
         **params: Unpack[SseServerParameters],
     ) -> None: ...
 
-    @overload
-    async def add_mcp_server(self, type: ServerType, **params: Any) -> None: ...
-
     async def add_mcp_server(
         self,
         type: ServerType,

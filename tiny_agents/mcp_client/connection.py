@@ -68,6 +68,7 @@ class Connection:
         self._closed = False
         self._restarts = 0
         self._started_at = 0.0
+        self._start_error: ServerConnectionError | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.name!r} {self.state}>"
@@ -140,9 +141,12 @@ class Connection:
         """The current life of the server, or a new one where that is over."""
         if self._life is not None and self.state == "ready":
             return self._life
+        known = self._life
         async with self._starting:
             if self._life is not None and self.state == "ready":
                 return self._life
+            if self._life is not known and self._start_error is not None:
+                raise self._start_error  # what others tried while this call waited would not go better now
             delay_s = restart_delay(self._restarts, time.monotonic() - self._started_at)
             if delay_s is None:
                 raise self._error(
@@ -157,6 +161,7 @@ class Connection:
         if self._closed:
             raise self._error("has been closed.")
         first = self._life is None
+        self._start_error = None
         self._started_at = time.monotonic()
         life = self._life = _Life()
         life.owner = asyncio.create_task(self._own(life), name=f"MCP server {self.name}")
@@ -167,14 +172,16 @@ class Connection:
                 await life.started.wait()
         except TimeoutError:
             await life.abandon()
-            raise self._error(slow_problem(life.watch, self._startup_timeout_s), life.watch) from None
+            self._start_error = self._error(slow_problem(life.watch, self._startup_timeout_s), life.watch)
+            raise self._start_error from None
         except BaseException:
             await life.abandon()
             raise
         if life.over:
             await _ends(life.owner)  # by then its last words have been read
             problem = start_problem(self._server, life.watch, life.error)
-            raise self._error(problem, life.watch) from life.error
+            self._start_error = self._error(problem, life.watch)
+            raise self._start_error from life.error
         self._offer(life.tools, warn=first)
         return life
 
@@ -291,8 +298,9 @@ _owners: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only w
 
 async def _ends(task: asyncio.Task[None]) -> bool:
     """Wait for a task's end, at most `CLOSE_S`; says whether it came. What it raised doesn't matter here."""
-    done, _ = await asyncio.wait({task}, timeout=CLOSE_S)
-    return bool(done)
+    if not task.done():  # one that is done may belong to an event loop that is gone
+        await asyncio.wait({task}, timeout=CLOSE_S)
+    return task.done()
 
 
 def restart_delay(restarts: int, since_last_s: float) -> float | None:

@@ -234,6 +234,8 @@ class ServerProcess(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_stdout()
         self._released.set()
+        if not _group_alive(self.pid):  # the number may be given to somebody else from now on
+            _RUNNING.pop(self.pid, None)
 
     def pause_writing(self) -> None:
         self._writable.clear()

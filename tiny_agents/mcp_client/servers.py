@@ -60,7 +60,7 @@ class SseServerParameters(TypedDict):
 @dataclass(frozen=True, slots=True)
 class StdioServer:
     command: str
-    args: tuple[str, ...] = ()
+    args: tuple[str, ...] = field(default=(), repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     cwd: str | None = None
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from tiny_agents.errors import redact
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.process import MAX_LINE_BYTES, STRAGGLER_S, CutLine, LineSplitter, ServerProcess
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
@@ -214,7 +215,7 @@ def _message(line: bytes | CutLine, watch: Watch) -> JSONRPCMessage | None:
     except (ValueError, RecursionError):
         shown = readable(line[: 4 * NOISE_CHARS].decode("utf-8", "replace")).strip()[:NOISE_CHARS]
         watch.noise = watch.noise or shown
-        logger.debug("a server wrote to its standard output what is no MCP message: %s", shown)
+        logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown))
         return None
 
 

@@ -1,0 +1,29 @@
+"""Not run: checked by mypy. The parameters of each type of server, and what a turn yields."""
+
+from datetime import timedelta
+from typing import Any, assert_type
+
+from tiny_agents.inference.types.chat import (
+    ChatCompletionInputMessage,
+    ChatCompletionInputTool,
+    ChatCompletionStreamOutput,
+)
+from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.results import ToolResult
+
+
+async def servers(client: MCPClient, anything: dict[str, Any]) -> None:
+    await client.add_mcp_server("stdio", command="x", args=["-y"], env={"A": "b"}, cwd=None, allowed_tools=["a"])
+    await client.add_mcp_server("http", url="https://h/mcp", timeout=timedelta(seconds=5), terminate_on_close=False)
+    await client.add_mcp_server(type="sse", url="https://h/sse", headers={"A": "b"}, sse_read_timeout=5, name="old")
+    await client.add_mcp_server(**anything)
+    await client.add_mcp_server("stdio", url="https://h/mcp")  # type: ignore[call-overload]
+    await client.add_mcp_server("http", url="https://h/mcp", comand="x")  # type: ignore[call-overload]
+    await client.add_mcp_server("websocket", url="https://h/mcp")  # type: ignore[call-overload]
+
+
+async def turn(client: MCPClient) -> None:
+    assert_type(client.available_tools, list[ChatCompletionInputTool])
+    assert_type(await client.call_tool("x", {"a": 1}, timeout=5), ToolResult)
+    async for item in client.process_single_turn_with_tools([{"role": "user", "content": "?"}]):
+        assert_type(item, ChatCompletionStreamOutput | ChatCompletionInputMessage)
