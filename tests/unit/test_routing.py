@@ -44,7 +44,7 @@ def located(
     look_ups = []
     while isinstance(step, Ask):
         look_ups.append(step.request)
-        provider = client["provider"]
+        provider = client.get("provider")
         info = {
             "pipeline_tag": "text-generation",
             "inferenceProviderMapping": [

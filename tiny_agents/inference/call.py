@@ -39,6 +39,14 @@ class Call(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """LoRA weights on the Hub that a provider loads onto its base model: repository and path of the file in it."""
+
+    repository: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Where a call goes.
 
@@ -49,6 +57,8 @@ class Route:
         key: The credential for this host and no other; None sends none.
         is_endpoint: True where `url` is the user's own endpoint rather than a provider's base URL.
         headers: The user's own headers for this host (cookies among them).
+        routed: True where `url` is Hugging Face's router in front of the provider rather than the provider itself.
+        lora: Weights that `model` needs beside those the provider has.
     """
 
     provider: str
@@ -57,6 +67,11 @@ class Route:
     key: str | None = field(repr=False)
     is_endpoint: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    routed: bool = False
+    lora: Lora | None = None
+
+
+BEARER = ("authorization", "Bearer ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,8 @@ class Request:
     Attributes:
         json: Plain data or records, encoded when the request is sent.
         headers: Sent to this origin only: a redirect to another drops them.
-        key: Sent as `Authorization: Bearer`, to this origin only as well.
+        key: The credential, to this origin only as well.
+        key_as: The header that carries the key, and what stands before it there.
     """
 
     method: str
@@ -75,6 +91,7 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     key: str | None = field(default=None, repr=False)
+    key_as: tuple[str, str] = BEARER
 
 
 @dataclass(frozen=True, slots=True)

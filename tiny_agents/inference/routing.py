@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 
-from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
+from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError
 from tiny_agents.inference.call import Ask, Call, Route, Step, and_then
 from tiny_agents.inference.credentials import find_token, is_hugging_face, is_hugging_face_token
-from tiny_agents.inference.providers import AUTO, LOCAL, get_provider, hf_inference
+from tiny_agents.inference.providers import AUTO, LOCAL, NAMES, get_provider, hf_inference
 from tiny_agents.inference.providers.chat import chat_adapter
-from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider
+from tiny_agents.inference.providers.hub_lookup import offers
+from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider, Served
 from tiny_agents.inference.settings import ClientSettings, Emulation, is_url
 
 T = TypeVar("T")
@@ -126,11 +127,26 @@ def _emulation(settings: ClientSettings) -> Emulation | None:
     return "constrained" if settings.tool_emulation else None
 
 
-def _auto(model: str | None, call: Call[Any], settings: ClientSettings, around: Surroundings) -> Destination:
-    """Hugging Face's router, which picks a provider for the model itself."""
-    if model is None:
-        raise UsageError("Say which model to use: an id on the Hub (model='owner/name'), or base_url= of an endpoint.")
+def _auto(model: str | None, call: Call[Any], settings: ClientSettings, around: Surroundings) -> Step[Destination]:
+    """No provider named: the router picks one for chat; for another task the first that serves the model for it.
+
+    A key that is no Hugging Face token is for one provider, and only the user knows for which: it is sent to none.
+    """
     key = None if settings.anonymous else settings.key or around.found_token
+    if key is not None and not is_hugging_face_token(key):
+        raise MissingCredentialsError(
+            "Without provider= the call goes through Hugging Face, which takes Hugging Face tokens (hf_...) only. "
+            "Name the provider that your key is for: provider='...'.",
+            provider=AUTO,
+            model=model,
+        )
+    if model is None:  # the model that the Hub recommends runs there
+        return _provider(hf_inference.PROVIDER, None, call, settings, around)
+    if call.task != CHAT:
+        offered = offers(LookUp(call.task, model, around.hub, key))
+        return and_then(
+            offered, lambda found: _provider(_first_that_does(call, model, found), model, call, settings, around)
+        )
     if key is None:
         raise MissingCredentialsError(
             "No Hugging Face token was found: set HF_TOKEN, log in with `hf auth login`, or pass api_key=. "
@@ -138,15 +154,24 @@ def _auto(model: str | None, call: Call[Any], settings: ClientSettings, around: 
             provider=AUTO,
             model=model,
         )
-    if not is_hugging_face_token(key):
-        raise MissingCredentialsError(
-            "Without provider= the call goes to Hugging Face's router, which takes Hugging Face tokens (hf_...) only. "
-            "Name the provider that your key is for: provider='...'.",
-            provider=AUTO,
-            model=model,
-        )
-    adapter = _adapter(_AUTO_TASKS, call, "the router")
-    return Destination(Route(AUTO, ROUTER, model, key, headers=settings.headers), adapter, _emulation(settings))
+    route = Route(AUTO, ROUTER, model, key, headers=settings.headers, routed=True)
+    return Destination(route, _AUTO_TASKS[CHAT], _emulation(settings))
+
+
+def _first_that_does(call: Call[Any], model: str, offered: list[tuple[str, str]]) -> Provider:
+    """The first provider of those on offer that serves the model for the task, and that is known here."""
+    for name, task in offered:
+        if task == call.task and name in NAMES and call.task in get_provider(name).tasks:
+            return get_provider(name)
+    others = sorted({f"{name} for {task}" for name, task in offered})
+    raise UnsupportedTaskError(
+        f"No provider known here serves {model} for {call.task}. "
+        + (f"On offer: {', '.join(others)}." if others else "No provider serves it at all."),
+        task=call.task,
+        available=sorted({task for _, task in offered}),
+        provider=AUTO,
+        model=model,
+    )
 
 
 def _provider(
@@ -154,17 +179,24 @@ def _provider(
 ) -> Step[Destination]:
     adapter = _adapter(provider.tasks, call, provider.name)
     key = _provider_key(provider, settings, around)
-    base_url = provider.base_url
-    if provider.routed and key is not None and is_hugging_face_token(key):
-        base_url = f"{ROUTER}/{provider.name}"
+    routed = provider.routed and key is not None and is_hugging_face_token(key)
+    base_url = f"{ROUTER}/{provider.name}" if routed else provider.base_url
     hub_token = key if key is not None and is_hugging_face_token(key) else around.found_token
     look_up = LookUp(call.task, model, around.hub, None if settings.anonymous else hub_token)
 
-    def route(served_as: str | None) -> Destination:
-        route = Route(provider.name, base_url, served_as, key, headers=settings.headers)
+    def arrive(served: Served) -> Destination:
+        route = Route(
+            provider.name,
+            base_url,
+            served.model,
+            key,
+            headers=settings.headers,
+            routed=routed,
+            lora=served.lora,
+        )
         return Destination(route, adapter, _emulation(settings))
 
-    return and_then(provider.locate(provider, look_up), route)
+    return and_then(provider.locate(provider, look_up), arrive)
 
 
 def _provider_key(provider: Provider, settings: ClientSettings, around: Surroundings) -> str | None:

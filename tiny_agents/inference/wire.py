@@ -60,7 +60,8 @@ def wire_headers(request: Request, *, stream: bool) -> dict[str, str]:
     if request.json is not None:
         headers["content-type"] = "application/json"
     if request.key:
-        headers["authorization"] = f"Bearer {request.key}"
+        name, before = request.key_as
+        headers[name] = before + request.key
     headers.update((name.lower(), value) for name, value in request.headers.items())
     return headers
 

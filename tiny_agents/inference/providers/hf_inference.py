@@ -6,12 +6,13 @@ Source: Hugging Face "Inference Providers" documentation, provider page "HF Infe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError, UsageError
-from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step
+from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError
+from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step, and_then
 from tiny_agents.inference.providers.chat import (
     chat_request,
     chat_url,
@@ -19,22 +20,24 @@ from tiny_agents.inference.providers.chat import (
     parse_chat,
     schema_in_value,
 )
-from tiny_agents.inference.providers.hub_lookup import model_info, read_info
-from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider
+from tiny_agents.inference.providers.hub_lookup import model_info, read_info, recommended_model
+from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider, Served
 from tiny_agents.inference.types.record import parse
 from tiny_agents.inference.wire import public_url
 
 _CHAT_PIPELINES = frozenset({"text-generation", "image-text-to-text"})
 
 
-def _checked_model(provider: Provider, look_up: LookUp) -> Step[str | None]:
-    """The model's own id, once the Hub has said that it is made for the task."""
+def _checked_model(provider: Provider, look_up: LookUp) -> Step[Served]:
+    """The model's own id, once the Hub has said that it is made for the task. Without one, what the Hub recommends."""
     if look_up.model is None:
-        raise UsageError("hf-inference: say which model to use, by its id on the Hub: model='owner/name'.")
+        return and_then(
+            recommended_model(look_up), lambda model: _checked_model(provider, replace(look_up, model=model))
+        )
     return Ask(model_info(look_up), lambda response: _checked(look_up, response), keep=True)
 
 
-def _checked(look_up: LookUp, response: Response) -> str | None:
+def _checked(look_up: LookUp, response: Response) -> Served:
     info = read_info(look_up, response)
     pipeline = info.get("pipeline_tag")
     fits = pipeline in _CHAT_PIPELINES if look_up.task == "conversational" else pipeline == look_up.task
@@ -46,7 +49,7 @@ def _checked(look_up: LookUp, response: Response) -> str | None:
             provider="hf-inference",
             model=look_up.model,
         )
-    return look_up.model
+    return Served(look_up.model)
 
 
 def _prepare_chat(call: Call[Any], route: Route) -> Request:

@@ -1,6 +1,6 @@
 """Look-ups on the Hub: what a model is called on a provider, and what it is for.
 
-Source: Hub API reference, "Models" (`GET /api/models/{id}`), `expand=inferenceProviderMapping`.
+Source: Hub API reference, "Models" (`GET /api/models/{id}`), `expand=inferenceProviderMapping`; `GET /api/tasks`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,51 @@ from urllib.parse import quote
 import msgspec
 
 from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError, UsageError
-from tiny_agents.inference.call import Ask, Request, Response, Step
-from tiny_agents.inference.providers.provider import LookUp, Provider
+from tiny_agents.inference.call import Ask, Lora, Request, Response, Step, and_then
+from tiny_agents.inference.providers.provider import LookUp, Provider, Served
+from tiny_agents.inference.wire import public_url
 
 logger = logging.getLogger("tiny_agents.inference")
 
 
-def mapped_model(provider: Provider, look_up: LookUp) -> Step[str | None]:
+def mapped_model(provider: Provider, look_up: LookUp) -> Step[Served]:
     """The name under which the provider serves a Hub model."""
     if look_up.model is None:
         raise UsageError(f"{provider.name}: say which model to use, by its id on the Hub: model='owner/name'.")
+    return and_then(_mappings_of(look_up), lambda mappings: _served_as(provider, look_up, mappings))
+
+
+def offers(look_up: LookUp) -> Step[list[tuple[str, str]]]:
+    """Who serves a Hub model, in the order of the user's preferences there: pairs of provider and task."""
+    return and_then(
+        _mappings_of(look_up), lambda found: [(str(one.get("provider")), str(one.get("task"))) for one in found]
+    )
+
+
+def recommended_model(look_up: LookUp) -> Step[str]:
+    """The model that the Hub recommends for the task, for a call that names none."""
+    request = Request("GET", f"{look_up.hub}/api/tasks")
+    return Ask(request, lambda response: _recommended(look_up, response), keep=True)
+
+
+def _recommended(look_up: LookUp, response: Response) -> str:
+    task = read_info(look_up, response).get(look_up.task)
+    models = task.get("widgetModels") if isinstance(task, dict) else None
+    if isinstance(models, list) and models and isinstance(models[0], str):
+        return models[0]
+    raise UsageError(
+        f"Say which model to use: the Hub recommends none for {look_up.task}. "
+        "Give an id on the Hub (model='owner/name'), or base_url= of an endpoint."
+    )
+
+
+def _mappings_of(look_up: LookUp) -> Step[list[dict[str, Any]]]:
     request = model_info(look_up, expand="inferenceProviderMapping")
-    return Ask(request, lambda response: _served_as(provider, look_up, response), keep=True)
+
+    def read(response: Response) -> list[dict[str, Any]]:
+        return _mappings(read_info(look_up, response).get("inferenceProviderMapping"))
+
+    return Ask(request, read, keep=True)
 
 
 def model_info(look_up: LookUp, *, expand: str | None = None) -> Request:
@@ -36,13 +69,12 @@ def read_info(look_up: LookUp, response: Response) -> dict[str, Any]:
         info = msgspec.json.decode(response.body, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise InvalidResponseError(
-            f"The Hub's information on {look_up.model} is no JSON object.", model=look_up.model
+            f"The Hub's answer at {public_url(response.url)} is no JSON object.", model=look_up.model
         ) from error
     return info
 
 
-def _served_as(provider: Provider, look_up: LookUp, response: Response) -> str:
-    mappings = _mappings(read_info(look_up, response).get("inferenceProviderMapping"))
+def _served_as(provider: Provider, look_up: LookUp, mappings: list[dict[str, Any]]) -> Served:
     mapping = next((found for found in mappings if found.get("provider") == provider.name), None)
     if mapping is None:
         others = sorted(str(found.get("provider")) for found in mappings)
@@ -64,7 +96,9 @@ def _served_as(provider: Provider, look_up: LookUp, response: Response) -> str:
         )
     if mapping.get("status") in ("staging", "error"):
         logger.warning("%s reports status '%s' for %s.", provider.name, mapping["status"], look_up.model)
-    return str(mapping.get("providerId") or look_up.model)
+    file = mapping.get("adapterWeightsPath")
+    lora = Lora(look_up.model or "", file) if isinstance(file, str) and file else None
+    return Served(str(mapping.get("providerId") or look_up.model), lora)
 
 
 def _mappings(value: Any) -> list[dict[str, Any]]:

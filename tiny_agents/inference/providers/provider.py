@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiny_agents.inference.call import Call, Request, Response, Route, Step
+from tiny_agents.inference.call import Call, Lora, Request, Response, Route, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,13 @@ class Adapter:
     Attributes:
         prepare: The request for a call on a route.
         parse: The result from the answer to it, or what else must be asked first.
+        takes_urls: Whether a URL given in place of binary input is passed on as it is (`call.inputs` is then that text)
+            rather than fetched first.
     """
 
     prepare: Callable[[Call[Any], Route], Request]
     parse: Callable[[Call[Any], Route, Response], Step[Any]]
+    takes_urls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,17 @@ class LookUp:
     token: str | None = field(repr=False)
 
 
-def model_as_given(provider: Provider, look_up: LookUp) -> Step[str | None]:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a provider calls a model, and the weights it has to load for it."""
+
+    model: str | None
+    lora: Lora | None = None
+
+
+def model_as_given(provider: Provider, look_up: LookUp) -> Step[Served]:
     """The model's name on the provider is the one the user gave."""
-    return look_up.model
+    return Served(look_up.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Provider:
     name: str
     base_url: str
     tasks: Mapping[str, Adapter]
-    locate: Callable[[Provider, LookUp], Step[str | None]]
+    locate: Callable[[Provider, LookUp], Step[Served]]
     key_env: str | None = None
     routed: bool = True
     needs_key: bool = True
