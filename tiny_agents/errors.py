@@ -2,6 +2,8 @@
 
 TinyAgentsError
  |- UsageError                    also a ValueError: the arguments contradict each other or make no sense
+ |   `- UnreadableInputError      also an OSError: a file that was given as input can't be read
+ |       `- InputNotFoundError    also a FileNotFoundError
  |- MissingDependencyError        .package .extra, also an ImportError
  |- ConfigError                   .path .key .line .column: a definition or an input that can't be used
  |- InferenceError                .provider .model
@@ -11,7 +13,8 @@ TinyAgentsError
  |   |- InferenceConnectionError  .url, also a ConnectionError: nothing (more) could be read from the server
  |   |   `- IncompleteStreamError  the answer broke off: what had arrived was handed out, it isn't whole
  |   |- ProviderError             .status .body .url .request_id: the server answered with an error
- |   |- InvalidResponseError      .body: the server answered with something that isn't what it should be
+ |   |   `- JobFailedError         also a ValueError and a RuntimeError: a job that was waited for ended in failure
+ |   |- InvalidResponseError      .body, also a ValueError: the server's answer isn't what it should be
  |   `- LocalModelError           the embedded model could not be fetched or started
  `- ServerError                   .server: an MCP server
      |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
@@ -50,6 +53,14 @@ class TinyAgentsError(Exception):
 
 class UsageError(TinyAgentsError, ValueError):
     """Arguments that contradict each other or that mean nothing."""
+
+
+class UnreadableInputError(UsageError, OSError):
+    """A file that was given as input can't be read."""
+
+
+class InputNotFoundError(UnreadableInputError, FileNotFoundError):
+    """There is no such file."""
 
 
 class MissingDependencyError(TinyAgentsError, ImportError):
@@ -170,12 +181,14 @@ class ProviderError(InferenceError):
         super().__init__(message, provider=provider, model=model)
 
 
-class InvalidResponseError(InferenceError):
+class JobFailedError(ProviderError, ValueError, RuntimeError):
+    """The provider took the job, and reports that it failed. Other clients raise one or the other built-in error here."""
+
+
+class InvalidResponseError(InferenceError, ValueError):
     """The server's answer is not what the protocol says: not JSON, the wrong shape, or empty."""
 
-    def __init__(
-        self, message: str, *, body: str = "", provider: str | None = None, model: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, body: str = "", provider: str | None = None, model: str | None = None) -> None:
         self.body = body[:BODY_LIMIT]
         super().__init__(message, provider=provider, model=model)
 
