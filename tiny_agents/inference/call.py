@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from tiny_agents.errors import ProviderError
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -113,13 +115,16 @@ class Response:
 class Ask(Generic[T_co]):
     """One more round trip is needed: wait `delay_s` seconds, send `request`, go on with `then(answer)`.
 
-    `keep` says that the answer holds for the life of the client (a look-up on the Hub), so it is asked for once.
+    Attributes:
+        keep: The answer holds for the life of the client (a look-up on the Hub), so it is asked for once.
+        refused: What follows if the server answers with an error; by default the error is raised.
     """
 
     request: Request
     then: Callable[[Response], T_co | Ask[T_co]]
     delay_s: float = 0.0
     keep: bool = False
+    refused: Callable[[ProviderError], T_co | Ask[T_co]] | None = None
 
 
 Step: TypeAlias = T | Ask[T]
@@ -130,6 +135,13 @@ U = TypeVar("U")
 
 def and_then(step: Step[T], go_on: Callable[[T], U | Ask[U]]) -> U | Ask[U]:
     """`go_on` with the result of `step`, whenever it is there."""
-    if isinstance(step, Ask):
-        return Ask(step.request, lambda response: and_then(step.then(response), go_on), step.delay_s, step.keep)
-    return go_on(step)
+    if not isinstance(step, Ask):
+        return go_on(step)
+    refused = step.refused
+    return Ask(
+        step.request,
+        lambda response: and_then(step.then(response), go_on),
+        step.delay_s,
+        step.keep,
+        None if refused is None else lambda error: and_then(refused(error), go_on),
+    )

@@ -171,14 +171,18 @@ def link(record: Record, raw: bytes, path: Path = ()) -> None:
     record._source = (raw, path)
     for name in _nested_fields(type(record)):
         value = getattr(record, name)
-        if value is None:
-            continue
         if isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, Record):
-                    link(item, raw, (*path, name, index))
+            _link_items(value, raw, (*path, name))
         elif isinstance(value, Record):
             link(value, raw, (*path, name))
+
+
+def _link_items(items: list[Any], raw: bytes, path: Path) -> None:
+    for index, item in enumerate(items):
+        if isinstance(item, Record):
+            link(item, raw, (*path, index))
+        elif isinstance(item, list):
+            _link_items(item, raw, (*path, index))
 
 
 def parse(cls: type[R], data: bytes | str | dict[str, Any]) -> R:
@@ -205,7 +209,7 @@ def parse(cls: type[R], data: bytes | str | dict[str, Any]) -> R:
 def _tolerant(field_type: Any, value: Any) -> Any:
     record_type, is_list = _record_in(field_type)
     if record_type is not None and is_list and isinstance(value, list):
-        return [parse(record_type, item) if isinstance(item, dict) else item for item in value]
+        return [_tolerant_item(record_type, item) for item in value]
     if record_type is not None and not is_list and isinstance(value, dict):
         return parse(record_type, value)
     if record_type is not None and isinstance(value, Record):
@@ -214,6 +218,12 @@ def _tolerant(field_type: Any, value: Any) -> Any:
         return msgspec.convert(value, field_type, strict=False)
     except (msgspec.ValidationError, TypeError):
         return value
+
+
+def _tolerant_item(record_type: type[Record], item: Any) -> Any:
+    if isinstance(item, list):
+        return [_tolerant_item(record_type, inner) for inner in item]
+    return parse(record_type, item) if isinstance(item, dict) else item
 
 
 # What a record class looks like, worked out once per class.
@@ -239,7 +249,7 @@ def _nested_fields(cls: type[Record]) -> tuple[str, ...]:
 
 
 def _record_in(hint: Any) -> tuple[type[Record] | None, bool]:
-    """The record class a field's type mentions, and whether it is a list of them: `list[X] | str | None` -> (X, True)."""
+    """The record class a field's type mentions, and whether it is in a list: `list[X] | str | None` -> (X, True)."""
     if isinstance(hint, type) and get_origin(hint) is None and issubclass(hint, Record):
         return hint, False
     if get_origin(hint) is list:
