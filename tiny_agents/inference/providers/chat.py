@@ -37,19 +37,23 @@ def chat_request(url: str, call: Call[Any], route: Route, reshape: Reshape | Non
     # The model comes first, so that a router can read it before the messages, which may be megabytes.
     body = {
         "model": route.model or NO_MODEL,
-        "messages": [_message(message) for message in call.inputs],
+        "messages": [without_nulls(message) for message in call.inputs],
         **parameters,
-        **call.extra,
+        **without_nulls(call.extra),
     }
     return Request(
         "POST", url, json={k: v for k, v in body.items() if v is not None}, headers=route.headers, key=route.key
     )
 
 
-def _message(message: Any) -> Any:
-    if isinstance(message, dict) and None in message.values():
-        return {key: value for key, value in message.items() if value is not None}
-    return message
+def without_nulls(value: Any) -> Any:
+    """Plain data without the fields that are None: some servers refuse them. JSON Schemas, where null can be a value of
+    its own, don't go through here."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
 
 
 def parse_chat(call: Call[Any], route: Route, response: Response) -> ChatCompletionOutput:

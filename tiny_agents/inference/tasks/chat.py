@@ -90,7 +90,7 @@ def chat_completion(
         tools: What the model may call.
         top_logprobs: 0 to 20 likeliest tokens per position; needs `logprobs`.
         top_p: Nucleus sampling: only tokens within this probability mass are considered.
-        extra_body: Added to the request as it is; wins over the parameters above.
+        extra_body: Added to the request, and wins over the parameters above; fields that are None are left out.
 
     Returns:
         `ChatCompletionOutput`, or the stream of chunks.
