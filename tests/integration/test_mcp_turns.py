@@ -126,6 +126,15 @@ async def test_a_result_is_yielded_while_later_calls_still_run() -> None:
         assert (await client.call_tool("was_cancelled", {"place": "x"})).text == "yes"
 
 
+async def test_what_the_caller_makes_of_a_result_stays() -> None:
+    async with scripted(calls(("ping", {}), ("ping", {}))) as (client, _):
+        messages = question()
+        async for item in client.process_single_turn_with_tools(messages):
+            if isinstance(item, ChatCompletionInputMessage):
+                item.content = "shortened"
+    assert [message["content"] for message in messages if message["role"] == "tool"] == ["shortened"] * 2
+
+
 async def test_a_passing_failure_of_the_model_is_not_seen() -> None:
     async with scripted(status(429, retry_after="0"), text("Hi")) as (client, model):
         assert shown(await turn(client, question())) == "Hi"

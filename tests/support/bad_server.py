@@ -119,10 +119,11 @@ def lists_nonsense() -> None:
 
 
 def is_stubborn() -> None:
-    """Stays when its input ends and when it is asked to leave, and so does a child of it."""
+    """Stays when its input ends and when it is asked to leave, and so does a child of it; with "silent" it never answers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
-    serve()
+    if ARGUMENT != "silent":
+        serve()
     while True:
         time.sleep(600)
 

@@ -340,12 +340,14 @@ class MCPClient:
         answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
         running = [asyncio.create_task(self._answer(call, exit_names, offered)) for call in calls]
+        handed_out = 0  # those are the caller's: what it makes of them stays
         try:
             for answer, task in zip(answers, running, strict=True):
                 answer.content = encodable(await task)
+                handed_out += 1
                 yield answer
         finally:
-            await _settle(answers, running)
+            await _settle(answers[handed_out:], running[handed_out:])
 
     async def _ask(self, messages: Iterable[Message], tools: Sequence[ChatCompletionInputTool]) -> AsyncChatStream:
         create = self.client.chat.completions.create
