@@ -10,17 +10,20 @@ from typing import Any, Literal, Self, TypeVar, Unpack, overload
 import anyio
 import anyio.to_thread
 
-from tiny_agents.inference.base import BaseClient, is_whole
+from tiny_agents.errors import ProviderError
+from tiny_agents.inference.base import BaseClient, answer_encoded, is_whole
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.inference.events import CHAT, Kind
 from tiny_agents.inference.http import AsyncHTTP
+from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
-from tiny_agents.inference.streams import AsyncChatStream
+from tiny_agents.inference.streams import AsyncChatStream, AsyncStream
 from tiny_agents.inference.tasks import chat, text
 from tiny_agents.inference.types.chat import ChatCompletionOutput
-from tiny_agents.inference.types.chunks import chunks_of
 from tiny_agents.inference.types.record import Record
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 
@@ -63,7 +66,7 @@ class AsyncInferenceClient(BaseClient):
         self, messages: Iterable[chat.Message | Record], *, stream: bool = False, **options: Unpack[chat.ChatOptions]
     ) -> ChatCompletionOutput | AsyncChatStream:
         call = chat.chat_completion(messages, stream=stream, **options)
-        return await self._stream(call) if stream else await self.run(call)
+        return await self._stream(call, CHAT) if stream else await self.run(call)
 
     summarization = async_method(text.summarization)
 
@@ -72,22 +75,27 @@ class AsyncInferenceClient(BaseClient):
     async def run(self, call: Call[T]) -> T:
         """Carry out a call that a task builder made, and return its result."""
         destination = await self._locate(call)
+        if has_content(call):  # files are read, and what holds them is encoded, beside the loop
+            held = await anyio.to_thread.run_sync(read, call, abandon_on_cancel=True)
+            held = await self._settle(fetched(held, keep_urls=destination.adapter.takes_urls))
+            step = await anyio.to_thread.run_sync(answer_encoded, destination, held, abandon_on_cancel=True)
+            return await self._settle(step)
         return await self._settle(destination.answer(call))
 
-    async def _stream(self, call: Call[ChatCompletionOutput]) -> AsyncChatStream:
+    async def _stream(self, call: Call[Any], kind: Kind[C]) -> AsyncStream[C]:
         destination = await self._locate(call)
         route = destination.route
         if destination.emulates(call):
-            return AsyncChatStream(None, route, chunks_of(await self._settle(destination.answer(call))))
+            whole = await self._settle(destination.answer(call))
+            return AsyncStream(None, kind.events(route, route.url), kind.pieces(whole))
         response = await self._http.open(destination.adapter.prepare(call, route))
         if not is_whole(response.headers):
-            return AsyncChatStream(response, route)
+            return AsyncStream(response, kind.events(route, response.url))
         async with response:
             body = b"".join([data async for data in response.iter_bytes()])
         answer = Response(response.status, response.headers, body, response.url)
-        return AsyncChatStream(
-            None, route, chunks_of(await self._settle(destination.adapter.parse(call, route, answer)))
-        )
+        whole = await self._settle(destination.adapter.parse(call, route, answer))
+        return AsyncStream(None, kind.events(route, answer.url), kind.pieces(whole))
 
     async def _locate(self, call: Call[Any]) -> Destination:
         if self.settings.embedded:
@@ -100,7 +108,13 @@ class AsyncInferenceClient(BaseClient):
                 await anyio.sleep(step.delay_s)
             response = self._kept.get(step.request.url) if step.keep else None
             if response is None:
-                response = await self._http.send(step.request)
+                try:
+                    response = await self._http.send(step.request)
+                except ProviderError as error:
+                    if step.refused is None:
+                        raise
+                    step = step.refused(error)
+                    continue
                 if step.keep:
                     self._kept[step.request.url] = response
             step = step.then(response)

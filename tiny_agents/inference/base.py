@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
-from tiny_agents.inference.call import Call, Response, Step
+from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, client_settings
+from tiny_agents.inference.wire import encoded
+
+T = TypeVar("T")
 
 
 class BaseClient(ABC):
@@ -104,6 +108,12 @@ class BaseClient(ABC):
 
     def _embedded_model(self, call: Call[Any]) -> str | None:
         return call.model or self.settings.model
+
+
+def answer_encoded(destination: Destination, call: Call[T]) -> Step[T]:
+    """`destination.answer` with the request encoded, for calls that hold files: neither may keep an event loop waiting."""
+    step = destination.answer(call)
+    return replace(step, request=encoded(step.request)) if isinstance(step, Ask) else step
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:

@@ -8,17 +8,20 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
+from tiny_agents.errors import ProviderError
 from tiny_agents.inference.base import BaseClient, is_whole
 from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.inference.events import CHAT, Kind
 from tiny_agents.inference.http import SyncHTTP
+from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
-from tiny_agents.inference.streams import ChatStream
+from tiny_agents.inference.streams import ChatStream, Stream
 from tiny_agents.inference.tasks import chat, text
 from tiny_agents.inference.types.chat import ChatCompletionOutput
-from tiny_agents.inference.types.chunks import chunks_of
 from tiny_agents.inference.types.record import Record
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 
@@ -61,7 +64,7 @@ class InferenceClient(BaseClient):
         self, messages: Iterable[chat.Message | Record], *, stream: bool = False, **options: Unpack[chat.ChatOptions]
     ) -> ChatCompletionOutput | ChatStream:
         call = chat.chat_completion(messages, stream=stream, **options)
-        return self._stream(call) if stream else self.run(call)
+        return self._stream(call, CHAT) if stream else self.run(call)
 
     summarization = sync_method(text.summarization)
 
@@ -70,20 +73,24 @@ class InferenceClient(BaseClient):
     def run(self, call: Call[T]) -> T:
         """Carry out a call that a task builder made, and return its result."""
         destination = self._locate(call)
+        if has_content(call):
+            call = self._settle(fetched(read(call), keep_urls=destination.adapter.takes_urls))
         return self._settle(destination.answer(call))
 
-    def _stream(self, call: Call[ChatCompletionOutput]) -> ChatStream:
+    def _stream(self, call: Call[Any], kind: Kind[C]) -> Stream[C]:
         destination = self._locate(call)
         route = destination.route
         if destination.emulates(call):
-            return ChatStream(None, route, chunks_of(self._settle(destination.answer(call))))
+            whole = self._settle(destination.answer(call))
+            return Stream(None, kind.events(route, route.url), kind.pieces(whole))
         response = self._http.open(destination.adapter.prepare(call, route))
         if not is_whole(response.headers):
-            return ChatStream(response, route)
+            return Stream(response, kind.events(route, response.url))
         with response:
             body = b"".join(response.iter_bytes())
         answer = Response(response.status, response.headers, body, response.url)
-        return ChatStream(None, route, chunks_of(self._settle(destination.adapter.parse(call, route, answer))))
+        whole = self._settle(destination.adapter.parse(call, route, answer))
+        return Stream(None, kind.events(route, answer.url), kind.pieces(whole))
 
     def _locate(self, call: Call[Any]) -> Destination:
         if self.settings.embedded:
@@ -96,7 +103,13 @@ class InferenceClient(BaseClient):
                 time.sleep(step.delay_s)
             response = self._kept.get(step.request.url) if step.keep else None
             if response is None:
-                response = self._http.send(step.request)
+                try:
+                    response = self._http.send(step.request)
+                except ProviderError as error:
+                    if step.refused is None:
+                        raise
+                    step = step.refused(error)
+                    continue
                 if step.keep:
                     self._kept[step.request.url] = response
             step = step.then(response)

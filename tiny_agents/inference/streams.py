@@ -1,4 +1,4 @@
-"""A streamed answer: bytes -> events -> chunks, and the objects that hand them out and own the connection."""
+"""The objects that hand a streamed answer out, piece by piece, and own its connection. What a piece is: `events.py`."""
 
 from __future__ import annotations
 
@@ -6,131 +6,19 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import anyio
-import msgspec
 
-from tiny_agents.errors import (
-    IncompleteStreamError,
-    InferenceConnectionError,
-    InferenceError,
-    InferenceTimeoutError,
-    InvalidResponseError,
-)
-from tiny_agents.inference.call import Route
+from tiny_agents.errors import InferenceConnectionError, InferenceTimeoutError
+from tiny_agents.inference.events import Events
 from tiny_agents.inference.http import AsyncResponseStream, SyncResponseStream
-from tiny_agents.inference.providers.chat import error_in_answer
-from tiny_agents.inference.sse import ErrorPayload, SSEDecoder
-from tiny_agents.inference.types.chat import ChatCompletionStreamOutput, decode_chunk
+from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 from tiny_agents.inference.wire import public_url, silence
 
-DONE = b"[DONE]"
 DRAIN_S = 0.25
 
-
-class ChatEvents:
-    """Bytes of a streamed chat answer -> its chunks. Sans-IO.
-
-    `done` is true once nothing more can follow; `finished` once the model has said why it stopped, so that a connection
-    which ends then has lost nothing.
-    """
-
-    def __init__(self, route: Route, url: str) -> None:
-        self.done = False
-        self.finished = False
-        self._route = route
-        self._url = url
-        self._decoder = SSEDecoder()
-        self._error: InferenceError | None = None
-
-    def feed(self, data: bytes) -> list[ChatCompletionStreamOutput]:
-        """The chunks that `data` completes.
-
-        An error that follows chunks is raised by the next call, so that they are handed out first.
-
-        Raises:
-            ProviderError: The server sent an error as an event.
-            InvalidResponseError: It sent something that is no chunk.
-        """
-        return self._chunks(self._decoder.feed(data))
-
-    def end(self) -> list[ChatCompletionStreamOutput]:
-        """What the end of the connection completes. Raises IncompleteStreamError if the answer isn't whole."""
-        try:
-            chunks = self._chunks(self._decoder.finish())
-        except InvalidResponseError as error:
-            raise self._incomplete() from error
-        if not chunks and not self.whole:
-            raise self._incomplete()
-        return chunks
-
-    @property
-    def whole(self) -> bool:
-        return self.done or self.finished
-
-    def broke(self, cause: InferenceError) -> InferenceError | None:
-        """What a broken connection means here: nothing, if the answer was whole."""
-        if self.whole:
-            return None
-        if isinstance(cause, InferenceTimeoutError):
-            return cause
-        return self._incomplete(str(cause))
-
-    def _incomplete(self, why: str = "") -> IncompleteStreamError:
-        where = public_url(self._url)
-        return IncompleteStreamError(
-            f"The answer of {where} broke off before it was finished. {why}".rstrip(),
-            url=where,
-            provider=self._route.provider,
-            model=self._route.model,
-        )
-
-    def _chunks(self, payloads: list[bytes]) -> list[ChatCompletionStreamOutput]:
-        if self._error is not None:
-            raise self._error
-        chunks: list[ChatCompletionStreamOutput] = []
-        for payload in payloads:
-            if self.done:
-                break
-            if payload == DONE:
-                self.done = True
-                break
-            try:
-                chunk = self._chunk(payload)
-            except InferenceError as error:
-                if not chunks:
-                    raise
-                self._error = error
-                break
-            if chunk.choices and chunk.choices[0].finish_reason:
-                self.finished = True
-            chunks.append(chunk)
-        return chunks
-
-    def _chunk(self, payload: bytes) -> ChatCompletionStreamOutput:
-        try:
-            chunk = decode_chunk(payload)
-        except msgspec.DecodeError as error:
-            if type(payload) is ErrorPayload:
-                raise error_in_answer(payload, self._url, self._route) from error
-            chunk = self._broken_text(payload, error)
-        if not chunk.choices and (type(payload) is ErrorPayload or chunk.get("error")):
-            raise error_in_answer(payload, self._url, self._route)
-        return chunk
-
-    def _broken_text(self, payload: bytes, error: msgspec.DecodeError) -> ChatCompletionStreamOutput:
-        """Bytes that are no UTF-8 cost those characters, not the answer."""
-        text = payload.decode("utf-8", "replace")
-        try:
-            return decode_chunk(text.encode())
-        except msgspec.DecodeError:
-            raise InvalidResponseError(
-                f"{public_url(self._url)} sent something that is no chunk of a chat answer: {text[:200]!r}",
-                body=text,
-                provider=self._route.provider,
-                model=self._route.model,
-            ) from error
+C = TypeVar("C")
 
 
 class _Silence:
@@ -146,30 +34,28 @@ class _Silence:
             raise InferenceTimeoutError(silence(public_url(self._url), self._timeout_s), timeout_s=self._timeout_s)
 
 
-class ChatStream:
-    """Chunks of a streamed answer, as they arrive: iterate over it.
+class Stream(Generic[C]):
+    """Pieces of a streamed answer, as they arrive: iterate over it.
 
     It owns the connection: closed at the end, by `close()`, and by leaving its `with` block. An error does not take back
-    chunks that were handed out. The time limit runs while it is waited for data, not while the caller is busy.
+    pieces that were handed out. The time limit runs while it is waited for data, not while the caller is busy.
     """
 
-    def __init__(
-        self, response: SyncResponseStream | None, route: Route, ready: Iterable[ChatCompletionStreamOutput] = ()
-    ):
+    def __init__(self, response: SyncResponseStream | None, events: Events[C], ready: Iterable[C] = ()):
         self._response = response
+        self._events = events
         self._ready = deque(ready)
-        self._events = ChatEvents(route, response.url if response else route.url)
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> ChatCompletionStreamOutput:
+    def __next__(self) -> C:
         if not self._ready:
             self._read()
         return self._ready.popleft()
 
     def _read(self) -> None:
-        """Wait until there is a chunk. Raises StopIteration at the end."""
+        """Wait until there is a piece. Raises StopIteration at the end."""
         if self._response is None:
             raise StopIteration
         events = self._events
@@ -210,31 +96,29 @@ class ChatStream:
         self.close()
 
 
-class AsyncChatStream:
-    """Chunks of a streamed answer, as they arrive: iterate over it with `async for`.
+class AsyncStream(Generic[C]):
+    """Pieces of a streamed answer, as they arrive: iterate over it with `async for`.
 
     It owns the connection: closed at the end, by `aclose()`, by leaving its `async with` block, and when it is dropped
-    half read. An error does not take back chunks that were handed out. The time limit runs while it is waited for data,
+    half read. An error does not take back pieces that were handed out. The time limit runs while it is waited for data,
     not while the caller is busy.
     """
 
-    def __init__(
-        self, response: AsyncResponseStream | None, route: Route, ready: Iterable[ChatCompletionStreamOutput] = ()
-    ):
+    def __init__(self, response: AsyncResponseStream | None, events: Events[C], ready: Iterable[C] = ()):
         self._response = response
+        self._events = events
         self._ready = deque(ready)
-        self._events = ChatEvents(route, response.url if response else route.url)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ChatCompletionStreamOutput:
+    async def __anext__(self) -> C:
         if not self._ready:
             await self._read()
         return self._ready.popleft()
 
     async def _read(self) -> None:
-        """Wait until there is a chunk. Raises StopAsyncIteration at the end."""
+        """Wait until there is a piece. Raises StopAsyncIteration at the end."""
         if self._response is None:
             raise StopAsyncIteration
         events = self._events
@@ -292,3 +176,6 @@ class AsyncChatStream:
 
 
 _closing: set[asyncio.Task[None]] = set()  # tasks are kept alive only by their references
+
+ChatStream = Stream[ChatCompletionStreamOutput]
+AsyncChatStream = AsyncStream[ChatCompletionStreamOutput]

@@ -1,0 +1,250 @@
+"""A streamed answer: bytes -> server-sent events -> what the caller gets. Sans-IO: no socket, no clock.
+
+One parser per kind of answer, all with the same rules: what arrived is handed out before an error that follows it is
+raised, and a connection that ends early is an error unless the model had said that it was finished.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from tiny_agents.errors import IncompleteStreamError, InferenceError, InferenceTimeoutError, InvalidResponseError
+from tiny_agents.inference.call import Route
+from tiny_agents.inference.providers.chat import error_in_answer
+from tiny_agents.inference.sse import ErrorPayload, SSEDecoder
+from tiny_agents.inference.types.chat import ChatCompletionStreamOutput, decode_chunk
+from tiny_agents.inference.types.chunks import chunks_of
+from tiny_agents.inference.types.record import decoder
+from tiny_agents.inference.types.tasks import (
+    TextGenerationOutput,
+    TextGenerationStreamOutput,
+    TextGenerationStreamOutputStreamDetails,
+    TextGenerationStreamOutputToken,
+)
+from tiny_agents.inference.wire import public_url
+
+DONE = b"[DONE]"
+
+C = TypeVar("C")
+P = TypeVar("P")
+
+
+class Events(ABC, Generic[C]):
+    """Bytes of a streamed answer -> its pieces.
+
+    `done` is true once nothing more can follow; `finished` once the model has said why it stopped, so that a connection
+    which ends then has lost nothing.
+    """
+
+    piece = "piece of an answer"
+    """What one event holds, as an error names it."""
+
+    def __init__(self, route: Route, url: str) -> None:
+        self.done = False
+        self.finished = False
+        self._route = route
+        self._url = url
+        self._decoder = SSEDecoder()
+        self._error: InferenceError | None = None
+
+    @abstractmethod
+    def _read(self, payload: bytes) -> C | None:
+        """What one event hands out, if anything; sets `finished`. Raises InferenceError."""
+
+    def feed(self, data: bytes) -> list[C]:
+        """The pieces that `data` completes.
+
+        An error that follows pieces is raised by the next call, so that they are handed out first.
+
+        Raises:
+            ProviderError: The server sent an error as an event.
+            InvalidResponseError: It sent something that is no piece of an answer.
+        """
+        return self._pieces(self._decoder.feed(data))
+
+    def end(self) -> list[C]:
+        """What the end of the connection completes. Raises IncompleteStreamError if the answer isn't whole."""
+        try:
+            pieces = self._pieces(self._decoder.finish())
+        except InvalidResponseError as error:
+            raise self._incomplete() from error
+        if not pieces and not self.whole:
+            raise self._incomplete()
+        return pieces
+
+    @property
+    def whole(self) -> bool:
+        return self.done or self.finished
+
+    def broke(self, cause: InferenceError) -> InferenceError | None:
+        """What a broken connection means here: nothing, if the answer was whole."""
+        if self.whole:
+            return None
+        if isinstance(cause, InferenceTimeoutError):
+            return cause
+        return self._incomplete(str(cause))
+
+    def _incomplete(self, why: str = "") -> IncompleteStreamError:
+        where = public_url(self._url)
+        return IncompleteStreamError(
+            f"The answer of {where} broke off before it was finished. {why}".rstrip(),
+            url=where,
+            provider=self._route.provider,
+            model=self._route.model,
+        )
+
+    def _pieces(self, payloads: list[bytes]) -> list[C]:
+        if self._error is not None:
+            raise self._error
+        pieces: list[C] = []
+        for payload in payloads:
+            if self.done:
+                break
+            if payload == DONE:
+                self.done = True
+                break
+            try:
+                piece = self._read(payload)
+            except InferenceError as error:
+                if not pieces:
+                    raise
+                self._error = error
+                break
+            if piece is not None:
+                pieces.append(piece)
+        return pieces
+
+    def _decoded_again(self, payload: bytes, decode: Callable[[bytes], P], error: msgspec.DecodeError) -> P:
+        """What to make of an event that `decode` refused: bytes that are no UTF-8 cost those characters, not the answer."""
+        if type(payload) is ErrorPayload:
+            raise self._error_event(payload) from error
+        text = payload.decode("utf-8", "replace")
+        try:
+            return decode(text.encode())
+        except msgspec.DecodeError:
+            raise InvalidResponseError(
+                f"{public_url(self._url)} sent something that is no {self.piece}: {text[:200]!r}",
+                body=text,
+                provider=self._route.provider,
+                model=self._route.model,
+            ) from error
+
+    def _error_event(self, payload: bytes) -> InferenceError:
+        return error_in_answer(payload, self._url, self._route)
+
+
+class ChatEvents(Events[ChatCompletionStreamOutput]):
+    """Chunks of a chat answer."""
+
+    piece = "chunk of a chat answer"
+
+    def _read(self, payload: bytes) -> ChatCompletionStreamOutput:
+        try:
+            chunk = decode_chunk(payload)
+        except msgspec.DecodeError as error:
+            chunk = self._decoded_again(payload, decode_chunk, error)
+        choices = chunk.choices
+        if choices:
+            if choices[0].finish_reason:
+                self.finished = True
+        elif type(payload) is ErrorPayload or chunk.get("error"):
+            raise self._error_event(payload)
+        return chunk
+
+
+# ---------------------------------------------------------------- text generation
+
+_decode_step = decoder(TextGenerationStreamOutput)
+
+
+class _Steps(Events[C]):
+    """Steps of a generated text: as text-generation-inference sends them, or as pieces of OpenAI's completions."""
+
+    piece = "step of a generated text"
+
+    def _step(self, payload: bytes) -> TextGenerationStreamOutput | None:
+        try:
+            step = _decode_step(payload)
+        except msgspec.DecodeError as error:
+            step = self._decoded_again(payload, _decode_step, error)
+        if step.token is None:
+            if type(payload) is ErrorPayload or step.get("error"):
+                raise self._error_event(payload)
+            if choices := step.get("choices"):
+                _take_choice(step, choices[0])
+            elif step.generated_text is None and step.details is None:
+                return None  # counts of tokens, or a sign of life
+        if step.generated_text is not None or step.details is not None:
+            self.finished = True
+        return step
+
+
+def _take_choice(step: TextGenerationStreamOutput, choice: Any) -> None:
+    """Read a piece of OpenAI's completions as a step."""
+    fields = choice if isinstance(choice, dict) else {}
+    text, reason = fields.get("text"), fields.get("finish_reason")
+    step.index = fields.get("index")
+    step.token = TextGenerationStreamOutputToken(text=text if isinstance(text, str) else "")
+    if reason:
+        step.details = TextGenerationStreamOutputStreamDetails(finish_reason=str(reason), seed=fields.get("seed"))
+
+
+class StepEvents(_Steps[TextGenerationStreamOutput]):
+    """Steps of a generated text with all that is known of each."""
+
+    def _read(self, payload: bytes) -> TextGenerationStreamOutput | None:
+        return self._step(payload)
+
+
+class TextEvents(_Steps[str]):
+    """What each step adds to the text."""
+
+    def _read(self, payload: bytes) -> str | None:
+        step = self._step(payload)
+        return None if step is None else _text_of(step)
+
+
+def _text_of(step: TextGenerationStreamOutput) -> str:
+    return (step.token.text if step.token is not None else None) or ""
+
+
+def steps_of(output: TextGenerationOutput) -> list[TextGenerationStreamOutput]:
+    """A step that says the same as `output`, for callers who want a stream of an answer that came as one document."""
+    details = output.details
+    return [
+        TextGenerationStreamOutput(
+            token=TextGenerationStreamOutputToken(text=output.generated_text, special=False),
+            generated_text=output.generated_text,
+            details=None
+            if details is None
+            else TextGenerationStreamOutputStreamDetails(
+                finish_reason=details.finish_reason, generated_tokens=details.generated_tokens, seed=details.seed
+            ),
+        )
+    ]
+
+
+# ---------------------------------------------------------------- kinds of streams
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[C]):
+    """What a stream hands out.
+
+    Attributes:
+        events: Reads it from a streamed answer.
+        pieces: Reads it from a result that came as one document, for servers that don't stream.
+    """
+
+    events: Callable[[Route, str], Events[C]]
+    pieces: Callable[[Any], list[C]]
+
+
+CHAT = Kind(ChatEvents, chunks_of)
+STEPS = Kind(StepEvents, steps_of)
+TEXT: Kind[str] = Kind(TextEvents, lambda text: [text])
