@@ -70,12 +70,14 @@ if TYPE_CHECKING:
     )
     from tiny_agents.inference.types.tasks import SummarizationOutput
     from tiny_agents.mcp_client.client import MCPClient
+    from tiny_agents.mcp_client.results import ToolResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "agent.agent",
     "MCPClient": "mcp_client.client",
+    "ToolResult": "mcp_client.results",
     "AsyncInferenceClient": "inference.async_client",
     "InferenceClient": "inference.client",
     "SummarizationOutput": "inference.types.tasks",
@@ -137,6 +139,7 @@ __all__ = [
     "ServerTimeoutError",
     "SummarizationOutput",
     "TinyAgentsError",
+    "ToolResult",
     "UnsupportedTaskError",
     "UsageError",
     "__version__",

@@ -46,7 +46,7 @@ class Agent(MCPClient):
         model, provider, base_url, api_key: Which model, where; see `AsyncInferenceClient`.
         servers: MCP servers, each a dictionary of the arguments of `add_mcp_server`: `type` and what belongs to it.
         prompt: The system prompt; by default a short one that tells the model to keep going until it is done.
-        timeout: Seconds without data from the model (default 120).
+        timeout: Seconds without data from the model; comments and keep-alives don't count as data (default 300).
         startup_timeout: Seconds that a server may take to start and list its tools (default 60).
         tool_timeout: Seconds that a tool call may take (default 120).
         tool_emulation: Offer tools in words, for an endpoint that has no tool API.

@@ -55,7 +55,7 @@ class MCPClient:
         provider: Who serves it; see `AsyncInferenceClient`. "local" is the embedded model.
         base_url: An OpenAI-compatible endpoint.
         api_key: Its key, or a Hugging Face token.
-        timeout: Seconds without data from the model; None takes the inference client's default.
+        timeout: Seconds without data from the model (default 300, as of the inference client).
         startup_timeout: Seconds a server may take to start and list its tools.
         tool_timeout: Seconds a tool call may take.
         tool_emulation: Offer tools in words, for an endpoint that has no tool API; see `AsyncInferenceClient`.
