@@ -44,9 +44,14 @@ class ChatFold:
     def add(self, chunk: ChatCompletionStreamOutput) -> None:
         if chunk.usage is not None:
             self.usage = chunk.usage
-        choice = next((choice for choice in chunk.choices if not choice.index), None)
-        if choice is None:
+        choices = chunk.choices
+        if not choices:
             return
+        choice = choices[0]
+        if choice.index:
+            if (found := next((other for other in choices if not other.index), None)) is None:
+                return
+            choice = found
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
         delta = choice.delta

@@ -7,11 +7,11 @@ Source: OpenAI API reference, "Chat" (create, chunk object); the text-generation
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from tiny_agents.inference.types.record import Record, decoder, link, parse
+from tiny_agents.inference.types.record import Path, Record, decoder, link, parse
 
 # ---------------------------------------------------------------- what is asked
 
@@ -203,6 +203,8 @@ class ChatCompletionStreamOutputDeltaToolCall(Record):
 
 
 class ChatCompletionStreamOutputDelta(Record):
+    _usual_path: ClassVar[Path] = ("choices", 0, "delta")
+
     role: str | None = None
     content: str | None = None
     reasoning: str | None = None
@@ -227,6 +229,8 @@ class ChatCompletionStreamOutputLogprobs(Record):
 
 
 class ChatCompletionStreamOutputChoice(Record):
+    _usual_path: ClassVar[Path] = ("choices", 0)
+
     delta: ChatCompletionStreamOutputDelta | None = None
     index: int | None = None
     finish_reason: str | None = None
@@ -256,8 +260,6 @@ class ChatCompletionStreamOutput(Record):
 decode_output = decoder(ChatCompletionOutput)
 
 _strict_chunk = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
-_FIRST_CHOICE = ("choices", 0)
-_FIRST_DELTA = ("choices", 0, "delta")
 
 
 def decode_chunk(raw: bytes) -> ChatCompletionStreamOutput:
@@ -271,10 +273,7 @@ def decode_chunk(raw: bytes) -> ChatCompletionStreamOutput:
         return parse(ChatCompletionStreamOutput, raw)
     choices = chunk.choices
     if len(choices) == 1 and (delta := choices[0].delta) is not None and not delta.tool_calls and not chunk.usage:
-        choice = choices[0]
-        chunk._source = (raw, ())
-        choice._source = (raw, _FIRST_CHOICE)
-        delta._source = (raw, _FIRST_DELTA)
+        chunk._source = choices[0]._source = delta._source = raw
     else:
         link(chunk, raw)
     return chunk

@@ -9,7 +9,7 @@ pay for what nobody reads).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -27,14 +27,17 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
     plain Python data without the fields that are None.
     """
 
-    # None, (bytes, path from the root) or _Extras. The name has a space so that no server's field meets it by accident;
-    # what JSON can hold is none of the three, so one that tries has no effect.
+    # None, (bytes, path from the root), bytes alone for the class's usual path, or _Extras. The name has a space so that no
+    # server's field meets it by accident; what JSON can hold is none of them, so one that tries has no effect.
     _source: Any = msgspec.field(default=None, name=" source")
+    _usual_path: ClassVar[Path] = ()
 
     # ---- undeclared fields
 
     def _extras(self) -> dict[str, Any]:
         source = self._source
+        if isinstance(source, bytes):
+            source = (source, self._usual_path)
         if type(source) is tuple:
             raw, path = source
             found: Any = msgspec.json.decode(raw)
