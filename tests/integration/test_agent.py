@@ -234,7 +234,10 @@ async def test_an_agent_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pyt
             max_turns: 2
             inputs: [{{id: greeting, description: What to say}}]
             servers:
-              greeter: {{command: "{sys.executable}", args: ["{SERVER["args"][0]}"], env: {{GREETING: "${{input:greeting}}"}}}}
+              greeter:
+                command: "{sys.executable}"
+                args: ["{SERVER["args"][0]}"]
+                env: {{GREETING: "${{input:greeting}}"}}
             """,
             encoding="utf-8",
         )
