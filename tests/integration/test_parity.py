@@ -45,6 +45,7 @@ def test_a_call_does_what_was_observed(
     parity.Clock(monkeypatch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # older names say that they are old
+        warnings.simplefilter("ignore", UserWarning)  # a setting that replaces another is told
         outcome = parity.replay(row, mode, tmp_path)
     observed = row[mode] if isinstance(row[mode], dict) else row["sync"]
     found = differences(row, observed, outcome.sent, outcome.output, outcome.error)

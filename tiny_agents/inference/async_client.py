@@ -11,9 +11,10 @@ import anyio
 import anyio.to_thread
 
 from tiny_agents.errors import ProviderError
-from tiny_agents.inference.base import BaseClient, answer_encoded, is_whole
+from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, errors_name, is_whole
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.events import CHAT, Kind
 from tiny_agents.inference.http import AsyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
@@ -74,42 +75,48 @@ class AsyncInferenceClient(BaseClient):
 
     async def run(self, call: Call[T]) -> T:
         """Carry out a call that a task builder made, and return its result."""
-        destination = await self._locate(call)
-        if has_content(call):  # files are read, and what holds them is encoded, beside the loop
+        deadline = self._deadline()
+        destination = await self._locate(call, deadline)
+        with errors_name(destination.route):
+            if not has_content(call):
+                return await self._settle(destination.answer(call), deadline)
+            # Files are read, and what holds them is encoded, beside the loop.
             held = await anyio.to_thread.run_sync(read, call, abandon_on_cancel=True)
-            held = await self._settle(fetched(held, keep_urls=destination.adapter.takes_urls))
+            held = await self._settle(fetched(held, keep_urls=destination.adapter.takes_urls), deadline)
             step = await anyio.to_thread.run_sync(answer_encoded, destination, held, abandon_on_cancel=True)
-            return await self._settle(step)
-        return await self._settle(destination.answer(call))
+            return await self._settle(step, deadline)
 
     async def _stream(self, call: Call[Any], kind: Kind[C]) -> AsyncStream[C]:
-        destination = await self._locate(call)
+        deadline = self._deadline()
+        destination = await self._locate(call, deadline)
         route = destination.route
-        if destination.emulates(call):
-            whole = await self._settle(destination.answer(call))
-            return AsyncStream(None, kind.events(route, route.url), kind.pieces(whole))
-        response = await self._http.open(destination.adapter.prepare(call, route))
-        if not is_whole(response.headers):
-            return AsyncStream(response, kind.events(route, response.url))
-        async with response:
-            body = b"".join([data async for data in response.iter_bytes()])
-        answer = Response(response.status, response.headers, body, response.url)
-        whole = await self._settle(destination.adapter.parse(call, route, answer))
-        return AsyncStream(None, kind.events(route, answer.url), kind.pieces(whole))
+        with errors_name(route):
+            if destination.emulates(call):
+                whole = await self._settle(destination.answer(call), deadline)
+                return AsyncStream(None, kind.events(route, route.url), kind.pieces(whole))
+            response = await self._http.open(destination.adapter.prepare(call, route), deadline)
+            if not is_whole(response.headers):
+                return AsyncStream(response, kind.events(route, response.url))
+            async with response:
+                body = b"".join([data async for data in response.iter_bytes()])
+            answer = Response(response.status, response.headers, body, response.url)
+            whole = await self._settle(destination.adapter.parse(call, route, answer), deadline)
+            return AsyncStream(None, kind.events(route, answer.url), kind.pieces(whole))
 
-    async def _locate(self, call: Call[Any]) -> Destination:
+    async def _locate(self, call: Call[Any], deadline: Deadline) -> Destination:
         if self.settings.embedded:
             return embedded(call, await self._engine(self._embedded_model(call)))
-        return await self._settle(self._destination(call))
+        return await self._settle(self._destination(call), deadline)
 
-    async def _settle(self, step: Step[T]) -> T:
+    async def _settle(self, step: Step[T], deadline: Deadline) -> T:
+        rounds = Rounds(deadline)
         while isinstance(step, Ask):
-            if step.delay_s:
-                await anyio.sleep(step.delay_s)
             response = self._kept.get(step.request.url) if step.keep else None
             if response is None:
+                if pause := rounds.pause_s(step):
+                    await anyio.sleep(pause)
                 try:
-                    response = await self._http.send(step.request)
+                    response = await self._http.send(step.request, deadline)
                 except ProviderError as error:
                     if step.refused is None:
                         raise

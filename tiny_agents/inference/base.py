@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.errors import InferenceError, InferenceTimeoutError
+from tiny_agents.inference.call import Ask, Call, Response, Route, Step
+from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, surroundings
-from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, client_settings
-from tiny_agents.inference.wire import encoded
+from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings
+from tiny_agents.inference.wire import encoded, public_url
 
 T = TypeVar("T")
+
+MAX_ROUNDS = 10_000
+"""Requests of one call, polls included. Providers give up on their jobs long before."""
 
 
 class BaseClient(ABC):
@@ -27,13 +33,18 @@ class BaseClient(ABC):
         token: A Hugging Face token or a provider's own key. By default the saved Hugging Face token, which is sent to
             Hugging Face's hosts only. False sends none.
         timeout: Seconds without data from the model before `InferenceTimeoutError` (default 300).
+        total_timeout: Seconds that a whole call may take: look-ups, retries, queues, polls, downloads and the last piece
+            of a streamed answer included. Looked at before every wait and whenever data arrives; default None, any time.
         headers: Added to the requests to the model.
         cookies: The same.
         bill_to: Organisation on the Hub that pays.
         base_url: URL of an OpenAI-compatible endpoint; the same as a URL for `model`.
         api_key: Another name for `token`.
         max_retries: Further tries after a failure in passing: no connection, or status 408, 409, 429, 5xx. Never after the
-            first bytes of an answer. Default 2; 0 turns it off.
+            first bytes of an answer. Default 2; 0 turns it off. A model that is being loaded (status 503) is waited for,
+            as long as `total_timeout`, or else `timeout`, allows.
+        proxies: Address of a proxy, or a mapping from scheme ("http", "https", "all") or pattern ("https://host") to one;
+            None in its place is a direct connection. By default those of the environment.
         trust_env: Whether proxies are taken from the environment (default). Loopback addresses never go through one.
         http_client: Your own `httpx2.Client` (`httpx2.AsyncClient` for the asynchronous client), with the proxies,
             certificates, transport and limits that you gave it. It is used for everything and never closed.
@@ -51,12 +62,14 @@ class BaseClient(ABC):
         provider: str | None = None,
         token: str | Literal[False] | None = None,
         timeout: float | None = None,
+        total_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
         bill_to: str | None = None,
         base_url: str | None = None,
         api_key: str | Literal[False] | None = None,
         max_retries: int = DEFAULT_MAX_RETRIES,
+        proxies: Proxies | None = None,
         trust_env: bool = True,
         http_client: OwnClient | None = None,
         tool_emulation: bool = False,
@@ -68,12 +81,15 @@ class BaseClient(ABC):
             api_key=api_key,
             base_url=base_url,
             timeout=timeout,
+            total_timeout=total_timeout,
             headers=headers,
             cookies=cookies,
             bill_to=bill_to,
             max_retries=max_retries,
             trust_env=trust_env,
             tool_emulation=tool_emulation,
+            proxies=proxies,
+            has_http_client=http_client is not None,
         )
         self._own_http = http_client
         self._kept: dict[str, Response] = {}  # answers of the Hub, by URL
@@ -101,13 +117,45 @@ class BaseClient(ABC):
 
     def _http_settings(self) -> HTTPSettings:
         settings = self.settings
-        return HTTPSettings(settings.timeout_s, settings.max_retries, settings.trust_env)
+        return HTTPSettings(settings.timeout_s, settings.max_retries, settings.trust_env, proxies=settings.proxies)
+
+    def _deadline(self) -> Deadline:
+        """The end of a call that begins now."""
+        return Deadline.after(self.settings.total_timeout_s)
 
     def _destination(self, call: Call[Any]) -> Step[Destination]:
         return destination(call, self.settings, surroundings(os.environ))
 
     def _embedded_model(self, call: Call[Any]) -> str | None:
         return call.model or self.settings.model
+
+
+class Rounds:
+    """Counts the round trips of one step, so that a server which never finishes does not keep a call for ever."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._taken = 0
+
+    def pause_s(self, ask: Ask[Any]) -> float:
+        """Seconds to wait before `ask` is sent. Raises InferenceTimeoutError after `MAX_ROUNDS`."""
+        self._taken += 1
+        if self._taken > MAX_ROUNDS:
+            raise InferenceTimeoutError(
+                f"{public_url(ask.request.url)}: still not finished after {MAX_ROUNDS} requests; given up."
+            )
+        return max(0.0, min(ask.delay_s, self._deadline.left_s))
+
+
+@contextlib.contextmanager
+def errors_name(route: Route) -> Iterator[None]:
+    """Errors that pass say which provider and model they are about."""
+    try:
+        yield
+    except InferenceError as error:
+        error.provider = error.provider or route.provider
+        error.model = error.model or route.model
+        raise
 
 
 def answer_encoded(destination: Destination, call: Call[T]) -> Step[T]:

@@ -85,6 +85,7 @@ class Request:
         headers: Sent to this origin only: a redirect to another drops them.
         key: The credential, to this origin only as well.
         key_as: The header that carries the key, and what stands before it there.
+        once: A failure is the answer: no second try, and no waiting for a model that is being loaded.
     """
 
     method: str
@@ -94,6 +95,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     key: str | None = field(default=None, repr=False)
     key_as: tuple[str, str] = BEARER
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import ProviderError
-from tiny_agents.inference.base import BaseClient, is_whole
+from tiny_agents.inference.base import BaseClient, Rounds, errors_name, is_whole
 from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
+from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.events import CHAT, Kind
 from tiny_agents.inference.http import SyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
@@ -72,39 +73,44 @@ class InferenceClient(BaseClient):
 
     def run(self, call: Call[T]) -> T:
         """Carry out a call that a task builder made, and return its result."""
-        destination = self._locate(call)
-        if has_content(call):
-            call = self._settle(fetched(read(call), keep_urls=destination.adapter.takes_urls))
-        return self._settle(destination.answer(call))
+        deadline = self._deadline()
+        destination = self._locate(call, deadline)
+        with errors_name(destination.route):
+            if has_content(call):
+                call = self._settle(fetched(read(call), keep_urls=destination.adapter.takes_urls), deadline)
+            return self._settle(destination.answer(call), deadline)
 
     def _stream(self, call: Call[Any], kind: Kind[C]) -> Stream[C]:
-        destination = self._locate(call)
+        deadline = self._deadline()
+        destination = self._locate(call, deadline)
         route = destination.route
-        if destination.emulates(call):
-            whole = self._settle(destination.answer(call))
-            return Stream(None, kind.events(route, route.url), kind.pieces(whole))
-        response = self._http.open(destination.adapter.prepare(call, route))
-        if not is_whole(response.headers):
-            return Stream(response, kind.events(route, response.url))
-        with response:
-            body = b"".join(response.iter_bytes())
-        answer = Response(response.status, response.headers, body, response.url)
-        whole = self._settle(destination.adapter.parse(call, route, answer))
-        return Stream(None, kind.events(route, answer.url), kind.pieces(whole))
+        with errors_name(route):
+            if destination.emulates(call):
+                whole = self._settle(destination.answer(call), deadline)
+                return Stream(None, kind.events(route, route.url), kind.pieces(whole))
+            response = self._http.open(destination.adapter.prepare(call, route), deadline)
+            if not is_whole(response.headers):
+                return Stream(response, kind.events(route, response.url))
+            with response:
+                body = b"".join(response.iter_bytes())
+            answer = Response(response.status, response.headers, body, response.url)
+            whole = self._settle(destination.adapter.parse(call, route, answer), deadline)
+            return Stream(None, kind.events(route, answer.url), kind.pieces(whole))
 
-    def _locate(self, call: Call[Any]) -> Destination:
+    def _locate(self, call: Call[Any], deadline: Deadline) -> Destination:
         if self.settings.embedded:
             return embedded(call, self._engine(self._embedded_model(call)))
-        return self._settle(self._destination(call))
+        return self._settle(self._destination(call), deadline)
 
-    def _settle(self, step: Step[T]) -> T:
+    def _settle(self, step: Step[T], deadline: Deadline) -> T:
+        rounds = Rounds(deadline)
         while isinstance(step, Ask):
-            if step.delay_s:
-                time.sleep(step.delay_s)
             response = self._kept.get(step.request.url) if step.keep else None
             if response is None:
+                if pause := rounds.pause_s(step):
+                    time.sleep(pause)
                 try:
-                    response = self._http.send(step.request)
+                    response = self._http.send(step.request, deadline)
                 except ProviderError as error:
                     if step.refused is None:
                         raise

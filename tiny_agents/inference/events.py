@@ -86,6 +86,7 @@ class Events(ABC, Generic[C]):
         if self.whole:
             return None
         if isinstance(cause, InferenceTimeoutError):
+            cause.provider, cause.model = self._route.provider, self._route.model
             return cause
         return self._incomplete(str(cause))
 

@@ -3,7 +3,8 @@
 `SyncHTTP` and `AsyncHTTP` only send and wait; what there is to decide is written once, in `wire.py` and in `_Tries`.
 
 Time limits: `timeout_s` bounds every single wait (connect at most `CONNECT_TIMEOUT_S`, write, read). The limit on silence
-within a stream, where comments don't count as data, is kept by the stream objects, which see the events.
+within a stream, where comments don't count as data, is kept by the stream objects, which see the events. A deadline, where
+there is one, is looked at before every wait and whenever data arrives.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
@@ -29,12 +30,14 @@ from tiny_agents.errors import (
     UsageError,
 )
 from tiny_agents.inference.call import Request, Response
+from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
 from tiny_agents.inference.wire import (
     RETRIED_STATUS,
     encode_json,
     error_of,
     is_loopback,
     is_redirect,
+    loading_delay,
     public_url,
     redirected,
     retry_delay,
@@ -50,7 +53,6 @@ ERROR_BODY_LIMIT = 64 * 1024
 OwnClient: TypeAlias = httpx2.Client | httpx2.AsyncClient
 """What `http_client=` takes: the user's own, with its own proxies, certificates and pool."""
 
-
 OwnT = TypeVar("OwnT", httpx2.Client, httpx2.AsyncClient)
 
 
@@ -63,17 +65,24 @@ class HTTPSettings:
         max_retries: Further tries after one that failed in passing (`RETRIED_STATUS`, no connection).
         trust_env: Whether proxies are taken from the environment; loopback addresses never go through one.
         follow_redirects: False hands a redirect over as the answer (the Hub describes a file in one).
+        proxies: Address of the proxy by pattern of the URL ("all://", "https://", "http://host"); None is a direct
+            connection. Loopback addresses never go through one.
     """
 
     timeout_s: float = 300.0
     max_retries: int = 2
     trust_env: bool = True
     follow_redirects: bool = True
+    proxies: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
 
-def translate(error: Exception, request: Request, timeout_s: float) -> TinyAgentsError:
+def translate(
+    error: Exception, request: Request, timeout_s: float, deadline: Deadline = NO_DEADLINE
+) -> TinyAgentsError:
     """What an exception of the HTTP library becomes."""
     where = public_url(request.url)
+    if isinstance(error, httpx2.TimeoutException) and deadline.left_s <= 0:
+        return deadline.passed(where)
     if isinstance(error, httpx2.ConnectTimeout):
         limit = min(timeout_s, CONNECT_TIMEOUT_S)
         return InferenceTimeoutError(f"{where} could not be reached within {limit:g} s.", timeout_s=limit)
@@ -106,17 +115,28 @@ def _no_trust() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _client_options(url: str, settings: HTTPSettings) -> dict[str, Any]:
+def _client_options(url: str, settings: HTTPSettings, transport: Callable[..., Any]) -> dict[str, Any]:
+    """Arguments of an httpx2 client for `url`; `transport` makes the connections through a proxy."""
     local = is_loopback(url)
-    return {
+    shared = {
         "verify": _no_trust() if local and url.startswith("http:") else _trust_store(),
-        "trust_env": settings.trust_env and not local,
         "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=100),
     }
+    if local:
+        return {**shared, "trust_env": False}
+    try:
+        mounts = {
+            pattern: None if address is None else transport(proxy=address, **shared)
+            for pattern, address in settings.proxies.items()
+        }
+    except ImportError as error:
+        raise UsageError("A SOCKS proxy needs the package 'socksio': pip install 'httpx2[socks]'.") from error
+    return {**shared, "trust_env": settings.trust_env, "mounts": mounts}
 
 
-def _waits(settings: HTTPSettings) -> httpx2.Timeout:
-    return httpx2.Timeout(settings.timeout_s, connect=min(settings.timeout_s, CONNECT_TIMEOUT_S))
+def _waits(settings: HTTPSettings, deadline: Deadline) -> httpx2.Timeout:
+    longest = max(0.001, min(settings.timeout_s, deadline.left_s))
+    return httpx2.Timeout(longest, connect=min(longest, CONNECT_TIMEOUT_S))
 
 
 def _checked_own(client: OwnClient | None, wanted: type[OwnT]) -> OwnT | None:
@@ -151,24 +171,48 @@ class _Tries:
 
     request: Request
     settings: HTTPSettings
+    deadline: Deadline = NO_DEADLINE
     attempt: int = 0
     redirects: int = 0
+    loading_until: float | None = None  # monotonic clock
+
+    @property
+    def _more_tries(self) -> bool:
+        return self.attempt < self.settings.max_retries and not self.request.once
+
+    def begin(self) -> httpx2.Timeout:
+        """The limits of the next try. Raises InferenceTimeoutError if there is no time for one."""
+        self.deadline.check(public_url(self.request.url))
+        return _waits(self.settings, self.deadline)
 
     def after_error(self, error: Exception) -> float:
         """Seconds to the next try. Raises the translated error where there is none."""
-        if isinstance(error, _PASSING) and self.attempt < self.settings.max_retries:
-            delay = retry_delay(self.attempt, {}, now=0.0, jitter=random.random())
+        if isinstance(error, _PASSING) and self._more_tries:
+            delay = retry_delay(self.attempt, {}, now=0.0, jitter=random.random()) or 0.0
             self.attempt += 1
-            return delay or 0.0
-        raise translate(error, self.request, self.settings.timeout_s) from error
+            if delay < self.deadline.left_s:
+                return delay
+        raise translate(error, self.request, self.settings.timeout_s, self.deadline) from error
 
-    def wants_retry(self, status: int, headers: Mapping[str, str]) -> float | None:
-        """Seconds to the next try after an error status; None if it is to be raised."""
-        if status not in RETRIED_STATUS or self.attempt >= self.settings.max_retries:
-            return None
-        delay = retry_delay(self.attempt, headers, now=time.time(), jitter=random.random())
-        self.attempt += 1
+    def after_status(self, status: int, headers: Mapping[str, str], body: bytes) -> float:
+        """Seconds to the next try. Raises the error that the server answered with where there is none."""
+        delay = self._loading(status, body)
+        if delay is None and status in RETRIED_STATUS and self._more_tries:
+            delay = retry_delay(self.attempt, headers, now=time.time(), jitter=random.random())
+            self.attempt += 1
+        if delay is None or delay >= self.deadline.left_s:
+            raise error_of(self.request, status, headers, body)
         return delay
+
+    def _loading(self, status: int, body: bytes) -> float | None:
+        """A model that is being loaded is waited for, as long as the deadline or else the limit on silence allows."""
+        delay = loading_delay(status, body)
+        if delay is None or self.request.once or self.settings.max_retries == 0:
+            return None
+        now = time.monotonic()
+        if self.loading_until is None:
+            self.loading_until = self.deadline.ends_at if self.deadline.limited else now + self.settings.timeout_s
+        return delay if now + delay < self.loading_until else None
 
     def follow(self, status: int, headers: Mapping[str, str]) -> None:
         self.redirects += 1
@@ -181,12 +225,14 @@ class _Tries:
 class _Answer:
     """What is known of an answer before its body is read."""
 
-    def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
+    def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
         self.status = response.status_code
         self.headers = _lower(response.headers)
         self.url = str(response.url)
-        self.request = request
-        self.timeout_s = settings.timeout_s
+        self.request = tries.request
+        self.timeout_s = tries.settings.timeout_s
+        self.deadline = tries.deadline
+        self._limited = tries.deadline.limited
         self._response = response
 
 
@@ -196,17 +242,21 @@ class _Answer:
 class SyncResponseStream(_Answer):
     """An open, successful answer. Closed when read to its end, by `close`, or by leaving its `with` block."""
 
-    def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
-        super().__init__(response, request, settings)
+    def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
+        super().__init__(response, tries)
         self._chunks = response.iter_bytes() if _needs_decoding(response) else response.iter_raw()
 
     def read(self) -> bytes | None:
         """The next bytes; None at the end."""
         try:
-            return next(self._chunks, None)
+            data = next(self._chunks, None)
         except httpx2.HTTPError as error:
             self.close()
-            raise translate(error, self.request, self.timeout_s) from error
+            raise translate(error, self.request, self.timeout_s, self.deadline) from error
+        if self._limited and data is not None and self.deadline.left_s <= 0:
+            self.close()
+            raise self.deadline.passed(public_url(self.url))
+        return data
 
     def iter_bytes(self) -> Iterator[bytes]:
         while (data := self.read()) is not None:
@@ -238,20 +288,20 @@ class SyncHTTP:
         self._clients: dict[bool, httpx2.Client] = {}
         self._lock = threading.Lock()
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
-        with self._open(request, stream=False) as stream:
+        with self._open(request, deadline, stream=False) as stream:
             body = b"".join(stream.iter_bytes())
             return Response(stream.status, stream.headers, body, stream.url)
 
-    def open(self, request: Request) -> SyncResponseStream:
+    def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> SyncResponseStream:
         """Send and hand over the answer while it still arrives.
 
         Raises:
             ProviderError: An error status, after the tries that `max_retries` allows.
             InferenceConnectionError, InferenceTimeoutError: No answer.
         """
-        return self._open(request, stream=True)
+        return self._open(request, deadline, stream=True)
 
     def close(self) -> None:
         with self._lock:
@@ -260,8 +310,8 @@ class SyncHTTP:
         for client in clients:
             client.close()
 
-    def _open(self, request: Request, *, stream: bool) -> SyncResponseStream:
-        tries = _Tries(request, self.settings)
+    def _open(self, request: Request, deadline: Deadline, *, stream: bool) -> SyncResponseStream:
+        tries = _Tries(request, self.settings, deadline)
         content = _content(request)
         while True:
             try:
@@ -271,27 +321,24 @@ class SyncHTTP:
                 continue
             status, headers = response.status_code, _lower(response.headers)
             if 200 <= status < 300 or (is_redirect(status, headers) and not self.settings.follow_redirects):
-                return SyncResponseStream(response, tries.request, self.settings)
+                return SyncResponseStream(response, tries)
             if is_redirect(status, headers):
                 response.close()
                 tries.follow(status, headers)
                 continue
-            body = self._error_body(response, tries.request)
-            delay = tries.wants_retry(status, headers)
-            if delay is None:
-                raise error_of(tries.request, status, headers, body)
-            time.sleep(delay)
+            body = self._error_body(response)
+            time.sleep(tries.after_status(status, headers, body))
 
     def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
         request = tries.request
         client = self._client(request.url)
         headers = wire_headers(request, stream=stream)
         built = client.build_request(
-            request.method, request.url, content=content, headers=headers, timeout=_waits(self.settings)
+            request.method, request.url, content=content, headers=headers, timeout=tries.begin()
         )
         return client.send(built, stream=True, follow_redirects=False)
 
-    def _error_body(self, response: httpx2.Response, request: Request) -> bytes:
+    def _error_body(self, response: httpx2.Response) -> bytes:
         body = b""
         try:
             for data in response.iter_bytes():
@@ -310,7 +357,7 @@ class SyncHTTP:
         local = is_loopback(url) and url.startswith("http:")
         with self._lock:
             if local not in self._clients:
-                self._clients[local] = httpx2.Client(**_client_options(url, self.settings))
+                self._clients[local] = httpx2.Client(**_client_options(url, self.settings, httpx2.HTTPTransport))
             return self._clients[local]
 
 
@@ -320,17 +367,21 @@ class SyncHTTP:
 class AsyncResponseStream(_Answer):
     """An open, successful answer. Closed when read to its end, by `aclose`, or by leaving its `async with` block."""
 
-    def __init__(self, response: httpx2.Response, request: Request, settings: HTTPSettings) -> None:
-        super().__init__(response, request, settings)
+    def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
+        super().__init__(response, tries)
         self._chunks = response.aiter_bytes() if _needs_decoding(response) else response.aiter_raw()
 
     async def read(self) -> bytes | None:
         """The next bytes; None at the end."""
         try:
-            return await anext(self._chunks, None)
+            data = await anext(self._chunks, None)
         except httpx2.HTTPError as error:
             await self.aclose()
-            raise translate(error, self.request, self.timeout_s) from error
+            raise translate(error, self.request, self.timeout_s, self.deadline) from error
+        if self._limited and data is not None and self.deadline.left_s <= 0:
+            await self.aclose()
+            raise self.deadline.passed(public_url(self.url))
+        return data
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
         while (data := await self.read()) is not None:
@@ -356,28 +407,28 @@ class AsyncHTTP:
         self._own = _checked_own(own, httpx2.AsyncClient)
         self._clients: dict[bool, httpx2.AsyncClient] = {}
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
-        async with await self._open(request, stream=False) as stream:
+        async with await self._open(request, deadline, stream=False) as stream:
             body = b"".join([data async for data in stream.iter_bytes()])
             return Response(stream.status, stream.headers, body, stream.url)
 
-    async def open(self, request: Request) -> AsyncResponseStream:
+    async def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> AsyncResponseStream:
         """Send and hand over the answer while it still arrives.
 
         Raises:
             ProviderError: An error status, after the tries that `max_retries` allows.
             InferenceConnectionError, InferenceTimeoutError: No answer.
         """
-        return await self._open(request, stream=True)
+        return await self._open(request, deadline, stream=True)
 
     async def aclose(self) -> None:
         for client in self._clients.values():
             await client.aclose()
         self._clients.clear()
 
-    async def _open(self, request: Request, *, stream: bool) -> AsyncResponseStream:
-        tries = _Tries(request, self.settings)
+    async def _open(self, request: Request, deadline: Deadline, *, stream: bool) -> AsyncResponseStream:
+        tries = _Tries(request, self.settings, deadline)
         content = _content(request)
         while True:
             try:
@@ -387,27 +438,24 @@ class AsyncHTTP:
                 continue
             status, headers = response.status_code, _lower(response.headers)
             if 200 <= status < 300 or (is_redirect(status, headers) and not self.settings.follow_redirects):
-                return AsyncResponseStream(response, tries.request, self.settings)
+                return AsyncResponseStream(response, tries)
             if is_redirect(status, headers):
                 await response.aclose()
                 tries.follow(status, headers)
                 continue
-            body = await self._error_body(response, tries.request)
-            delay = tries.wants_retry(status, headers)
-            if delay is None:
-                raise error_of(tries.request, status, headers, body)
-            await anyio.sleep(delay)
+            body = await self._error_body(response)
+            await anyio.sleep(tries.after_status(status, headers, body))
 
     async def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
         request = tries.request
         client = self._client(request.url)
         headers = wire_headers(request, stream=stream)
         built = client.build_request(
-            request.method, request.url, content=content, headers=headers, timeout=_waits(self.settings)
+            request.method, request.url, content=content, headers=headers, timeout=tries.begin()
         )
         return await client.send(built, stream=True, follow_redirects=False)
 
-    async def _error_body(self, response: httpx2.Response, request: Request) -> bytes:
+    async def _error_body(self, response: httpx2.Response) -> bytes:
         body = b""
         try:
             async for data in response.aiter_bytes():
@@ -425,5 +473,5 @@ class AsyncHTTP:
             return self._own
         local = is_loopback(url) and url.startswith("http:")
         if local not in self._clients:
-            self._clients[local] = httpx2.AsyncClient(**_client_options(url, self.settings))
+            self._clients[local] = httpx2.AsyncClient(**_client_options(url, self.settings, httpx2.AsyncHTTPTransport))
         return self._clients[local]

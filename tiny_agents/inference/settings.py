@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.providers import LOCAL, check_name
@@ -15,7 +15,11 @@ DEFAULT_MAX_RETRIES = 2
 Emulation = Literal["small", "constrained"]
 """How tools are offered to a model that has no tool API; see `inference.emulation`."""
 
+Proxies: TypeAlias = str | Mapping[str, str | None]
+"""One proxy for everything, or addresses by scheme ("http", "https", "all") or by pattern ("https://host")."""
+
 BILL_TO = "x-hf-bill-to"
+_PROXY_SCHEMES = ("http://", "https://", "socks5://", "socks5h://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class ClientSettings:
         anonymous: True if the user asked for no credential at all (`token=False`).
         headers: The user's own, names in lower case, cookies and billing among them.
         timeout_s: Seconds without data from the model.
+        total_timeout_s: Seconds for a whole call; None allows any time.
+        proxies: Address of the proxy by pattern of the URL; None is a direct connection.
         tool_emulation: Whether tools are offered in the prompt, for endpoints without a tool API.
     """
 
@@ -38,9 +44,11 @@ class ClientSettings:
     anonymous: bool
     headers: Mapping[str, str] = field(repr=False)
     timeout_s: float
+    total_timeout_s: float | None
     max_retries: int
     trust_env: bool
     tool_emulation: bool
+    proxies: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
     def embedded(self) -> bool:
@@ -59,12 +67,15 @@ def client_settings(
     api_key: str | Literal[False] | None,
     base_url: str | None,
     timeout: float | None,
+    total_timeout: float | None = None,
     headers: Mapping[str, str] | None,
     cookies: Mapping[str, str] | None,
     bill_to: str | None,
     max_retries: int,
     trust_env: bool,
     tool_emulation: bool,
+    proxies: Proxies | None = None,
+    has_http_client: bool = False,
 ) -> ClientSettings:
     """Check the arguments of a client. Raises UsageError where two contradict each other or one makes no sense."""
     if model is not None and base_url is not None:
@@ -79,6 +90,10 @@ def client_settings(
             raise UsageError(f"A URL and provider={provider!r} contradict each other: a URL is asked directly.")
     if timeout is not None and not timeout > 0:
         raise UsageError(f"timeout must be a number of seconds above 0; got {timeout!r}.")
+    if total_timeout is not None and not total_timeout > 0:
+        raise UsageError(f"total_timeout must be a number of seconds above 0; got {total_timeout!r}.")
+    if proxies is not None and has_http_client:
+        raise UsageError("Give `proxies` or `http_client`, not both: a client of your own has its own proxies.")
     if max_retries < 0:
         raise UsageError(f"max_retries must not be negative; got {max_retries!r}.")
     key = token if token is not None else api_key
@@ -89,10 +104,26 @@ def client_settings(
         anonymous=key is False,
         headers=_headers(headers, cookies, bill_to),
         timeout_s=DEFAULT_TIMEOUT_S if timeout is None else float(timeout),
+        total_timeout_s=None if total_timeout is None else float(total_timeout),
         max_retries=max_retries,
         trust_env=trust_env,
         tool_emulation=tool_emulation,
+        proxies=_proxies(proxies),
     )
+
+
+def _proxies(given: Proxies | None) -> dict[str, str | None]:
+    """Proxies by pattern of the URL, from one address or from the mapping that the requests package takes, too."""
+    if given is None:
+        return {}
+    named = {"all": given} if isinstance(given, str) else given
+    found: dict[str, str | None] = {}
+    for pattern, address in named.items():
+        if address is not None and not address.startswith(_PROXY_SCHEMES):
+            # The address may hold a password: it isn't shown.
+            raise UsageError(f"proxies[{pattern!r}] must start with one of {', '.join(_PROXY_SCHEMES)}.")
+        found[pattern if "://" in pattern else f"{pattern}://"] = address
+    return found
 
 
 def _headers(

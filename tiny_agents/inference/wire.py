@@ -19,6 +19,7 @@ from tiny_agents.inference.types.record import Record
 MAX_RETRY_AFTER_S = 60.0  # a server that asks for more is not waited for: the error says when to come back
 BACKOFF_S = (0.5, 8.0)  # first delay and the most
 RETRIED_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+LOADING_S = (1.0, 10.0)  # least and most between two looks at a model that is being loaded
 USER_AGENT = "tiny-agents"
 
 
@@ -87,6 +88,25 @@ def retry_delay(attempt: int, headers: Mapping[str, str], *, now: float, jitter:
         return asked if asked <= MAX_RETRY_AFTER_S else None
     first, most = BACKOFF_S
     return float(min(most, first * 2**attempt) * (1 - 0.25 * jitter))
+
+
+def loading_delay(status: int, body: bytes) -> float | None:
+    """Seconds to the next look if a server says that it is loading the model; None if it says something else.
+
+    Source: Hugging Face Inference API: status 503, `{"error": "Model ... is currently loading", "estimated_time": 20.0}`.
+    llama.cpp: status 503, `{"error": {"message": "Loading model"}}`.
+    """
+    if status != 503:
+        return None
+    try:
+        found: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+    expected = found.get("estimated_time") if isinstance(found, dict) else None
+    if not isinstance(expected, (int, float)) and "loading" not in error_text(body, fallback="").lower():
+        return None
+    least, most = LOADING_S
+    return min(most, max(least, float(expected))) if isinstance(expected, (int, float)) else least
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
