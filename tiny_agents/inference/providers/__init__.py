@@ -9,7 +9,26 @@ from tiny_agents.errors import UsageError
 from tiny_agents.inference.providers import openai_compatible
 from tiny_agents.inference.providers.provider import Provider
 
-_MODULES = {"hf-inference": "hf_inference"}
+_MODULES = {
+    name: name.replace("-", "_")
+    for name in (
+        "black-forest-labs",
+        "deepinfra",
+        "fal-ai",
+        "featherless-ai",
+        "hf-inference",
+        "hyperbolic",
+        "nebius",
+        "novita",
+        "nscale",
+        "replicate",
+        "sambanova",
+        "scaleway",
+        "together",
+        "wavespeed",
+        "zai-org",
+    )
+}
 
 AUTO = "auto"
 LOCAL = "local"

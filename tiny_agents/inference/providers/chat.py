@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,12 +23,13 @@ NO_MODEL = "dummy"
 """What an endpoint that serves one model is told; some refuse a request without any name."""
 
 
-def chat_adapter(path: str, *, reshape: Reshape | None = None) -> Adapter:
-    """Chat completions at `path` below the provider's base URL."""
+def chat_adapter(path: str, *, reshape: Reshape | None = None, headers: Mapping[str, str] | None = None) -> Adapter:
+    """Chat completions at `path` below the provider's base URL, with `headers` beside the user's own (which win)."""
 
     def prepare(call: Call[Any], route: Route) -> Request:
         url = chat_url(route.url) if route.is_endpoint else route.url + path
-        return chat_request(url, call, route, reshape)
+        request = chat_request(url, call, route, reshape)
+        return replace(request, headers={**headers, **request.headers}) if headers else request
 
     return Adapter(prepare, parse_chat)
 

@@ -1,4 +1,4 @@
-"""Providers that speak the OpenAI protocol: a row each.
+"""Providers that do chat, in the OpenAI protocol: a row each. Those that do more are modules of their own.
 
 Columns: name, base URL, path of chat completions, environment variable of the key, how they differ in structured output.
 Source: each provider's API reference and its page among Hugging Face's inference providers, read 2026-11.
@@ -9,9 +9,7 @@ from __future__ import annotations
 from tiny_agents.inference.providers.chat import (
     Reshape,
     chat_adapter,
-    schema_guided,
     schema_in_json_object,
-    schema_never_strict,
 )
 from tiny_agents.inference.providers.hub_lookup import mapped_model
 from tiny_agents.inference.providers.provider import Provider, model_as_given
@@ -23,21 +21,11 @@ _ROWS: list[tuple[str, str, str, str, Reshape | None]] = [
     ("baseten", "https://inference.baseten.co", _V1, "BASETEN_API_KEY", None),
     ("cerebras", "https://api.cerebras.ai", _V1, "CEREBRAS_API_KEY", None),
     ("cohere", "https://api.cohere.com", "/compatibility/v1/chat/completions", "COHERE_API_KEY", schema_in_json_object),
-    ("deepinfra", "https://api.deepinfra.com", "/v1/openai/chat/completions", "DEEPINFRA_API_KEY", None),
-    ("featherless-ai", "https://api.featherless.ai", _V1, "FEATHERLESS_API_KEY", None),
     ("fireworks-ai", "https://api.fireworks.ai", "/inference/v1/chat/completions", "FIREWORKS_API_KEY",
      schema_in_json_object),
     ("groq", "https://api.groq.com", "/openai/v1/chat/completions", "GROQ_API_KEY", None),
-    ("hyperbolic", "https://api.hyperbolic.xyz", _V1, "HYPERBOLIC_API_KEY", None),
-    ("nebius", "https://api.studio.nebius.ai", _V1, "NEBIUS_API_KEY", schema_guided),
-    ("novita", "https://api.novita.ai", "/v3/openai/chat/completions", "NOVITA_API_KEY", None),
-    ("nscale", "https://inference.api.nscale.com", _V1, "NSCALE_API_KEY", None),
     ("ovhcloud", "https://oai.endpoints.kepler.ai.cloud.ovh.net", _V1, "OVHCLOUD_API_KEY", None),
     ("publicai", "https://api.publicai.co", _V1, "PUBLICAI_API_KEY", None),
-    ("sambanova", "https://api.sambanova.ai", _V1, "SAMBANOVA_API_KEY", schema_never_strict),
-    ("scaleway", "https://api.scaleway.ai", _V1, "SCALEWAY_API_KEY", None),
-    ("together", "https://api.together.xyz", _V1, "TOGETHER_API_KEY", schema_in_json_object),
-    ("zai-org", "https://api.z.ai", "/api/paas/v4/chat/completions", "ZAI_API_KEY", None),
 ]
 # fmt: on
 
