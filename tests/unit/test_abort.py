@@ -103,12 +103,12 @@ async def test_a_cancellation_and_an_abort_together_stay_a_cancellation() -> Non
             await task
 
 
-async def test_without_an_event_the_items_pass_through() -> None:
+async def test_while_the_event_is_not_set_the_items_pass_through() -> None:
     async def two() -> AsyncGenerator[int, None]:
         yield 1
         yield 2
 
-    assert [item async for item in until_aborted(two(), None)] == [1, 2]
+    assert [item async for item in until_aborted(two(), asyncio.Event())] == [1, 2]
 
 
 async def test_leaving_early_closes_the_items_and_leaves_no_task() -> None:

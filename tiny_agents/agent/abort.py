@@ -13,7 +13,7 @@ class Aborted(Exception):
     """The event was set; the iteration has been closed. Never leaves the package."""
 
 
-async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event | None) -> AsyncGenerator[T, None]:
+async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event) -> AsyncGenerator[T, None]:
     """The items, until `event` is set: then what `items` waits for is cancelled and `Aborted` raised.
 
     `items` is closed in any case. The way of `asyncio.timeout`: the waiting task is cancelled and told apart from a
@@ -24,16 +24,15 @@ async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event | N
 
     def on_set(_: asyncio.Task[object]) -> None:
         nonlocal cancelled
-        if running is not None and event is not None and event.is_set():
+        if running is not None and event.is_set():
             cancelled = True
             running.cancel()
 
-    watcher = asyncio.create_task(event.wait()) if event is not None else None
-    if watcher is not None:
-        watcher.add_done_callback(on_set)
+    watcher = asyncio.create_task(event.wait())
+    watcher.add_done_callback(on_set)
     try:
         while True:
-            if event is not None and event.is_set():
+            if event.is_set():
                 raise Aborted
             running = asyncio.current_task()
             try:
@@ -51,6 +50,5 @@ async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event | N
                 running = None
             yield item
     finally:
-        if watcher is not None:
-            watcher.cancel()
+        watcher.cancel()
         await items.aclose()

@@ -176,7 +176,7 @@ class Agent(MCPClient):
             while state.stop is None:
                 before = len(self.messages)
                 turn = self.process_single_turn_with_tools(self.messages, exit_loop_tools=EXIT_LOOP_TOOLS)
-                async with aclosing(until_aborted(turn, abort_event)) as items:
+                async with aclosing(turn if abort_event is None else until_aborted(turn, abort_event)) as items:
                     async for item in items:
                         yield item
                 added = self.messages[before:]

@@ -21,17 +21,11 @@ DRAIN_S = 0.25
 C = TypeVar("C")
 
 
-class _Silence:
-    """The limit on time without data: comments and keep-alives don't move it."""
-
-    def __init__(self, timeout_s: float, url: str) -> None:
-        self._timeout_s = timeout_s
-        self._url = url
-        self._since = time.monotonic()
-
-    def check(self) -> None:
-        if time.monotonic() - self._since > self._timeout_s:
-            raise InferenceTimeoutError(silence(public_url(self._url), self._timeout_s), timeout_s=self._timeout_s)
+def _check_silence(since: float, response: SyncResponseStream | AsyncResponseStream) -> None:
+    """The limit on time without a piece: comments and keep-alives don't move it."""
+    limit = response.timeout_s
+    if time.monotonic() - since > limit:
+        raise InferenceTimeoutError(silence(public_url(response.url), limit), timeout_s=limit)
 
 
 class Stream(Generic[C]):
@@ -51,34 +45,42 @@ class Stream(Generic[C]):
 
     def __next__(self) -> C:
         if not self._ready:
-            self._read()
+            self._ready.extend(self._read())
+            if not self._ready:
+                raise StopIteration
         return self._ready.popleft()
 
-    def _read(self) -> None:
-        """Wait until there is a piece. Raises StopIteration at the end."""
-        if self._response is None:
-            raise StopIteration
-        events = self._events
-        quiet = _Silence(self._response.timeout_s, self._response.url)
+    def arrived(self) -> list[C]:
+        """All pieces that are there; waits until there is one. Empty at the end."""
+        if not self._ready:
+            return self._read()
+        pieces = list(self._ready)
+        self._ready.clear()
+        return pieces
+
+    def _read(self) -> list[C]:
+        """The next pieces, or none at the end; then, and after an error, the connection is closed."""
+        response, events = self._response, self._events
+        if response is None:
+            return []
+        since = time.monotonic()
         try:
-            while not self._ready:
-                data = self._response.read()
-                if data is None:
-                    self._ready.extend(events.end())
-                    if not self._ready:
-                        raise StopIteration
-                elif not events.done:  # what follows the end is read, so that the connection can be used again
-                    self._ready.extend(events.feed(data))
-                    if not self._ready:
-                        quiet.check()
+            while (data := response.read()) is not None:
+                if not events.done:  # what follows the end is read, so that the connection can be used again
+                    if pieces := events.feed(data):
+                        return pieces
+                    _check_silence(since, response)
+            if pieces := events.end():
+                return pieces
         except (InferenceConnectionError, InferenceTimeoutError) as error:
             self.close()
-            if (meaning := events.broke(error)) is None:
-                raise StopIteration from None
-            raise meaning from error
+            if (meaning := events.broke(error)) is not None:
+                raise meaning from error
         except BaseException:
             self.close()
             raise
+        self.close()
+        return []
 
     def close(self) -> None:
         """Close the connection; what was not read is given up. Closing twice is fine."""
@@ -114,37 +116,45 @@ class AsyncStream(Generic[C]):
 
     async def __anext__(self) -> C:
         if not self._ready:
-            await self._read()
+            self._ready.extend(await self._read())
+            if not self._ready:
+                raise StopAsyncIteration
         return self._ready.popleft()
 
-    async def _read(self) -> None:
-        """Wait until there is a piece. Raises StopAsyncIteration at the end."""
-        if self._response is None:
-            raise StopAsyncIteration
-        events = self._events
-        quiet = _Silence(self._response.timeout_s, self._response.url)
+    async def arrived(self) -> list[C]:
+        """All pieces that are there; waits until there is one. Empty at the end."""
+        if not self._ready:
+            return await self._read()
+        pieces = list(self._ready)
+        self._ready.clear()
+        return pieces
+
+    async def _read(self) -> list[C]:
+        """The next pieces, or none at the end; then, and after an error, the connection is closed."""
+        response, events = self._response, self._events
+        if response is None:
+            return []
+        since = time.monotonic()
         try:
-            while not self._ready:
-                if events.done:
-                    await self._read_rest(self._response)
-                    raise StopAsyncIteration
-                data = await self._response.read()
-                if data is None:
-                    self._ready.extend(events.end())
-                    if not self._ready:
-                        raise StopAsyncIteration
-                else:
-                    self._ready.extend(events.feed(data))
-                    if not self._ready:
-                        quiet.check()
+            while not events.done:
+                if (data := await response.read()) is None:
+                    if pieces := events.end():
+                        return pieces
+                    break
+                if pieces := events.feed(data):
+                    return pieces
+                _check_silence(since, response)
+            else:
+                await self._read_rest(response)
         except (InferenceConnectionError, InferenceTimeoutError) as error:
             await self.aclose()
-            if (meaning := events.broke(error)) is None:
-                raise StopAsyncIteration from None
-            raise meaning from error
+            if (meaning := events.broke(error)) is not None:
+                raise meaning from error
         except BaseException:
             await self.aclose()
             raise
+        await self.aclose()
+        return []
 
     async def _read_rest(self, response: AsyncResponseStream) -> None:
         """Read what follows the end, so that the connection can be used again; a server that dawdles isn't waited for."""

@@ -323,9 +323,10 @@ class MCPClient:
                     return
                 for chunk in first:
                     yield chunk
-            async for chunk in stream:
-                fold.add(chunk)
-                yield chunk
+            while chunks := await stream.arrived():
+                for chunk in chunks:
+                    fold.add(chunk)
+                    yield chunk
         except BaseException:  # also where the caller stops to iterate
             if (kept := fold.message(with_tool_calls=False)) is not None:
                 messages.insert(start, kept)
