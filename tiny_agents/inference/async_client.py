@@ -15,14 +15,15 @@ from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, error
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.events import CHAT, Kind
+from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind
 from tiny_agents.inference.http import AsyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import AsyncChatStream, AsyncStream
-from tiny_agents.inference.tasks import chat, text
+from tiny_agents.inference.tasks import audio, chat, tabular, text, vision
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.record import Record
+from tiny_agents.inference.types.tasks import TextGenerationOutput, TextGenerationStreamOutput
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -69,7 +70,98 @@ class AsyncInferenceClient(BaseClient):
         call = chat.chat_completion(messages, stream=stream, **options)
         return await self._stream(call, CHAT) if stream else await self.run(call)
 
+    @overload
+    async def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[False] | None = False,
+        stream: Literal[False] | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> str: ...
+
+    @overload
+    async def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[True],
+        stream: Literal[False] | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> TextGenerationOutput: ...
+
+    @overload
+    async def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[False] | None = False,
+        stream: Literal[True],
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> AsyncStream[str]: ...
+
+    @overload
+    async def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[True],
+        stream: Literal[True],
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> AsyncStream[TextGenerationStreamOutput]: ...
+
+    @overload
+    async def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: bool | None = False,
+        stream: bool | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> str | TextGenerationOutput | AsyncStream[str] | AsyncStream[TextGenerationStreamOutput]: ...
+
+    @documented_by(text.text_generation)
+    async def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: bool | None = False,
+        stream: bool | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> str | TextGenerationOutput | AsyncStream[str] | AsyncStream[TextGenerationStreamOutput]:
+        call = text.text_generation(prompt, details=details, stream=stream, **options)
+        if not stream:
+            result: str | TextGenerationOutput = await self.run(call)
+            return result
+        return await self._stream(call, STEPS) if details else await self._stream(call, TEXT)
+
+    audio_classification = async_method(audio.audio_classification)
+    audio_to_audio = async_method(audio.audio_to_audio)
+    automatic_speech_recognition = async_method(audio.automatic_speech_recognition)
+    document_question_answering = async_method(vision.document_question_answering)
+    feature_extraction = async_method(text.feature_extraction)
+    fill_mask = async_method(text.fill_mask)
+    image_classification = async_method(vision.image_classification)
+    image_segmentation = async_method(vision.image_segmentation)
+    image_to_image = async_method(vision.image_to_image)
+    image_to_text = async_method(vision.image_to_text)
+    image_to_video = async_method(vision.image_to_video)
+    object_detection = async_method(vision.object_detection)
+    question_answering = async_method(text.question_answering)
+    sentence_similarity = async_method(text.sentence_similarity)
     summarization = async_method(text.summarization)
+    table_question_answering = async_method(tabular.table_question_answering)
+    tabular_classification = async_method(tabular.tabular_classification)
+    tabular_regression = async_method(tabular.tabular_regression)
+    text_classification = async_method(text.text_classification)
+    text_to_image = async_method(vision.text_to_image)
+    text_to_speech = async_method(audio.text_to_speech)
+    text_to_video = async_method(vision.text_to_video)
+    token_classification = async_method(text.token_classification)
+    translation = async_method(text.translation)
+    visual_question_answering = async_method(vision.visual_question_answering)
+    zero_shot_classification = async_method(text.zero_shot_classification)
+    zero_shot_image_classification = async_method(vision.zero_shot_image_classification)
 
     # ---- sending
 

@@ -13,14 +13,15 @@ from tiny_agents.inference.base import BaseClient, Rounds, errors_name, is_whole
 from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.events import CHAT, Kind
+from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind
 from tiny_agents.inference.http import SyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import ChatStream, Stream
-from tiny_agents.inference.tasks import chat, text
+from tiny_agents.inference.tasks import audio, chat, tabular, text, vision
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.record import Record
+from tiny_agents.inference.types.tasks import TextGenerationOutput, TextGenerationStreamOutput
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -67,7 +68,98 @@ class InferenceClient(BaseClient):
         call = chat.chat_completion(messages, stream=stream, **options)
         return self._stream(call, CHAT) if stream else self.run(call)
 
+    @overload
+    def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[False] | None = False,
+        stream: Literal[False] | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> str: ...
+
+    @overload
+    def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[True],
+        stream: Literal[False] | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> TextGenerationOutput: ...
+
+    @overload
+    def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[False] | None = False,
+        stream: Literal[True],
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> Stream[str]: ...
+
+    @overload
+    def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: Literal[True],
+        stream: Literal[True],
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> Stream[TextGenerationStreamOutput]: ...
+
+    @overload
+    def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: bool | None = False,
+        stream: bool | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> str | TextGenerationOutput | Stream[str] | Stream[TextGenerationStreamOutput]: ...
+
+    @documented_by(text.text_generation)
+    def text_generation(
+        self,
+        prompt: str,
+        *,
+        details: bool | None = False,
+        stream: bool | None = False,
+        **options: Unpack[text.TextGenerationOptions],
+    ) -> str | TextGenerationOutput | Stream[str] | Stream[TextGenerationStreamOutput]:
+        call = text.text_generation(prompt, details=details, stream=stream, **options)
+        if not stream:
+            result: str | TextGenerationOutput = self.run(call)
+            return result
+        return self._stream(call, STEPS) if details else self._stream(call, TEXT)
+
+    audio_classification = sync_method(audio.audio_classification)
+    audio_to_audio = sync_method(audio.audio_to_audio)
+    automatic_speech_recognition = sync_method(audio.automatic_speech_recognition)
+    document_question_answering = sync_method(vision.document_question_answering)
+    feature_extraction = sync_method(text.feature_extraction)
+    fill_mask = sync_method(text.fill_mask)
+    image_classification = sync_method(vision.image_classification)
+    image_segmentation = sync_method(vision.image_segmentation)
+    image_to_image = sync_method(vision.image_to_image)
+    image_to_text = sync_method(vision.image_to_text)
+    image_to_video = sync_method(vision.image_to_video)
+    object_detection = sync_method(vision.object_detection)
+    question_answering = sync_method(text.question_answering)
+    sentence_similarity = sync_method(text.sentence_similarity)
     summarization = sync_method(text.summarization)
+    table_question_answering = sync_method(tabular.table_question_answering)
+    tabular_classification = sync_method(tabular.tabular_classification)
+    tabular_regression = sync_method(tabular.tabular_regression)
+    text_classification = sync_method(text.text_classification)
+    text_to_image = sync_method(vision.text_to_image)
+    text_to_speech = sync_method(audio.text_to_speech)
+    text_to_video = sync_method(vision.text_to_video)
+    token_classification = sync_method(text.token_classification)
+    translation = sync_method(text.translation)
+    visual_question_answering = sync_method(vision.visual_question_answering)
+    zero_shot_classification = sync_method(text.zero_shot_classification)
+    zero_shot_image_classification = sync_method(vision.zero_shot_image_classification)
 
     # ---- sending
 

@@ -26,7 +26,7 @@ HUB = "https://huggingface.co"
 
 CHAT = "conversational"
 _OPENAI_CHAT = chat_adapter("/v1/chat/completions")
-_ENDPOINT_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT, **hf_inference.TEXT_TASKS}
+_ENDPOINT_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT, **hf_inference.TASKS}
 _AUTO_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT}
 
 
@@ -87,8 +87,12 @@ class Destination:
             # What is emulated is chat, so T is its output.
             step = emulate(cast("Call[Any]", call), self.route, strategy=self.emulation, adapter=self.adapter)
             return cast("Step[T]", step)
-        request = self.adapter.prepare(call, self.route)
-        return Ask(request, lambda response: self.adapter.parse(call, self.route, response))
+        request, refused = self.adapter.prepare(call, self.route), self.adapter.refused
+        return Ask(
+            request,
+            lambda response: self.adapter.parse(call, self.route, response),
+            refused=None if refused is None else lambda error: refused(call, self.route, error),
+        )
 
 
 def destination(call: Call[Any], settings: ClientSettings, around: Surroundings) -> Step[Destination]:

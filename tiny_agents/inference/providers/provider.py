@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiny_agents.errors import ProviderError
 from tiny_agents.inference.call import Call, Lora, Request, Response, Route, Step
 
 
@@ -18,11 +19,13 @@ class Adapter:
         parse: The result from the answer to it, or what else must be asked first.
         takes_urls: Whether a URL given in place of binary input is passed on as it is (`call.inputs` is then that text)
             rather than fetched first.
+        refused: What follows if the provider refuses the request; by default the error is raised.
     """
 
     prepare: Callable[[Call[Any], Route], Request]
     parse: Callable[[Call[Any], Route, Response], Step[Any]]
     takes_urls: bool = False
+    refused: Callable[[Call[Any], Route, ProviderError], Step[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
