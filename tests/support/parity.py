@@ -28,6 +28,7 @@ import pytest
 from tests.support.parity_compare import Sent
 from tiny_agents import AsyncInferenceClient, InferenceClient
 from tiny_agents.errors import TinyAgentsError
+from tiny_agents.inference.wire import RETRIED_STATUS
 
 DATA = Path(__file__).parent.parent / "data" / "parity"
 MOST_REQUESTS = 300  # a row that asks more often would never end
@@ -89,7 +90,7 @@ class Network:
         if len(self.sent) >= MOST_REQUESTS:
             raise AssertionError(f"more than {MOST_REQUESTS} requests; the last was {request.method} {request.url}")
         answer = self._answer(request)
-        failed = "fault" in answer or answer.get("status", 200) >= 400
+        failed = "fault" in answer or answer.get("status", 200) in RETRIED_STATUS
         self.sent.append(_recorded(request, failed=failed))
         if fault := answer.get("fault"):
             raise _EXCEPTIONS[fault](f"scripted: {fault}", request)

@@ -19,7 +19,7 @@ _SECRET = ("authorization", "cookie", "x-hf-bill-to", "x-key")
 
 @dataclass
 class Sent:
-    """A request as our client sent it. `failed`: it was answered with an error, so that it may have been tried again."""
+    """A request as our client sent it. `failed`: it was answered with an error after which it may have been tried again."""
 
     method: str
     url: str

@@ -25,6 +25,7 @@ from tiny_agents.errors import (
     ProviderError,
     UnreadableInputError,
     UsageError,
+    redact,
 )
 from tiny_agents.inference.call import Ask, Call, Request, Response, Step, and_then
 from tiny_agents.inference.wire import public_url
@@ -301,9 +302,9 @@ def image_of(data: bytes, *, source: str) -> Image:
     try:
         image: Image = pillow("An image as a result").open(io.BytesIO(data))
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow's readers raise for what they can't read
+        text = redact(data[:4096].decode("utf-8", "replace"))
         raise InvalidResponseError(
-            f"{source} answered with something that is no image: {data[:200].decode('utf-8', 'replace')!r}",
-            body=data[:4096].decode("utf-8", "replace"),
+            f"{source} answered with something that is no image: {text[:200]!r}", body=text
         ) from error
     return image
 

@@ -14,11 +14,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tiny_agents._lazy import require
-from tiny_agents.errors import ProviderError, UnsupportedTaskError
+from tiny_agents.errors import InvalidResponseError, ProviderError, UnsupportedTaskError
 from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step, and_then
 from tiny_agents.inference.media import Media, base64_text, image_of, media_type
 from tiny_agents.inference.providers.answers import file_in, image_in, odd_answer
@@ -84,7 +85,7 @@ def _prepare_chat(call: Call[Any], route: Route) -> Request:
 
 def _url(call: Call[Any], route: Route) -> str:
     if route.is_endpoint:
-        return route.url
+        return route.url if urlsplit(route.url).path else urlsplit(route.url)._replace(path="/").geturl()
     return f"{route.url}/models/{route.model}" + (f"/pipeline/{call.task}" if call.task in _EMBEDDING else "")
 
 
@@ -253,8 +254,10 @@ def _segments(call: Call[Any], found: Any) -> Any:
 
 
 def _parse_image(call: Call[Any], route: Route, response: Response) -> Any:
-    _raise_error_document(route, response)
-    return image_in(response)
+    try:
+        return image_in(response)
+    except InvalidResponseError as error:
+        raise odd_answer(route, response, "that is no image") from error
 
 
 def _parse_file(call: Call[Any], route: Route, response: Response) -> bytes:
