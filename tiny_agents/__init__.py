@@ -202,6 +202,8 @@ __all__ = [
     "MCPClient",
     "MissingCredentialsError",
     "MissingDependencyError",
+    "ModelStatus",
+    "NotOfferedError",
     "ObjectDetectionBoundingBox",
     "ObjectDetectionOutputElement",
     "Padding",

@@ -2,6 +2,7 @@
 
 TinyAgentsError
  |- UsageError                    also a ValueError: the arguments contradict each other or make no sense
+ |   |- NotOfferedError           also a NotImplementedError: not to be had in this way
  |   `- UnreadableInputError      also an OSError: a file that was given as input can't be read
  |       `- InputNotFoundError    also a FileNotFoundError
  |- MissingDependencyError        .package .extra, also an ImportError
@@ -53,6 +54,10 @@ class TinyAgentsError(Exception):
 
 class UsageError(TinyAgentsError, ValueError):
     """Arguments that contradict each other or that mean nothing."""
+
+
+class NotOfferedError(UsageError, NotImplementedError):
+    """Something that is not to be had in this way: the message names another."""
 
 
 class UnreadableInputError(UsageError, OSError):

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from tiny_agents.errors import ProviderError
+from tiny_agents.inference import legacy
 from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, errors_name, is_whole
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
@@ -162,6 +163,17 @@ class AsyncInferenceClient(BaseClient):
     visual_question_answering = async_method(vision.visual_question_answering)
     zero_shot_classification = async_method(text.zero_shot_classification)
     zero_shot_image_classification = async_method(vision.zero_shot_image_classification)
+
+    # ---- older names
+
+    post = async_method(legacy.post)
+    get_model_status = async_method(legacy.get_model_status)
+    get_endpoint_info = async_method(legacy.get_endpoint_info)
+    health_check = async_method(legacy.health_check)
+    list_deployed_models = async_method(legacy.list_deployed_models)
+    get_recommended_model = legacy.OfClassOrInstance(
+        async_method(legacy.get_recommended_model), legacy.recommended_by_async
+    )
 
     # ---- sending
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import ProviderError
+from tiny_agents.inference import legacy
 from tiny_agents.inference.base import BaseClient, Rounds, errors_name, is_whole
 from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
@@ -160,6 +161,15 @@ class InferenceClient(BaseClient):
     visual_question_answering = sync_method(vision.visual_question_answering)
     zero_shot_classification = sync_method(text.zero_shot_classification)
     zero_shot_image_classification = sync_method(vision.zero_shot_image_classification)
+
+    # ---- older names
+
+    post = sync_method(legacy.post)
+    get_model_status = sync_method(legacy.get_model_status)
+    get_endpoint_info = sync_method(legacy.get_endpoint_info)
+    health_check = sync_method(legacy.health_check)
+    list_deployed_models = sync_method(legacy.list_deployed_models)
+    get_recommended_model = legacy.OfClassOrInstance(sync_method(legacy.get_recommended_model), legacy.recommended_by)
 
     # ---- sending
 

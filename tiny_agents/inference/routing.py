@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 
-from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError
+from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
+from tiny_agents.inference import legacy
 from tiny_agents.inference.call import Ask, Call, Route, Step, and_then
 from tiny_agents.inference.credentials import find_token, is_hugging_face, is_hugging_face_token
 from tiny_agents.inference.providers import AUTO, LOCAL, NAMES, get_provider, hf_inference
 from tiny_agents.inference.providers.chat import chat_adapter
-from tiny_agents.inference.providers.hub_lookup import offers
+from tiny_agents.inference.providers.hub_lookup import offers, recommended_model
 from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider, Served
 from tiny_agents.inference.settings import ClientSettings, Emulation, is_url
 
@@ -101,6 +102,8 @@ def destination(call: Call[Any], settings: ClientSettings, around: Surroundings)
     Raises:
         UsageError, UnsupportedTaskError, MissingCredentialsError: Before anything is sent.
     """
+    if call.task in legacy.ADAPTERS:
+        return older(call, settings, around)
     url = next((model for model in (settings.model, call.model) if is_url(model)), None)
     if url is not None:
         return _endpoint(url, call, settings, around)
@@ -118,6 +121,28 @@ def _endpoint(url: str, call: Call[Any], settings: ClientSettings, around: Surro
     adapter = _adapter(_ENDPOINT_TASKS, call, "an endpoint named by its URL")
     route = Route("endpoint", url, model, key, is_endpoint=True, headers=settings.headers)
     return Destination(route, adapter, _emulation(settings))
+
+
+def older(call: Call[Any], settings: ClientSettings, around: Surroundings) -> Step[Destination]:
+    """The calls of `legacy`: to Hugging Face's own servers, or to an endpoint, as they always did."""
+    if settings.provider not in (None, AUTO, hf_inference.PROVIDER.name):
+        raise UsageError(f"{call.task} asks Hugging Face's own servers; it is not for provider={settings.provider!r}.")
+    adapter = legacy.ADAPTERS[call.task]
+    model = call.model or settings.model
+    key = None if settings.anonymous else settings.key or around.found_token
+    if call.task in legacy.ON_HUB:
+        return Destination(Route("hub", around.hub, model, key), adapter)
+    if model is not None and is_url(model):
+        if not settings.key and not is_hugging_face(model, endpoint=around.hub):
+            key = None  # one that was merely found
+        return Destination(Route("endpoint", model, None, key, is_endpoint=True, headers=settings.headers), adapter)
+
+    def arrive(model: str | None) -> Destination:
+        return Destination(Route(hf_inference.PROVIDER.name, legacy.API, model, key, headers=settings.headers), adapter)
+
+    if model is None and call.task == legacy.POST and (task := call.parameters.get("task")):
+        return and_then(recommended_model(LookUp(task, None, around.hub, key)), arrive)
+    return arrive(model)
 
 
 def embedded(call: Call[Any], engine: Engine) -> Destination:
