@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 import msgspec
 
@@ -102,13 +102,21 @@ def odd_answer(route: Route, response: Response, how: str) -> InvalidResponseErr
 # ---------------------------------------------------------------- jobs
 
 
-def own(base_url: str, named: str) -> str:
-    """The address on `base_url` with the path of `named`, an address or path that the provider named.
+def own(base_url: str, answer: Answer, *path: str | int) -> str:
+    """The address on `base_url` with the path of the one that lies at `path` in `answer`.
 
     Behind the router a job has to be asked for there as well; and whatever host an answer names, the key stays where the
     call went.
     """
-    return f"{base_url}/{urlsplit(named).path.lstrip('/')}"
+    named = answer.need(str, *path)
+    return f"{base_url}/{_parts(answer, named).path.lstrip('/')}"
+
+
+def _parts(answer: Answer, url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise answer.odd(f"that names {url[:_SHOWN]!r}, which is no address") from error
 
 
 def done_or_poll(
@@ -164,7 +172,7 @@ def still_running(route: Route, waited_s: float) -> InferenceTimeoutError:
 
 def unkeyed(answer: Answer, url: str, headers: Mapping[str, str] | None = None) -> Request:
     """A request to an address that an answer names, wherever that is: it carries neither key nor the user's headers."""
-    if urlsplit(url).scheme not in ("http", "https"):
+    if _parts(answer, url).scheme not in ("http", "https"):
         raise answer.odd(f"that names {url[:_SHOWN]!r}, which is no address to ask")
     return Request("GET", url, headers=headers or {})
 

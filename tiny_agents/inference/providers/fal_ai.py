@@ -57,7 +57,7 @@ def _queued(body: Body, result: Result, headers: dict[str, str] | None = None) -
     def parse_answer(call: Call[Any], route: Route, response: Response) -> Step[Any]:
         answer = read(route, response)
         answer.need(str, "request_id")
-        job = own(_queue(route).url, answer.need(str, "response_url"))
+        job = own(_queue(route).url, answer, "response_url")
 
         def ask(url: str) -> Request:
             return look(route, url + _query(route), headers=headers, key_as=_KEY)

@@ -54,7 +54,10 @@ def _mappings_of(look_up: LookUp) -> Step[list[dict[str, Any]]]:
     request = model_info(look_up, expand="inferenceProviderMapping")
 
     def read(response: Response) -> list[dict[str, Any]]:
-        return _mappings(read_info(look_up, response).get("inferenceProviderMapping"))
+        info = read_info(look_up, response)
+        # The repository may have another name than the one that was asked for.
+        name = info.get("id") or look_up.model
+        return [{**mapping, "id": name} for mapping in _mappings(info.get("inferenceProviderMapping"))]
 
     return Ask(request, read, keep=True)
 
@@ -97,7 +100,7 @@ def _served_as(provider: Provider, look_up: LookUp, mappings: list[dict[str, Any
     if mapping.get("status") in ("staging", "error"):
         logger.warning("%s reports status '%s' for %s.", provider.name, mapping["status"], look_up.model)
     file = mapping.get("adapterWeightsPath")
-    lora = Lora(look_up.model or "", file) if isinstance(file, str) and file else None
+    lora = Lora(str(mapping["id"]), file) if isinstance(file, str) and file else None
     return Served(str(mapping.get("providerId") or look_up.model), lora)
 
 

@@ -20,6 +20,7 @@ _V1 = "/v1/chat/completions"
 _ROWS: list[tuple[str, str, str, str, Reshape | None]] = [
     ("baseten", "https://inference.baseten.co", _V1, "BASETEN_API_KEY", None),
     ("cerebras", "https://api.cerebras.ai", _V1, "CEREBRAS_API_KEY", None),
+    ("clarifai", "https://api.clarifai.com", "/v2/ext/openai/v1/chat/completions", "CLARIFAI_PAT", None),
     ("cohere", "https://api.cohere.com", "/compatibility/v1/chat/completions", "COHERE_API_KEY", schema_in_json_object),
     ("fireworks-ai", "https://api.fireworks.ai", "/inference/v1/chat/completions", "FIREWORKS_API_KEY",
      schema_in_json_object),

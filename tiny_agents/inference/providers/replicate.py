@@ -43,9 +43,8 @@ def _task(inputs: Body, result: Result, headers: dict[str, str] | None = None) -
 
     def parse_answer(call: Call[Any], route: Route, response: Response) -> Step[Any]:
         answer = read(route, response)
-        job = answer.get("urls", "get")
-        if isinstance(job, str):
-            there = look(route, own(route.url, job), headers=headers)
+        if answer.get("urls", "get"):
+            there = look(route, own(route.url, answer, "urls", "get"), headers=headers)
             return done_or_poll(answer, there, lambda seen: _outcome(seen, result), pauses_s=PAUSES_S)
         found = _outcome(answer, result)
         if found is None:

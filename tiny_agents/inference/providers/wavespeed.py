@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tiny_agents.errors import JobFailedError
 from tiny_agents.inference.call import Call, Response, Route, Step
 from tiny_agents.inference.media import Media, data_url
 from tiny_agents.inference.providers.answers import Answer, file_at, image_at, own, poll, read
@@ -33,7 +34,9 @@ def _from_image(call: Call[Any], route: Route) -> dict[str, Any]:
 def _task(body: Body, result: Result, headers: dict[str, str] | None = None) -> Adapter:
     def parse(call: Call[Any], route: Route, response: Response) -> Step[Any]:
         answer = read(route, response)
-        look = look_at(route, own(route.url, answer.need(str, "data", "urls", "get")), headers=headers)
+        if answer.get("data", "status") == "failed":
+            raise _failed(answer)
+        look = look_at(route, own(route.url, answer, "data", "urls", "get"), headers=headers)
         return poll(look, route, lambda seen: _outcome(seen, result), pauses_s=PAUSES_S)
 
     return Adapter(post(lambda route: f"/api/v3/{route.model}", body, headers=headers), parse, takes_urls=True)
@@ -45,7 +48,11 @@ def _outcome(seen: Answer, result: Result) -> Step[Any] | None:
         return result(seen, "data", "outputs", 0)
     if status in _RUNNING:
         return None
-    raise seen.failed(seen.get("data", "error") or f"its status is {status!r}")
+    raise _failed(seen)
+
+
+def _failed(seen: Answer) -> JobFailedError:
+    return seen.failed(seen.get("data", "error") or f"its status is {seen.get('data', 'status')!r}")
 
 
 PROVIDER = Provider(
