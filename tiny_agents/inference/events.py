@@ -103,21 +103,18 @@ class Events(ABC, Generic[C]):
         if self._error is not None:
             raise self._error
         pieces: list[C] = []
-        for payload in payloads:
-            if self.done:
-                break
-            if payload == DONE:
-                self.done = True
-                break
-            try:
-                piece = self._read(payload)
-            except InferenceError as error:
-                if not pieces:
-                    raise
-                self._error = error
-                break
-            if piece is not None:
-                pieces.append(piece)
+        try:
+            for payload in payloads:
+                if payload == DONE:
+                    self.done = True
+                if self.done:
+                    break
+                if (piece := self._read(payload)) is not None:
+                    pieces.append(piece)
+        except InferenceError as error:
+            if not pieces:
+                raise
+            self._error = error
         return pieces
 
     def _decoded_again(self, payload: bytes, decode: Callable[[bytes], P], error: msgspec.DecodeError) -> P:

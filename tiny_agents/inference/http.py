@@ -244,12 +244,15 @@ class SyncResponseStream(_Answer):
 
     def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
         super().__init__(response, tries)
-        self._chunks = response.iter_bytes() if _needs_decoding(response) else response.iter_raw()
+        raw = response.stream  # as it comes: `iter_raw` would cut and count it
+        assert isinstance(raw, httpx2.SyncByteStream)
+        self._chunks = response.iter_bytes() if _needs_decoding(response) else iter(raw)
 
     def read(self) -> bytes | None:
         """The next bytes; None at the end."""
         try:
-            data = next(self._chunks, None)
+            if (data := next(self._chunks, None)) is None:
+                self.close()
         except httpx2.HTTPError as error:
             self.close()
             raise translate(error, self.request, self.timeout_s, self.deadline) from error
@@ -369,12 +372,15 @@ class AsyncResponseStream(_Answer):
 
     def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
         super().__init__(response, tries)
-        self._chunks = response.aiter_bytes() if _needs_decoding(response) else response.aiter_raw()
+        raw = response.stream  # as it comes: `aiter_raw` would cut and count it
+        assert isinstance(raw, httpx2.AsyncByteStream)
+        self._chunks = response.aiter_bytes() if _needs_decoding(response) else aiter(raw)
 
     async def read(self) -> bytes | None:
         """The next bytes; None at the end."""
         try:
-            data = await anext(self._chunks, None)
+            if (data := await anext(self._chunks, None)) is None:
+                await self.aclose()
         except httpx2.HTTPError as error:
             await self.aclose()
             raise translate(error, self.request, self.timeout_s, self.deadline) from error

@@ -50,6 +50,8 @@ class SSEDecoder:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if self._partial or self._data or self._name or len(data) > self._max_event_bytes:
             return self._by_line(data)
+        if data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2 and data.startswith(b"data: "):
+            return [data[6:-2]]
         payloads: list[bytes] = []
         blocks = data.split(b"\n\n")
         rest = blocks.pop()

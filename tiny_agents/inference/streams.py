@@ -45,21 +45,17 @@ class Stream(Generic[C]):
 
     def __next__(self) -> C:
         if not self._ready:
-            self._ready.extend(self._read())
+            self._ready.extend(self.arrived())
             if not self._ready:
                 raise StopIteration
         return self._ready.popleft()
 
     def arrived(self) -> list[C]:
         """All pieces that are there; waits until there is one. Empty at the end."""
-        if not self._ready:
-            return self._read()
-        pieces = list(self._ready)
-        self._ready.clear()
-        return pieces
-
-    def _read(self) -> list[C]:
-        """The next pieces, or none at the end; then, and after an error, the connection is closed."""
+        if self._ready:
+            pieces = list(self._ready)
+            self._ready.clear()
+            return pieces
         response, events = self._response, self._events
         if response is None:
             return []
@@ -116,21 +112,17 @@ class AsyncStream(Generic[C]):
 
     async def __anext__(self) -> C:
         if not self._ready:
-            self._ready.extend(await self._read())
+            self._ready.extend(await self.arrived())
             if not self._ready:
                 raise StopAsyncIteration
         return self._ready.popleft()
 
     async def arrived(self) -> list[C]:
         """All pieces that are there; waits until there is one. Empty at the end."""
-        if not self._ready:
-            return await self._read()
-        pieces = list(self._ready)
-        self._ready.clear()
-        return pieces
-
-    async def _read(self) -> list[C]:
-        """The next pieces, or none at the end; then, and after an error, the connection is closed."""
+        if self._ready:
+            pieces = list(self._ready)
+            self._ready.clear()
+            return pieces
         response, events = self._response, self._events
         if response is None:
             return []
