@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import ProviderError
+from tiny_agents.errors import ProviderError, UsageError
 from tiny_agents.inference import legacy
 from tiny_agents.inference.base import BaseClient, Rounds, errors_name, is_whole
 from tiny_agents.inference.binding import documented_by, sync_method
@@ -19,6 +19,7 @@ from tiny_agents.inference.http import SyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import ChatStream, Stream
+from tiny_agents.inference.structured import with_parsed
 from tiny_agents.inference.tasks import audio, chat, tabular, text, vision
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.record import Record
@@ -264,3 +265,25 @@ class Completions:
 
     def __init__(self, client: InferenceClient) -> None:
         self.create = client.chat_completion
+
+    def parse(
+        self, messages: Iterable[chat.Message | Record], *, response_format: type[Any], **options: Any
+    ) -> ChatCompletionOutput:
+        """`create` with a class as `response_format`: the instance is in `choices[0].message.parsed`.
+
+        Args:
+            messages: The conversation, oldest first.
+            response_format: A dataclass, msgspec struct or pydantic model.
+            options: Those of `create`, but for `stream`.
+
+        Returns:
+            The answer. `parsed` is None where the model called tools or refused.
+
+        Raises:
+            InvalidResponseError: What the model wrote does not fit the class, or was cut off.
+            UsageError: No schema can be made of the class. Other errors as for `create`.
+        """
+        if options.pop("stream", False):
+            raise UsageError("parse needs the whole answer: leave stream out, or use create and parse what it wrote.")
+        output: ChatCompletionOutput = self.create(messages, response_format=response_format, **options)
+        return with_parsed(output, response_format)

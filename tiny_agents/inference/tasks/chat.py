@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.call import Call
+from tiny_agents.inference.structured import as_response_format
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputGrammarType,
     ChatCompletionInputMessage,
@@ -31,7 +32,7 @@ class ChatOptions(TypedDict, total=False):
     max_tokens: int | None
     n: int | None
     presence_penalty: float | None
-    response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | None
+    response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | type[Any] | None
     seed: int | None
     stop: list[str] | None
     stream_options: ChatCompletionInputStreamOptions | Mapping[str, Any] | None
@@ -55,7 +56,7 @@ def chat_completion(
     max_tokens: int | None = None,
     n: int | None = None,
     presence_penalty: float | None = None,
-    response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | None = None,
+    response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | type[Any] | None = None,
     seed: int | None = None,
     stop: list[str] | None = None,
     stream_options: ChatCompletionInputStreamOptions | Mapping[str, Any] | None = None,
@@ -80,7 +81,8 @@ def chat_completion(
         max_tokens: Most tokens to write.
         n: How many answers; each is paid for.
         presence_penalty: -2.0 to 2.0; positive values encourage new topics.
-        response_format: Text, JSON, or JSON that fits a schema: `{"type": "json_schema", "json_schema": {...}}`.
+        response_format: Text, JSON, or JSON that fits a schema: `{"type": "json_schema", "json_schema": {...}}`, or a class
+            (dataclass, msgspec struct, pydantic model) whose schema is sent: `output.parse(cls)` makes an instance.
         seed: For answers that repeat, where the model can.
         stop: Up to four texts that end the answer.
         stream_options: `{"include_usage": True}` asks for the token counts in the last chunk.
@@ -101,6 +103,12 @@ def chat_completion(
         ProviderError: The server answered with an error, after the retries that `max_retries` allows.
         MissingCredentialsError, UnsupportedTaskError, UsageError: Before anything is sent.
 
+    Example:
+        >>> client = InferenceClient(provider="groq", model="meta-llama/Llama-3.3-70B-Instruct")
+        >>> answer = client.chat_completion([{"role": "user", "content": "What is the capital of France?"}])
+        >>> answer.choices[0].message.content
+        'The capital of France is Paris.'
+
     Source: OpenAI API reference, "Chat: create chat completion"; names and defaults as in huggingface_hub.
     """
     conversation = list(messages)
@@ -114,7 +122,7 @@ def chat_completion(
         "max_tokens": max_tokens,
         "n": n,
         "presence_penalty": presence_penalty,
-        "response_format": response_format,
+        "response_format": as_response_format(response_format),
         "seed": seed,
         "stop": stop,
         "stream_options": stream_options,

@@ -7,11 +7,14 @@ Source: OpenAI API reference, "Chat" (create, chunk object); the text-generation
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
+from tiny_agents.inference.structured import parse_answer
 from tiny_agents.inference.types.record import Path, Record, decoder, link, parse
+
+T = TypeVar("T")
 
 # ---------------------------------------------------------------- what is asked
 
@@ -147,6 +150,8 @@ class ChatCompletionOutputToolCall(Record):
 
 
 class ChatCompletionOutputMessage(Record):
+    """What the model said. `parsed` is the object that `chat.completions.parse` made of it; it isn't part of the message."""
+
     role: str | None = None
     content: str | None = None
     reasoning: str | None = None
@@ -154,6 +159,15 @@ class ChatCompletionOutputMessage(Record):
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: list[ChatCompletionOutputToolCall] | None = None
+    _parsed: Any = msgspec.field(default=None, name=" parsed")
+
+    @property
+    def parsed(self) -> Any:
+        return self._parsed
+
+    @parsed.setter
+    def parsed(self, value: Any) -> None:
+        self._parsed = value
 
 
 class ChatCompletionOutputComplete(Record):
@@ -183,6 +197,14 @@ class ChatCompletionOutput(Record):
     system_fingerprint: str | None = None
     usage: ChatCompletionOutputUsage | None = None
     object: str | None = None
+
+    def parse(self, cls: type[T], *, choice: int = 0) -> T:
+        """The answer as an instance of a class: the one that was given as `response_format`.
+
+        Raises:
+            InvalidResponseError: It does not fit, was cut off, or the model refused.
+        """
+        return parse_answer(self, cls, choice=choice)
 
 
 # ---------------------------------------------------------------- what comes back, in pieces
