@@ -299,9 +299,11 @@ def pillow(purpose: str) -> Any:
 
 def image_of(data: bytes, *, source: str) -> Image:
     """The image in `data`, decoded when its pixels are asked for. `source` is named if there is none."""
+    pil = pillow("An image as a result")
     try:
-        image: Image = pillow("An image as a result").open(io.BytesIO(data))
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow's readers raise for what they can't read
+        image: Image = pil.open(io.BytesIO(data))
+    except (OSError, ValueError, SyntaxError, pil.DecompressionBombError) as error:
+        # These are what Pillow's readers raise for what they can't, or should not, read.
         text = redact(data[:4096].decode("utf-8", "replace"))
         raise InvalidResponseError(
             f"{source} answered with something that is no image: {text[:200]!r}", body=text
