@@ -8,7 +8,7 @@ TinyAgentsError
  |- MissingDependencyError        .package .extra, also an ImportError
  |- ConfigError                   .path .key .line .column: a definition or an input that can't be used
  |- InferenceError                .provider .model
- |   |- MissingCredentialsError   no key or token for the place that was asked
+ |   |- MissingCredentialsError   also a ValueError: no key or token for the place that was asked
  |   |- UnsupportedTaskError      .task .available
  |   |- InferenceTimeoutError     .timeout_s, also a TimeoutError
  |   |- InferenceConnectionError  .url, also a ConnectionError: nothing (more) could be read from the server
@@ -113,7 +113,7 @@ class InferenceError(TinyAgentsError):
         super().__init__(message)
 
 
-class MissingCredentialsError(InferenceError):
+class MissingCredentialsError(InferenceError, ValueError):
     """No key or token is known for the provider or host that was asked."""
 
 

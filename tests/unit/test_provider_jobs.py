@@ -75,6 +75,15 @@ def test_a_job_that_fails_is_an_error_with_the_providers_words(name: str, when: 
     assert isinstance(caught.value, (ValueError, RuntimeError))
 
 
+STATUSES = {"fal-ai": {"status": "LOST"}, "together": {"status": "lost"}, "wavespeed": {"data": {"status": "lost"}}}
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_a_job_in_a_state_that_nobody_knows_is_not_watched_any_longer(name: str) -> None:
+    with pytest.raises(JobFailedError, match=r"its status is '(?i:lost)'"):
+        carry_out(name, QUEUES[name].call(), [QUEUES[name].taken, STATUSES[name]])
+
+
 @pytest.mark.parametrize("name", QUEUES)
 def test_a_job_that_never_ends_is_given_up(name: str) -> None:
     queue = QUEUES[name]

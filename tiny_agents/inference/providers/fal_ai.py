@@ -31,7 +31,7 @@ PAUSES_S = (0.5,) * 1200  # ten minutes: a video takes minutes
 _QUEUE = "https://queue.fal.run"
 _QUEUE_BEHIND_ROUTER = "?_subdomain=queue"
 _KEY = ("authorization", "Key ")
-_FAILED = frozenset({"FAILED", "ERROR", "CANCELLED", "CANCELED"})
+_RUNNING = frozenset({None, "IN_QUEUE", "IN_PROGRESS"})
 _HUB = "https://huggingface.co"
 _SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 
@@ -64,9 +64,11 @@ def _queued(body: Body, result: Result, headers: dict[str, str] | None = None) -
 
         def outcome(seen: Answer) -> Step[Any] | None:
             status = seen.get("status")
-            if status in _FAILED or seen.get("error"):
+            if status == "COMPLETED" and not seen.get("error"):
+                return Ask(ask(job), lambda last: result(read(route, last)))
+            if status not in _RUNNING or seen.get("error"):
                 raise seen.failed(seen.get("error") or f"its status is {status!r}")
-            return Ask(ask(job), lambda last: result(read(route, last))) if status == "COMPLETED" else None
+            return None
 
         return done_or_poll(answer, ask(f"{job}/status"), outcome, pauses_s=PAUSES_S)
 
