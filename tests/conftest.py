@@ -8,6 +8,7 @@ import pytest
 
 # Nothing of the user's own may decide a test: no keys, no models, no proxies, no saved login.
 _OURS = ("TINY_AGENTS_", "HF_", "HUGGING_FACE_", "OPENAI_")
+_KEYS = ("_API_KEY", "_API_TOKEN", "_PAT", "FAL_KEY")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -19,6 +20,6 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in os.environ:
-        if name.startswith(_OURS) or name.endswith("_API_KEY") or name.lower() in _PROXIES:
+        if name.startswith(_OURS) or name.endswith(_KEYS) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "no-hf-home"))
