@@ -14,9 +14,11 @@ from tiny_agents import (
     ChatCompletionInputTool,
     ChatCompletionInputToolCall,
     ChatCompletionOutput,
+    TextGenerationOutput,
 )
 from tiny_agents.inference.types.chat import decode_chunk, decode_output
 from tiny_agents.inference.types.chunks import chunks_of
+from tiny_agents.inference.types.record import decoder
 from tiny_agents.inference.wire import encode_json
 
 RAW = (
@@ -186,3 +188,32 @@ def test_a_whole_answer_in_chunks_says_the_same() -> None:
     assert chunks[-1].note == {"x": 1}
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.cost == 1
+
+
+def test_broken_characters_cost_themselves_and_nothing_else() -> None:
+    raw = b'{"choices": [{"delta": {"content": "a\xffb"}, "native": "\xfe"}], "id": "c1", "more": "\xff"}'
+    for record in (decode_chunk(raw), ChatCompletionOutput.parse_obj_as_instance(raw)):
+        assert (record.id, record["more"], record.choices[0]["native"]) == ("c1", "\ufffd", "\ufffd")
+    chunk = decode_chunk(raw)
+    assert chunk.choices[0].delta is not None
+    assert chunk.choices[0].delta.content == "a\ufffdb"
+    assert decode_output(b'{"id": "c1", "more": "\xff"}').more == "\ufffd"
+
+
+@pytest.mark.parametrize("raw", [b"\xff", b'{"a": "\xff"', b'["\xff"]'])
+def test_broken_characters_do_not_make_an_object_of_what_is_none(raw: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_chunk(raw)
+
+
+def test_records_in_lists_of_lists_keep_what_is_not_declared() -> None:
+    tokens = '"details": {"top_tokens": [[{"id": 1, "rank": 2}]]}}'
+    for given in ("{" + tokens, '{"generated_text": 3, ' + tokens):
+        output = TextGenerationOutput.parse_obj_as_instance(given)
+        assert output.details is not None
+        assert output.details.top_tokens is not None
+        assert output.details.top_tokens[0][0].rank == 2
+        decoded = decoder(TextGenerationOutput)(given.encode())
+        assert decoded.details is not None
+        assert decoded.details.top_tokens is not None
+        assert decoded.details.top_tokens[0][0].rank == 2

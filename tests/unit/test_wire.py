@@ -82,6 +82,7 @@ def test_addresses_are_shown_without_what_may_be_secret() -> None:
         (b"<html>oops</html>", "<html>oops</html>"),
         (b"", ""),
         (b"\xff\xfe", "\ufffd\ufffd"),
+        (b'{"error": "bad \xff byte"}', "bad \ufffd byte"),
         (b'{"detail": [{"loc": ["body"]}]}', '[{"loc": ["body"]}]'),
     ],
 )

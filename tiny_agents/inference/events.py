@@ -31,7 +31,6 @@ from tiny_agents.inference.wire import public_url
 DONE = b"[DONE]"
 
 C = TypeVar("C")
-P = TypeVar("P")
 
 
 class Events(ABC, Generic[C]):
@@ -117,20 +116,17 @@ class Events(ABC, Generic[C]):
             self._error = error
         return pieces
 
-    def _decoded_again(self, payload: bytes, decode: Callable[[bytes], P], error: msgspec.DecodeError) -> P:
-        """What to make of an event that `decode` refused: bytes that are no UTF-8 cost those characters, not the answer."""
+    def _refused(self, payload: bytes) -> InferenceError:
+        """The error for an event that is no piece of an answer."""
         if type(payload) is ErrorPayload:
-            raise self._error_event(payload) from error
+            return self._error_event(payload)
         text = payload.decode("utf-8", "replace")
-        try:
-            return decode(text.encode())
-        except msgspec.DecodeError:
-            raise InvalidResponseError(
-                f"{public_url(self._url)} sent something that is no {self.piece}: {text[:200]!r}",
-                body=text,
-                provider=self._route.provider,
-                model=self._route.model,
-            ) from error
+        return InvalidResponseError(
+            f"{public_url(self._url)} sent something that is no {self.piece}: {text[:200]!r}",
+            body=text,
+            provider=self._route.provider,
+            model=self._route.model,
+        )
 
     def _error_event(self, payload: bytes) -> InferenceError:
         return error_in_answer(payload, self._url, self._route)
@@ -145,7 +141,7 @@ class ChatEvents(Events[ChatCompletionStreamOutput]):
         try:
             chunk = decode_chunk(payload)
         except msgspec.DecodeError as error:
-            chunk = self._decoded_again(payload, decode_chunk, error)
+            raise self._refused(payload) from error
         choices = chunk.choices
         if choices:
             if choices[0].finish_reason:
@@ -169,7 +165,7 @@ class _Steps(Events[C]):
         try:
             step = _decode_step(payload)
         except msgspec.DecodeError as error:
-            step = self._decoded_again(payload, _decode_step, error)
+            raise self._refused(payload) from error
         if step.token is None:
             if type(payload) is ErrorPayload or step.get("error"):
                 raise self._error_event(payload)

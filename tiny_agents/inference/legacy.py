@@ -20,7 +20,7 @@ from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step
 from tiny_agents.inference.http import OwnClient
 from tiny_agents.inference.media import ContentT, Media, content, image_of
 from tiny_agents.inference.providers.provider import Adapter
-from tiny_agents.inference.types.record import Record
+from tiny_agents.inference.types.record import Record, decode_json
 from tiny_agents.inference.wire import public_url
 
 API = "https://api-inference.huggingface.co"
@@ -82,7 +82,7 @@ class RawAnswer(bytes):
     def json(self) -> Any:
         """The body as JSON. Raises InvalidResponseError where it is none."""
         try:
-            return msgspec.json.decode(self)
+            return decode_json(self)
         except msgspec.DecodeError as error:
             raise InvalidResponseError(f"The answer is no JSON: {self.text[:200]!r}", body=self.text) from error
 
@@ -295,7 +295,7 @@ def _raw(call: Call[Any], route: Route, response: Response) -> RawAnswer:
 def _json(route: Route, response: Response, kind: type) -> Any:
     """The answer as plain data of the expected kind."""
     try:
-        return msgspec.json.decode(response.body, type=kind)
+        return decode_json(response.body, kind)
     except msgspec.DecodeError as error:
         text = response.body.decode("utf-8", "replace")
         raise InvalidResponseError(

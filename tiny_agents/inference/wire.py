@@ -14,7 +14,7 @@ import msgspec
 
 from tiny_agents.errors import ProviderError, redact
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.types.record import Record
+from tiny_agents.inference.types.record import Record, decode_json
 
 MAX_RETRY_AFTER_S = 60.0  # a server that asks for more is not waited for: the error says when to come back
 BACKOFF_S = (0.5, 8.0)  # first delay and the most
@@ -99,7 +99,7 @@ def loading_delay(status: int, body: bytes) -> float | None:
     if status != 503:
         return None
     try:
-        found: Any = msgspec.json.decode(body)
+        found = decode_json(body)
     except msgspec.DecodeError:
         return None
     expected = found.get("estimated_time") if isinstance(found, dict) else None
@@ -184,7 +184,7 @@ def secrets_of(request: Request) -> list[str]:
 def error_text(body: bytes, *, fallback: str, secrets: list[str] | None = None) -> str:
     """The sentence in an error body, whichever of the usual shapes it has."""
     try:
-        found: Any = msgspec.json.decode(body)
+        found = decode_json(body)
     except msgspec.DecodeError:
         return fallback
     for name in ("error", "message", "detail", "msg"):

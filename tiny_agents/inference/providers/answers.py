@@ -20,6 +20,7 @@ from tiny_agents.errors import InferenceTimeoutError, InvalidResponseError, JobF
 from tiny_agents.inference.call import Ask, Request, Response, Route, Step
 from tiny_agents.inference.media import image_of
 from tiny_agents.inference.providers.chat import error_in_answer
+from tiny_agents.inference.types.record import decode_json
 from tiny_agents.inference.wire import public_url, secrets_of
 
 T = TypeVar("T")
@@ -83,7 +84,7 @@ class Answer:
 def read(route: Route, response: Response) -> Answer:
     """The JSON object in `response`. Raises InvalidResponseError where there is none."""
     try:
-        return Answer(route, response, msgspec.json.decode(response.body, type=dict[str, Any]))
+        return Answer(route, response, decode_json(response.body, dict[str, Any]))
     except msgspec.DecodeError as error:
         raise odd_answer(route, response, "that is no JSON object") from error
 

@@ -33,7 +33,7 @@ from tiny_agents.inference.providers.chat import (
 )
 from tiny_agents.inference.providers.hub_lookup import model_info, read_info, recommended_model
 from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider, Served
-from tiny_agents.inference.types.record import Record, parse
+from tiny_agents.inference.types.record import Record, decode_json, parse
 from tiny_agents.inference.types.tasks import TextGenerationOutput
 
 R = TypeVar("R", bound=Record)
@@ -162,7 +162,7 @@ def _answer(read: Callable[[Call[Any], Any], Any]) -> Callable[[Call[Any], Route
 
     def parse_answer(call: Call[Any], route: Route, response: Response) -> Any:
         try:
-            found = msgspec.json.decode(response.body)
+            found = decode_json(response.body)
             _raise_reported(found, route, response)
             return read(call, found)
         except (msgspec.DecodeError, binascii.Error, _OddAnswerError) as error:
@@ -240,17 +240,21 @@ def _recordings(call: Call[Any], found: Any) -> Any:
     for item in items:
         if isinstance(item, dict):
             item["content_type"] = item.pop("content-type", item.get("content_type"))
-            item["blob"] = base64.b64decode(item["blob"]) if isinstance(item.get("blob"), str) else None
+            item["blob"] = _from_base64(item.get("blob"))
     return _many(call, items)
 
 
 def _segments(call: Call[Any], found: Any) -> Any:
     segments = _many(call, found)
     for segment in segments:
-        if not isinstance(segment.mask, str):
-            raise _OddAnswerError
-        segment.mask = image_of(base64.b64decode(segment.mask), source="The model (mask of a segment)")
+        segment.mask = image_of(_from_base64(segment.mask), source="The model (mask of a segment)")
     return segments
+
+
+def _from_base64(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise _OddAnswerError
+    return base64.b64decode("".join(text.split()), validate=True)
 
 
 def _parse_image(call: Call[Any], route: Route, response: Response) -> Any:
@@ -269,7 +273,7 @@ def _raise_error_document(route: Route, response: Response) -> None:
     """Raise ProviderError for an error that was sent, with a success status, in place of a file."""
     if response.headers.get("content-type", "").startswith("application/json"):
         try:
-            found = msgspec.json.decode(response.body)
+            found = decode_json(response.body)
         except msgspec.DecodeError:
             return  # the label is wrong: what it is shows when it is read
         _raise_reported(found, route, response)

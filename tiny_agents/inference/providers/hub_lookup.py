@@ -14,6 +14,7 @@ import msgspec
 from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError, UsageError
 from tiny_agents.inference.call import Ask, Lora, Request, Response, Step, and_then
 from tiny_agents.inference.providers.provider import LookUp, Provider, Served
+from tiny_agents.inference.types.record import decode_json
 from tiny_agents.inference.wire import public_url
 
 logger = logging.getLogger("tiny_agents.inference")
@@ -69,7 +70,7 @@ def model_info(look_up: LookUp, *, expand: str | None = None) -> Request:
 
 def read_info(look_up: LookUp, response: Response) -> dict[str, Any]:
     try:
-        info = msgspec.json.decode(response.body, type=dict[str, Any])
+        info: dict[str, Any] = decode_json(response.body, dict[str, Any])
     except msgspec.DecodeError as error:
         raise InvalidResponseError(
             f"The Hub's answer at {public_url(response.url)} is no JSON object.", model=look_up.model

@@ -291,11 +291,14 @@ def decode_chunk(raw: bytes) -> ChatCompletionStreamOutput:
     """
     try:
         chunk = _strict_chunk(raw)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeDecodeError):
         return parse(ChatCompletionStreamOutput, raw)
     choices = chunk.choices
-    if len(choices) == 1 and (delta := choices[0].delta) is not None and not delta.tool_calls and not chunk.usage:
-        chunk._source = choices[0]._source = delta._source = raw
-    else:
-        link(chunk, raw)
+    if len(choices) == 1 and not chunk.usage:
+        choice = choices[0]
+        delta = choice.delta
+        if delta is not None and not delta.tool_calls and not choice.logprobs:
+            chunk._source = choice._source = delta._source = raw
+            return chunk
+    link(chunk, raw)
     return chunk

@@ -40,7 +40,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
             source = (source, self._usual_path)
         if type(source) is tuple:
             raw, path = source
-            found: Any = msgspec.json.decode(raw)
+            found = decode_json(raw)
             for step in path:
                 found = found[step]
             names = type(self).__struct_encode_fields__
@@ -125,17 +125,29 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
     @classmethod
     def parse_obj_as_list(cls, data: bytes | str | list[Any]) -> list[Self]:
         """A list of records from JSON text or plain data."""
-        items = msgspec.json.decode(data) if isinstance(data, (bytes, str)) else data
+        items = decode_json(data) if isinstance(data, (bytes, str)) else data
         return [parse(cls, item) for item in items]
 
     @classmethod
     def parse_obj(cls, data: bytes | str | list[Any] | dict[str, Any]) -> Self | list[Self]:
         """`parse_obj_as_list` for a list, `parse_obj_as_instance` for anything else."""
-        plain = msgspec.json.decode(data) if isinstance(data, (bytes, str)) else data
+        plain = decode_json(data) if isinstance(data, (bytes, str)) else data
         return cls.parse_obj_as_list(plain) if isinstance(plain, list) else cls.parse_obj_as_instance(plain)
 
 
 R = TypeVar("R", bound=Record)
+
+
+def decode_json(raw: bytes | str, kind: Any = Any) -> Any:
+    """Plain data from JSON. Bytes that are no UTF-8 cost those characters, not the whole.
+
+    Raises `msgspec.DecodeError` for what is no JSON, or not of `kind`.
+    """
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except UnicodeDecodeError:
+        text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
+        return msgspec.json.decode(text, type=kind)
 
 
 def to_builtins(value: Any) -> Any:
@@ -154,14 +166,14 @@ def decoder(cls: type[R]) -> Callable[[bytes], R]:
 
     The usual shape is decoded by msgspec straight from the bytes. A payload that doesn't fit the declared types (some
     server sends a number where others send text) is read field by field instead: what fits is typed, the rest is kept as
-    it came. Raises `msgspec.DecodeError` where the bytes are no JSON object.
+    it came; so is one with broken characters. Raises `msgspec.DecodeError` where the bytes are no JSON object.
     """
     strict = msgspec.json.Decoder(cls)
 
     def decode(raw: bytes) -> R:
         try:
             record = strict.decode(raw)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeDecodeError):
             return parse(cls, raw)
         link(record, raw)
         return record
@@ -190,7 +202,7 @@ def _link_items(items: list[Any], raw: bytes, path: Path) -> None:
 
 def parse(cls: type[R], data: bytes | str | dict[str, Any]) -> R:
     """`cls` from JSON text or plain data, field by field: tolerant, and slower than `decoder`."""
-    plain = msgspec.json.decode(data) if isinstance(data, (bytes, str)) else data
+    plain = decode_json(data) if isinstance(data, (bytes, str)) else data
     if not isinstance(plain, dict):
         raise msgspec.ValidationError(f"Expected an object for {cls.__name__}, got {type(plain).__name__}")
     known: dict[str, Any] = {}
