@@ -29,6 +29,7 @@ from tiny_agents.inference.tasks.vision import (
     text_to_image,
     text_to_video,
 )
+from tiny_agents.inference.wire import error_of
 
 PNG_64 = base64.b64encode(PNG).decode()
 
@@ -387,6 +388,12 @@ def test_each_provider_gets_its_key_where_it_looks_for_it(
     seen = carry_out(provider, call, answers[provider], key=HF)
     assert sent_headers(seen.requests[0])["authorization"] == f"Bearer {HF}"
     assert "x-key" not in sent_headers(seen.requests[0])
+
+
+def test_what_a_provider_is_told_beside_the_key_is_no_secret_in_its_errors() -> None:
+    seen = carry_out("replicate", text_to_image("x"), [{"output": CDN}, IMAGE], headers={"x-mine": "my-own-secret"})
+    error = error_of(seen.requests[0], 429, {}, f"Please wait; you sent my-own-secret and {OWN}".encode())
+    assert error.body == "Please wait; you sent *** and ***"
 
 
 def test_a_version_of_a_model_on_replicate_is_named_in_the_body() -> None:

@@ -175,9 +175,12 @@ def error_of(request: Request, status: int, headers: Mapping[str, str], body: by
     return ProviderError("".join(parts), status=status, body=text, url=host, request_id=request_id)
 
 
+_NO_SECRETS = frozenset({"accept", "accept-language", "content-type", "prefer", "x-hf-bill-to", "x-source-channel"})
+
+
 def secrets_of(request: Request) -> list[str]:
     """What must not come back in a message: the key, and the values of the user's own headers that may hold one."""
-    named = [value for name, value in request.headers.items() if name.lower() not in ("content-type", "accept")]
+    named = [value for name, value in request.headers.items() if name.lower() not in _NO_SECRETS]
     return [*([request.key] if request.key else []), *named]
 
 

@@ -21,7 +21,7 @@ from tiny_agents.inference.call import Ask, Request, Response, Route, Step
 from tiny_agents.inference.media import image_of
 from tiny_agents.inference.providers.chat import error_in_answer
 from tiny_agents.inference.types.record import decode_json
-from tiny_agents.inference.wire import public_url, secrets_of
+from tiny_agents.inference.wire import error_text, public_url, secrets_of
 
 T = TypeVar("T")
 
@@ -69,8 +69,7 @@ class Answer:
     def failed(self, said: Any) -> JobFailedError:
         """The error for a job that the provider reports as failed; `said` is its own word on it, if it sent one."""
         secrets = secrets_of(Request("GET", self.response.url, headers=self.route.headers, key=self.route.key))
-        text = said if isinstance(said, str) else msgspec.json.encode(said).decode() if said else ""
-        text = redact(" ".join(text.split()), secrets)
+        text = redact(" ".join(_sentence(said).split()), secrets)
         return JobFailedError(
             f"{self.route.provider} reports that the job for {self.route.model} failed: {text[:500] or 'no reason given'}",
             status=self.response.status,
@@ -79,6 +78,14 @@ class Answer:
             provider=self.route.provider,
             model=self.route.model,
         )
+
+
+def _sentence(said: Any) -> str:
+    """What a provider says about a failure: a text, or an object that has one, or whatever else it sent."""
+    if said is None or isinstance(said, str):
+        return said or ""
+    data = msgspec.json.encode(said)
+    return error_text(data, fallback=data.decode())
 
 
 def read(route: Route, response: Response) -> Answer:
