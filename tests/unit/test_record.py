@@ -217,3 +217,12 @@ def test_records_in_lists_of_lists_keep_what_is_not_declared() -> None:
         assert decoded.details is not None
         assert decoded.details.top_tokens is not None
         assert decoded.details.top_tokens[0][0].rank == 2
+
+
+def test_probabilities_keep_what_is_not_declared() -> None:
+    token = '{"token": "a", "bytes": [97], "top_logprobs": [{"token": "b", "bytes": [98]}]}'
+    chunk = decode_chunk(f'{{"choices": [{{"delta": {{}}, "logprobs": {{"content": [{token}]}}}}]}}'.encode())
+    logprobs = chunk.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.content[0].bytes == [97]
+    assert logprobs.content[0].top_logprobs[0].bytes == [98]
