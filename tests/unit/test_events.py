@@ -46,6 +46,15 @@ def test_the_pieces_do_not_depend_on_where_the_bytes_split(size: int) -> None:
     assert all_of(TextEvents, OPENAI, size) == ["a", " b"]
 
 
+def test_a_chat_in_place_of_completions_is_read_as_a_text() -> None:
+    chat = sse(
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "a"}}]},
+        {"choices": [{"index": 0, "delta": {"content": " b"}, "finish_reason": "stop"}]},
+        "[DONE]",
+    )
+    assert all_of(TextEvents, chat) == ["a", " b"]
+
+
 def test_steps_hold_all_that_is_known() -> None:
     first, _, last = all_of(StepEvents, TGI)
     assert (first.token.text, first.token.logprob, first["note"], first.details) == ("a", -0.5, 1, None)

@@ -179,9 +179,10 @@ class _Steps(Events[C]):
 
 
 def _take_choice(step: TextGenerationStreamOutput, choice: Any) -> None:
-    """Read a piece of OpenAI's completions as a step."""
+    """Read a piece of OpenAI's completions, or of a chat where a provider has only that (Hyperbolic), as a step."""
     fields = choice if isinstance(choice, dict) else {}
-    text, reason = fields.get("text"), fields.get("finish_reason")
+    delta, reason = fields.get("delta"), fields.get("finish_reason")
+    text = delta.get("content") if isinstance(delta, dict) else fields.get("text")
     step.index = fields.get("index")
     step.token = TextGenerationStreamOutputToken(text=text if isinstance(text, str) else "")
     if reason:
