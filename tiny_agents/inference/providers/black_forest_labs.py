@@ -1,4 +1,4 @@
-"""Black Forest Labs: FLUX images from a job queue. Source: BFL API reference, "Get result", read 2026-11.
+"""Black Forest Labs: FLUX images from a job queue. See BFL API reference, "Get result".
 
 The answer to the job names the address to poll, on whichever of its hosts: no key goes there.
 """

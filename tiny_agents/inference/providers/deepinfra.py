@@ -1,6 +1,6 @@
 """DeepInfra: chat, text, embeddings, speech both ways, all in OpenAI's forms.
 
-Source: DeepInfra documentation, "OpenAI-compatible API", read 2026-11.
+See DeepInfra documentation, "OpenAI-compatible API".
 """
 
 from __future__ import annotations

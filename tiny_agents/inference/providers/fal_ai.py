@@ -1,6 +1,6 @@
 """fal: images, videos, speech. What takes longer is a job in a queue, on a host of its own.
 
-Source: fal documentation, "Queue API" and the pages of its models, read 2026-11.
+See fal documentation, "Queue API" and the pages of its models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Featherless AI: open models for chat and text. Source: Featherless documentation, "API reference", read 2026-11."""
+"""Featherless AI: open models for chat and text. See Featherless documentation, "API reference"."""
 
 from __future__ import annotations
 

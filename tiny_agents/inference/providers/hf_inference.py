@@ -2,8 +2,8 @@
 
 Inference Endpoints (and everything else that speaks their protocol) take the same at their own address. Most tasks send
 `{"inputs": ..., "parameters": ...}`; those on one file send the file itself where there are no parameters.
-Source: Hugging Face "Inference Providers" documentation, provider page "HF Inference", and "Inference Endpoints", "Supported
-Tasks", read 2026-11.
+See Hugging Face "Inference Providers" documentation, provider page "HF Inference", and "Inference Endpoints", "Supported
+Tasks".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hyperbolic: chat, text, images. Source: Hyperbolic documentation, "Inference API", read 2026-11.
+"""Hyperbolic: chat, text, images. See Hyperbolic documentation, "Inference API".
 
 Text generation goes to its chat endpoint, with the text in place of the messages, as huggingface_hub sends it.
 """

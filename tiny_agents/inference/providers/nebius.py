@@ -1,4 +1,4 @@
-"""Nebius: chat, text, embeddings, images. Source: Nebius AI Studio documentation, "API reference", read 2026-11."""
+"""Nebius: chat, text, embeddings, images. See Nebius AI Studio documentation, "API reference"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Novita AI: chat, text, videos. Source: Novita AI documentation, "Model API reference", read 2026-11."""
+"""Novita AI: chat, text, videos. See Novita AI documentation, "Model API reference"."""
 
 from __future__ import annotations
 

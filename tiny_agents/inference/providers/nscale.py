@@ -1,4 +1,4 @@
-"""Nscale: chat, and images in OpenAI's form. Source: Nscale documentation, "Serverless inference", read 2026-11."""
+"""Nscale: chat, and images in OpenAI's form. See Nscale documentation, "Serverless inference"."""
 
 from __future__ import annotations
 

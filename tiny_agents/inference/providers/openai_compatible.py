@@ -1,7 +1,7 @@
 """Providers that do chat, in the OpenAI protocol: a row each. Those that do more are modules of their own.
 
 Columns: name, base URL, path of chat completions, environment variable of the key, how they differ in structured output.
-Source: each provider's API reference and its page among Hugging Face's inference providers, read 2026-11.
+See each provider's API reference and its page among Hugging Face's inference providers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Replicate: images, videos, speech. Mostly the answer has the result; a model that has to start leaves a job to poll.
 
-Source: Replicate HTTP API reference, "Create a prediction" (`Prefer: wait` waits up to a minute), read 2026-11.
+See Replicate HTTP API reference, "Create a prediction" (`Prefer: wait` waits up to a minute).
 """
 
 from __future__ import annotations

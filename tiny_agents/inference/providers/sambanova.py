@@ -1,4 +1,4 @@
-"""SambaNova: chat and embeddings. Source: SambaNova Cloud documentation, "API reference", read 2026-11."""
+"""SambaNova: chat and embeddings. See SambaNova Cloud documentation, "API reference"."""
 
 from __future__ import annotations
 

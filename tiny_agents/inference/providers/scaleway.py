@@ -1,4 +1,4 @@
-"""Scaleway: chat and embeddings. Source: Scaleway "Generative APIs" reference, read 2026-11."""
+"""Scaleway: chat and embeddings. See Scaleway "Generative APIs" reference."""
 
 from __future__ import annotations
 

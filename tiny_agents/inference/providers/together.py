@@ -1,6 +1,6 @@
 """Together AI: chat, text, embeddings, images, speech, and videos from a job queue.
 
-Source: Together AI API reference, "Create image", "Create video", "Create audio", read 2026-11.
+See Together AI API reference, "Create image", "Create video", "Create audio".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""WaveSpeedAI: images and videos from a job queue. Source: WaveSpeedAI API reference, "Get result", read 2026-11."""
+"""WaveSpeedAI: images and videos from a job queue. See WaveSpeedAI API reference, "Get result"."""
 
 from __future__ import annotations
 

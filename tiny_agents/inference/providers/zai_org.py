@@ -1,4 +1,4 @@
-"""Z.ai: chat, and images from a job queue. Source: Z.ai API reference, "Generate image (async)", read 2026-11."""
+"""Z.ai: chat, and images from a job queue. See Z.ai API reference, "Generate image (async)"."""
 
 from __future__ import annotations
 
