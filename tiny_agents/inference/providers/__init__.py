@@ -1,7 +1,7 @@
 """The providers by name: the rows of `openai_compatible.py`, and modules of their own, imported when first used.
 
-Source: what huggingface_hub 0.33 and 2.4 were seen to send to each provider, and make of its answers (`tests/data/parity`). A
-module also names the provider's own reference, for those who want to read on; nobody has called every provider from here.
+Source: what huggingface_hub 0.33 and 2.4 were seen to send to each provider, and make of its answers (`tests/data/parity`).
+A module also names the provider's own reference, for those who want to read on; nobody has called them all from here.
 """
 
 from __future__ import annotations
