@@ -113,13 +113,15 @@ class _QuietServer(ThreadingHTTPServer):
 class OpenAIServer:
     """Serves a script on a free loopback port while its `with` block is open.
 
-    `url` is the base URL (ends in `/v1`). `started` is set when a streamed answer has begun, `gone` when a client went
+    `url` is the base URL (ends in `/v1`). `connections` counts those that were made, `open_connections` those that are
+    open. `started` is set when a streamed answer has begun, `gone` when a client went
     away before its answer was whole.
     """
 
     def __init__(self, turns: Sequence[Turn] | Callable[[Recorded], Turn]) -> None:
         self.requests: list[Recorded] = []
         self.connections = 0
+        self.open_connections = 0
         self.started = threading.Event()
         self.gone = threading.Event()
         self._turns = turns
@@ -167,7 +169,14 @@ class OpenAIServer:
             def setup(self) -> None:
                 super().setup()
                 self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                server.connections += 1
+                with server._lock:
+                    server.connections += 1
+                    server.open_connections += 1
+
+            def finish(self) -> None:
+                with server._lock:
+                    server.open_connections -= 1
+                super().finish()
 
             def log_message(self, *_: Any) -> None:
                 """Quiet: pytest shows what matters."""

@@ -44,7 +44,7 @@ class BaseClient(ABC):
             first bytes of an answer. Default 2; 0 turns it off. A model that is being loaded (status 503) is waited for,
             as long as `total_timeout`, or else `timeout`, allows.
         proxies: Address of a proxy, or a mapping from scheme ("http", "https", "all") or pattern ("https://host") to one;
-            None in its place is a direct connection. By default those of the environment.
+            None in its place is a direct connection. They take the place of those of the environment.
         trust_env: Whether proxies are taken from the environment (default). Loopback addresses never go through one.
         http_client: Your own `httpx2.Client` (`httpx2.AsyncClient` for the asynchronous client), with the proxies,
             certificates, transport and limits that you gave it. It is used for everything and never closed.

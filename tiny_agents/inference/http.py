@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
+import anyio.lowlevel
 import httpx2
 
 from tiny_agents.errors import (
@@ -131,7 +132,8 @@ def _client_options(url: str, settings: HTTPSettings, transport: Callable[..., A
         }
     except ImportError as error:
         raise UsageError("A SOCKS proxy needs the package 'socksio': pip install 'httpx2[socks]'.") from error
-    return {**shared, "trust_env": settings.trust_env, "mounts": mounts}
+    # Those of the environment are for more particular patterns, and would win.
+    return {**shared, "trust_env": settings.trust_env and not mounts, "mounts": mounts}
 
 
 def _waits(settings: HTTPSettings, deadline: Deadline) -> httpx2.Timeout:
@@ -412,6 +414,7 @@ class AsyncHTTP:
         self.settings = settings or HTTPSettings()
         self._own = _checked_own(own, httpx2.AsyncClient)
         self._clients: dict[bool, httpx2.AsyncClient] = {}
+        self._loop: object = None
 
     async def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
@@ -429,9 +432,11 @@ class AsyncHTTP:
         return await self._open(request, deadline, stream=True)
 
     async def aclose(self) -> None:
-        for client in self._clients.values():
-            await client.aclose()
+        clients = list(self._clients.values())
         self._clients.clear()
+        if self._loop == anyio.lowlevel.current_token():  # of a loop that has ended, there is nothing left to close
+            for client in clients:
+                await client.aclose()
 
     async def _open(self, request: Request, deadline: Deadline, *, stream: bool) -> AsyncResponseStream:
         tries = _Tries(request, self.settings, deadline)
@@ -477,6 +482,9 @@ class AsyncHTTP:
     def _client(self, url: str) -> httpx2.AsyncClient:
         if self._own is not None:
             return self._own
+        loop = anyio.lowlevel.current_token()
+        if self._loop != loop:  # connections live and die with their event loop: asyncio.run was called again
+            self._clients, self._loop = {}, loop
         local = is_loopback(url) and url.startswith("http:")
         if local not in self._clients:
             self._clients[local] = httpx2.AsyncClient(**_client_options(url, self.settings, httpx2.AsyncHTTPTransport))
