@@ -1,0 +1,42 @@
+"""Run the Python blocks of a page, in order and in one namespace, as a reader would in a notebook.
+
+    python -m tests.support.run_blocks        blocks as a JSON list on stdin, what each printed as a JSON list on stdout
+
+`await` at the top level is fine. A block that raises ends the run with its traceback, in which lines count from the start
+of the block.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import json
+import linecache
+import sys
+from typing import Any
+
+LIMIT_S = 60
+
+
+async def run(blocks: list[str]) -> list[str]:
+    printed = []
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for number, source in enumerate(blocks, 1):
+        title = f"<python block {number}>"
+        linecache.cache[title] = (len(source), None, source.splitlines(keepends=True), title)
+        code = compile(source, title, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            async with asyncio.timeout(LIMIT_S):
+                result = eval(code, names)  # what a notebook does with a cell
+                if inspect.isawaitable(result):
+                    await result
+        printed.append(output.getvalue())
+    return printed
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(run(json.load(sys.stdin)))))
