@@ -20,6 +20,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx2
 
 from tiny_agents.errors import (
@@ -459,7 +460,7 @@ class AsyncHTTP:
 
     async def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
         request = tries.request
-        client = self._client(request.url)
+        client = await self._client(request.url)
         headers = wire_headers(request, stream=stream)
         built = client.build_request(
             request.method, request.url, content=content, headers=headers, timeout=tries.begin()
@@ -479,7 +480,7 @@ class AsyncHTTP:
             await response.aclose()
         return body
 
-    def _client(self, url: str) -> httpx2.AsyncClient:
+    async def _client(self, url: str) -> httpx2.AsyncClient:
         if self._own is not None:
             return self._own
         loop = anyio.lowlevel.current_token()
@@ -487,5 +488,8 @@ class AsyncHTTP:
             self._clients, self._loop = {}, loop
         local = is_loopback(url) and url.startswith("http:")
         if local not in self._clients:
-            self._clients[local] = httpx2.AsyncClient(**_client_options(url, self.settings, httpx2.AsyncHTTPTransport))
+            if not local:
+                await anyio.to_thread.run_sync(_trust_store)  # reads files for some 50 ms, once in a process
+            options = _client_options(url, self.settings, httpx2.AsyncHTTPTransport)
+            self._clients.setdefault(local, httpx2.AsyncClient(**options))
         return self._clients[local]

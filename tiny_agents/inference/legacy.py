@@ -19,6 +19,7 @@ from tiny_agents.errors import InvalidResponseError, NotOfferedError, UsageError
 from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step
 from tiny_agents.inference.http import OwnClient
 from tiny_agents.inference.media import ContentT, Media, content, image_of
+from tiny_agents.inference.providers import hf_inference
 from tiny_agents.inference.providers.provider import Adapter
 from tiny_agents.inference.types.record import Record, decode_json
 from tiny_agents.inference.wire import public_url
@@ -40,6 +41,7 @@ ON_HUB = frozenset({_RECOMMENDED, _MODEL_INFO})
 """Calls that ask the Hub rather than a server of models."""
 
 _PIPELINE_TASKS = frozenset({"feature-extraction", "sentence-similarity"})  # models made for another task do these, too
+_KNOWN_TASKS = frozenset({*hf_inference.TASKS, "conversational", "text2text-generation", "voice-activity-detection"})
 _IMAGE_TASKS = frozenset({"text-to-image", "image-to-image"})
 
 
@@ -435,6 +437,8 @@ class InferenceApi:
         found = task or made_for
         if not isinstance(found, str):
             raise UsageError(f"{repo_id}: the Hub does not say what this model is for; pass task=.")
+        if task not in (None, made_for) and task not in _KNOWN_TASKS:
+            raise UsageError(f"There is no task {task!r} here. Known: {', '.join(sorted(_KNOWN_TASKS))}.")
         self.task = found
         self.api_url = f"{API}/pipeline/{found}/{repo_id}"
 
