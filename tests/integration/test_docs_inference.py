@@ -1,7 +1,7 @@
 """What docs/inference shows, runs: every Python block of every page, against servers on loopback.
 
-A page's blocks run in order, in one program. A fence called `text` says what the block before it prints; without one, nothing
-is printed. The pages are run as they are, but for servers on the reader's own machine, which get a port that is free.
+A page's blocks run in order, in one program. A fence called `text` says what the block before it prints. Without
+one nothing may be printed. The pages are run as they are, but for servers on the reader's own machine, which get a port.
 """
 
 from __future__ import annotations
