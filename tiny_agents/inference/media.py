@@ -144,7 +144,7 @@ def _read_one(found: Content) -> Media:
     elif isinstance(source, str) and source[:5].lower() == "data:":
         media = _from_data_url(source, found.argument)
     elif isinstance(source, (str, os.PathLike)):
-        media = _from_path(os.fspath(source), found.argument)
+        media = _from_path(os.fsdecode(source), found.argument)
     elif _is_image(source):
         media = _from_image(source)
     else:
