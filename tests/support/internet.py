@@ -10,7 +10,6 @@ the proxy over TLS with a certificate that it was told to trust, and `answer` de
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import ssl
 import threading
@@ -143,24 +142,33 @@ class Internet:
 
 
 class _Authority:
-    """Issues certificates that only those who were given `certificate` trust."""
+    """Issues certificates that only those who were given `certificate` trust; strict readers (RFC 5280) take them, too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests of tiny-agents")])
-        certificate = self._signed(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        others = dict.fromkeys([*names, "encipher_only", "decipher_only"], False)
+        certificate = self._signed(
+            self._name,
+            self._key,
+            (x509.BasicConstraints(ca=True, path_length=0), True),
+            (x509.KeyUsage(key_cert_sign=True, crl_sign=True, **others), True),
+            (x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), False),
+        )
         self.certificate = folder / "authority.pem"
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, host: str) -> Path:
         """A file with a certificate for `host`, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        try:
-            name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            name = x509.DNSName(host)
-        certificate = self._signed(x509.Name([]), key, x509.SubjectAlternativeName([name]))
+        certificate = self._signed(
+            x509.Name([]),
+            key,
+            (x509.SubjectAlternativeName([x509.DNSName(host)]), True),
+            (x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False),
+        )
         path = self._folder / f"{host}.pem"
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -169,8 +177,9 @@ class _Authority:
         return path
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: tuple[x509.ExtensionType, bool]
     ) -> x509.Certificate:
+        """A certificate for `key`; each extension with whether it is critical."""
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder(
             issuer_name=self._name,
@@ -180,4 +189,6 @@ class _Authority:
             not_valid_before=now - datetime.timedelta(days=1),
             not_valid_after=now + datetime.timedelta(days=2),
         )
-        return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
+        return builder.sign(self._key, hashes.SHA256())
