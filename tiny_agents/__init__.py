@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     )
     from tiny_agents.inference.async_client import AsyncInferenceClient
     from tiny_agents.inference.client import InferenceClient
-    from tiny_agents.inference.legacy import InferenceApi, ModelStatus
+    from tiny_agents.inference.inference_api import InferenceApi
+    from tiny_agents.inference.legacy import ModelStatus
     from tiny_agents.inference.types.chat import (
         ChatCompletionInputFunctionDefinition,
         ChatCompletionInputFunctionName,
@@ -127,7 +128,7 @@ _HOMES = {
     "MCPClient": "mcp_client.client",
     "ToolResult": "mcp_client.results",
     "AsyncInferenceClient": "inference.async_client",
-    "InferenceApi": "inference.legacy",
+    "InferenceApi": "inference.inference_api",
     "InferenceClient": "inference.client",
     "ModelStatus": "inference.legacy",
     "load_definition": "agent.loading",

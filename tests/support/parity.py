@@ -285,7 +285,7 @@ def _run_sync(row: Mapping[str, Any], calls: Calls, network: Network) -> list[An
 
 
 def _run_inference_api(calls: Calls, http: httpx2.Client) -> list[Any]:
-    from tiny_agents.inference.legacy import InferenceApi
+    from tiny_agents.inference.inference_api import InferenceApi
 
     (_, args, kwargs), *further = calls
     api = InferenceApi(*args, **kwargs, http_client=http)
