@@ -340,10 +340,10 @@ def test_closing_breaks_off_what_is_being_answered_and_does_not_hang(engine):
         "http = SyncHTTP(HTTPSettings(timeout_s=60, max_retries=0))\n"
         "body = {'prompt': 'Once', 'max_tokens': 4000, 'ignore_eos': True, 'stream': True}\n"
         "stream = http.open(Request('POST', engine.url + '/completions', json=body, key=engine.key))\n"
-        "stream.read()\n"
+        "next(stream.data)\n"
         "engine.close()\n"
         "try:\n"
-        "    while stream.read() is not None: pass\n"
+        "    for _ in stream.data: pass\n"
         "    print('ended')\n"
         "except InferenceConnectionError: print('broken off')\n"
     )

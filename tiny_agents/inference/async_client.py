@@ -203,7 +203,7 @@ class AsyncInferenceClient(BaseClient):
             if not is_whole(response.headers):
                 return AsyncStream(response, kind.events(route, response.url))
             async with response:
-                body = b"".join([data async for data in response.iter_bytes()])
+                body = b"".join([data async for data in response.data])
             answer = Response(response.status, response.headers, body, response.url)
             whole = await self._settle(destination.adapter.parse(call, route, answer), deadline)
             return AsyncStream(None, kind.events(route, answer.url), kind.pieces(whole))

@@ -195,7 +195,7 @@ class InferenceClient(BaseClient):
             if not is_whole(response.headers):
                 return Stream(response, kind.events(route, response.url))
             with response:
-                body = b"".join(response.iter_bytes())
+                body = b"".join(response.data)
             answer = Response(response.status, response.headers, body, response.url)
             whole = self._settle(destination.adapter.parse(call, route, answer), deadline)
             return Stream(None, kind.events(route, answer.url), kind.pieces(whole))

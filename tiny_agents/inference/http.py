@@ -243,30 +243,29 @@ class _Answer:
 
 
 class SyncResponseStream(_Answer):
-    """An open, successful answer. Closed when read to its end, by `close`, or by leaving its `with` block."""
+    """An open, successful answer. Closed when read to its end, by `close`, or by leaving its `with` block.
+
+    `data` gives the bytes as they arrive. It is one iterator: a loop that stops can be gone on with.
+    """
 
     def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
         super().__init__(response, tries)
         raw = response.stream  # as it comes: `iter_raw` would cut and count it
         assert isinstance(raw, httpx2.SyncByteStream)
         self._chunks = response.iter_bytes() if _needs_decoding(response) else iter(raw)
+        self.data = self._read()
 
-    def read(self) -> bytes | None:
-        """The next bytes; None at the end."""
+    def _read(self) -> Iterator[bytes]:
         try:
-            if (data := next(self._chunks, None)) is None:
-                self.close()
+            for data in self._chunks:
+                if self._limited and self.deadline.left_s <= 0:
+                    self.close()
+                    raise self.deadline.passed(public_url(self.url))
+                yield data
         except httpx2.HTTPError as error:
             self.close()
             raise translate(error, self.request, self.timeout_s, self.deadline) from error
-        if self._limited and data is not None and self.deadline.left_s <= 0:
-            self.close()
-            raise self.deadline.passed(public_url(self.url))
-        return data
-
-    def iter_bytes(self) -> Iterator[bytes]:
-        while (data := self.read()) is not None:
-            yield data
+        self.close()
 
     def close(self) -> None:
         self._response.close()
@@ -297,7 +296,7 @@ class SyncHTTP:
     def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
         with self._open(request, deadline, stream=False) as stream:
-            body = b"".join(stream.iter_bytes())
+            body = b"".join(stream.data)
             return Response(stream.status, stream.headers, body, stream.url)
 
     def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> SyncResponseStream:
@@ -371,30 +370,29 @@ class SyncHTTP:
 
 
 class AsyncResponseStream(_Answer):
-    """An open, successful answer. Closed when read to its end, by `aclose`, or by leaving its `async with` block."""
+    """An open, successful answer. Closed when read to its end, by `aclose`, or by leaving its `async with` block.
+
+    `data` gives the bytes as they arrive. It is one iterator: a loop that stops can be gone on with.
+    """
 
     def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
         super().__init__(response, tries)
         raw = response.stream  # as it comes: `aiter_raw` would cut and count it
         assert isinstance(raw, httpx2.AsyncByteStream)
         self._chunks = response.aiter_bytes() if _needs_decoding(response) else aiter(raw)
+        self.data = self._read()
 
-    async def read(self) -> bytes | None:
-        """The next bytes; None at the end."""
+    async def _read(self) -> AsyncIterator[bytes]:
         try:
-            if (data := await anext(self._chunks, None)) is None:
-                await self.aclose()
+            async for data in self._chunks:
+                if self._limited and self.deadline.left_s <= 0:
+                    await self.aclose()
+                    raise self.deadline.passed(public_url(self.url))
+                yield data
         except httpx2.HTTPError as error:
             await self.aclose()
             raise translate(error, self.request, self.timeout_s, self.deadline) from error
-        if self._limited and data is not None and self.deadline.left_s <= 0:
-            await self.aclose()
-            raise self.deadline.passed(public_url(self.url))
-        return data
-
-    async def iter_bytes(self) -> AsyncIterator[bytes]:
-        while (data := await self.read()) is not None:
-            yield data
+        await self.aclose()
 
     async def aclose(self) -> None:
         # Shielded: the connection has to be given back even when the reader is being cancelled.
@@ -420,7 +418,7 @@ class AsyncHTTP:
     async def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
         async with await self._open(request, deadline, stream=False) as stream:
-            body = b"".join([data async for data in stream.iter_bytes()])
+            body = b"".join([data async for data in stream.data])
             return Response(stream.status, stream.headers, body, stream.url)
 
     async def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> AsyncResponseStream:

@@ -328,7 +328,7 @@ def _read_into(
         with part.open("ab" if resumed else "wb") as out:
             done = start if resumed else 0
             tell(done)
-            for data in stream.iter_bytes():
+            for data in stream.data:
                 check_stopped(cancelled)
                 out.write(data)
                 done += len(data)

@@ -61,7 +61,7 @@ class Stream(Generic[C]):
             return []
         since = time.monotonic()
         try:
-            while (data := response.read()) is not None:
+            for data in response.data:
                 if not events.done:  # what follows the end is read, so that the connection can be used again
                     if pieces := events.feed(data):
                         return pieces
@@ -128,16 +128,18 @@ class AsyncStream(Generic[C]):
             return []
         since = time.monotonic()
         try:
-            while not events.done:
-                if (data := await response.read()) is None:
+            ended = events.done
+            if not ended:
+                async for data in response.data:
+                    if pieces := events.feed(data):
+                        return pieces
+                    if events.done:
+                        break
+                    _check_silence(since, response)
+                else:
                     if pieces := events.end():
                         return pieces
-                    break
-                if pieces := events.feed(data):
-                    return pieces
-                _check_silence(since, response)
-            else:
-                await self._read_rest(response)
+            await self._read_rest(response)
         except (InferenceConnectionError, InferenceTimeoutError) as error:
             await self.aclose()
             if (meaning := events.broke(error)) is not None:
@@ -151,7 +153,7 @@ class AsyncStream(Generic[C]):
     async def _read_rest(self, response: AsyncResponseStream) -> None:
         """Read what follows the end, so that the connection can be used again; a server that dawdles isn't waited for."""
         with anyio.move_on_after(DRAIN_S):
-            while await response.read() is not None:
+            async for _ in response.data:
                 continue
 
     async def aclose(self) -> None:
