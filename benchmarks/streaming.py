@@ -28,7 +28,7 @@ from benchmarks.environments import REQUIREMENTS, python_for
 
 SCRIPT = Path(__file__).parent / "contenders.py"
 FLOOR = "floor"
-REFERENCE = "huggingface_hub client"
+REFERENCE = "huggingface_hub"
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,17 @@ def table(case: Case, found: dict[str, list[float]]) -> str:
     columns = {"": list(found), "µs per chunk": [spread(times) for times in found.values()]}
     if (floor := found.get(FLOOR)) is not None:
         columns["times the floor"] = [ratios(times, floor) for times in found.values()]
-    if (reference := found.get(REFERENCE)) is not None:
-        columns[f"{REFERENCE} takes"] = [f"{ratios(reference, times)} times that" for times in found.values()]
+    if any(name.startswith(REFERENCE) for name in found):
+        columns[f"{REFERENCE} takes"] = [against_its_like(name, found) for name in found]
     rows = [list(columns), ["---"] + ["---:"] * (len(columns) - 1), *zip(*columns.values(), strict=True)]
     return f"**{case.title}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def against_its_like(name: str, found: dict[str, list[float]]) -> str:
+    """How many times as much the reference takes for the same: its agent beside an agent, else its client."""
+    kind = "agent" if name.endswith("agent") else "client"
+    reference = found.get(f"{REFERENCE} {kind}")
+    return f"{ratios(reference, found[name])} times that" if reference else ""
 
 
 def ratios(these: Sequence[float], those: Sequence[float]) -> str:
