@@ -264,5 +264,18 @@ def changes_its_tools() -> None:
     serve(page=lambda request: {"tools": [*TOOLS, {"name": f"life_{lives}", "inputSchema": {"type": "object"}}]})
 
 
+def learns() -> None:
+    """Each `ping` brings a tool more, of which it gives notice, ARGUMENT times over (once if empty)."""
+    tools = list(TOOLS)
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        tools.append({"name": f"learned_{len(tools) - 1}", "inputSchema": {"type": "object"}})
+        for _ in range(int(ARGUMENT or 1)):
+            say({"method": "notifications/tools/list_changed"})
+        return text("learned")
+
+    serve(page=lambda request: {"tools": tools}, call=call)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]]()

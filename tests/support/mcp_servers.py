@@ -23,6 +23,11 @@ def stdio_server(**parameters: Any) -> dict[str, Any]:
     return {"type": "stdio", "command": sys.executable, "args": [str(HERE / "mcp_server.py"), "stdio"], **parameters}
 
 
+def busy_server(**parameters: Any) -> dict[str, Any]:
+    """The one that changes, reports progress and asks back, over stdio with the newest protocol."""
+    return {"type": "stdio", "command": sys.executable, "args": [str(HERE / "busy_server.py")], **parameters}
+
+
 def bad_server(behaviour: str, argument: str = "", **parameters: Any) -> dict[str, Any]:
     """The one that misbehaves; it needs no SDK and starts in a few hundredths of a second."""
     args = [str(HERE / "bad_server.py"), behaviour, argument]

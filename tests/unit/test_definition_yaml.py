@@ -42,6 +42,9 @@ servers:
     timeout: 20
     sse_read_timeout: 60.5
     terminate_on_close: false
+    tools: {allow: ["*_search"], deny: [delete_*]}
+    startup_timeout: 20
+    tool_timeout: 240
   old: {url: https://example.org/sse}
 timeout: 30
 startup_timeout: 5.5
@@ -105,6 +108,9 @@ def test_servers_become_arguments_for_add_mcp_server() -> None:
         "timeout": 20.0,
         "sse_read_timeout": 60.5,
         "terminate_on_close": False,
+        "tools": {"allow": ["*_search"], "deny": ["delete_*"]},
+        "startup_timeout": 20.0,
+        "tool_timeout": 240.0,
     }
     assert old == {"type": "sse", "name": "old", "url": "https://example.org/sse"}
 
@@ -243,18 +249,25 @@ BAD = [
     ("inputs: [{id: a, secret: true}]", ":1:18: inputs[0].secret: unknown key; an input has id, description, type"),
     (
         "permissions: {}",
-        ":1:1: permissions: is not supported yet: leave tools out with `allowed_tools` of their server",
+        ":1:1: permissions: is not supported yet: leave tools out with `tools` of their server",
     ),
     ("limits: {}", "limits: is not supported yet: use max_turns, timeout, startup_timeout and tool_timeout"),
     *((f"{key}: {{}}", f"{key}: is not supported yet") for key in ("params", "import", "tools", "context", "output")),
     *((f"{key}: []", f"{key}: is not supported yet") for key in ("skills", "tests")),
     ("model: [a, b]", "model: a list of models is not supported yet: name one"),
     (
-        "servers: {a: {command: x, tools: {}}}",
-        "servers.a.tools: is not supported yet: use allowed_tools, a list of names",
+        "servers: {a: {command: x, tools: {alow: []}}}",
+        "servers.a.tools.alow: unknown key (did you mean 'allow'?)",
+    ),
+    ("servers: {a: {command: x, tools: [a]}}", "servers.a.tools: must be a mapping"),
+    ("servers: {a: {command: x, tools: {allow: a}}}", "servers.a.tools.allow: must be a list, but is text"),
+    (
+        "servers: {a: {command: x, allowed_tools: [a], tools: {allow: [b]}}}",
+        "servers.a.tools: `allow` and `allowed_tools` say the same thing; keep one",
     ),
     ("servers: {a: {command: x, restart: 3}}", "servers.a.restart: is not supported yet"),
-    ("servers: {a: {command: x, tool_timeout: 3}}", "is not supported yet for one server: at the top of the file it"),
+    ("servers: {a: {command: x, startup: 3}}", "servers.a.startup: is not supported yet: use startup_timeout"),
+    ("servers: {a: {command: x, tool_timeout: 0}}", "servers.a.tool_timeout: must be"),
     ("inputs: [{id: a, type: pickString}]", "inputs[0].type: pickString is not supported yet: use promptString"),
     ("inputs: [{id: a, store: keyring}]", "inputs[0].store: is not supported yet"),
     # values

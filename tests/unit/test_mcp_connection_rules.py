@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tiny_agents.mcp_client.connection import RESTART_DELAYS_S, RESTART_REST_S, restart_delay
+from tiny_agents.mcp_client.connection import MAX_CALL_S, RESTART_DELAYS_S, RESTART_REST_S, deadline, restart_delay
 from tiny_agents.mcp_client.servers import HttpServer, Server, SseServer, StdioServer
 from tiny_agents.mcp_client.startup import start_problem, with_stderr
 from tiny_agents.mcp_client.watch import Watch
@@ -29,6 +29,19 @@ def test_a_server_that_keeps_going_away_is_started_ever_later_and_then_left_alon
     restarts: int, since_last_s: float, delay_s: float | None
 ) -> None:
     assert restart_delay(restarts, since_last_s) == delay_s
+
+
+@pytest.mark.parametrize(
+    ("now", "limit_s", "end"),
+    [
+        (1000.0, 60, 1060.0),
+        (1059.0, 60, 1119.0),
+        (1000.0 + MAX_CALL_S - 1, 60, 1000.0 + MAX_CALL_S),
+        (1500.0, MAX_CALL_S * 2, 1000.0 + MAX_CALL_S * 2),
+    ],
+)
+def test_progress_prolongs_a_call_but_not_for_ever(now: float, limit_s: float, end: float) -> None:
+    assert deadline(1000.0, now, limit_s) == end
 
 
 NOT_FOUND = FileNotFoundError(2, "No such file or directory")

@@ -12,14 +12,17 @@ from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.servers import (
     HttpServer,
     Server,
+    ServerOptions,
     SseServer,
     StdioServer,
     address,
+    describe_options,
     describe_server,
     patient,
     secrets_of,
     server_name,
 )
+from tiny_agents.mcp_client.tools import ToolFilter
 
 URL = "https://mcp.example.com/mcp"
 
@@ -99,6 +102,42 @@ def test_what_makes_no_sense_is_refused_by_name(kind: str, parameters: dict[str,
     with pytest.raises(UsageError) as caught:
         describe_server(kind, parameters)
     assert message in str(caught.value)
+
+
+def test_what_can_be_said_of_any_server() -> None:
+    said = {
+        "name": "files",
+        "tools": {"allow": ["read_*"], "deny": None},
+        "startup_timeout": timedelta(seconds=5),
+        "tool_timeout": 7,
+    }
+    assert describe_options("stdio", {"command": "x", **said}) == ServerOptions(
+        "files", ToolFilter(allow=("read_*",)), 5.0, 7.0
+    )
+    assert describe_options("http", {"url": URL, "allowed_tools": []}) == ServerOptions(tools=ToolFilter(names=()))
+    assert describe_options("http", dict.fromkeys([*said, "allowed_tools"])) == ServerOptions()
+    assert describe_server("stdio", {"command": "x", **said}) == StdioServer("x")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"name": " "}, "'name' must not be empty"),
+        ({"name": 3}, "'name' must be a text that isn't empty, not int"),
+        ({"allowed_tools": "echo"}, "'allowed_tools' must be a list of names"),
+        ({"tools": ["echo"]}, "'tools' must be a mapping with 'allow' and 'deny', not list"),
+        ({"tools": {"allw": []}}, "unknown key 'allw' in 'tools'; did you mean 'allow'?"),
+        ({"tools": {"deny": "x"}}, "in 'tools': 'deny' must be a list of texts, not str"),
+        ({"tools": {"allow": []}, "allowed_tools": []}, "'allowed_tools' and 'allow' in 'tools' say the same thing"),
+        ({"tool_timeout": 0}, "'tool_timeout' must be more than 0 seconds"),
+        ({"startup_timeout": "5"}, "'startup_timeout' must be a number of seconds or a timedelta, not str"),
+    ],
+)
+def test_what_makes_no_sense_for_any_server_is_refused(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        describe_options("stdio", parameters)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("add_mcp_server('stdio')")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tiny_agents.mcp_client.tools import (
     MAX_DESCRIPTION_CHARS,
     RESERVED_NAMES,
     ServerTool,
+    ToolFilter,
     ToolTable,
     legal_name,
     object_schema,
@@ -192,11 +193,28 @@ def test_a_description_is_bounded() -> None:
     assert "of 1,000,000 characters" in description
 
 
-def test_only_allowed_tools_are_selected_and_the_unknown_named() -> None:
-    offered = tools("a", "b", "c")
-    assert select(offered, None) == (offered, [])
-    assert select(offered, ["c", "x", "a"]) == (tools("a", "c"), ["x"])
-    assert select(offered, []) == ([], [])
+@pytest.mark.parametrize(
+    ("chosen", "kept", "idle"),
+    [
+        (ToolFilter(), ["a", "b_x", "c_x"], []),
+        (ToolFilter(names=("c_x", "x", "a")), ["a", "c_x"], ["'x' (allowed_tools)"]),
+        (ToolFilter(names=()), [], []),
+        (ToolFilter(names=("*_x",)), [], ["'*_x' (allowed_tools)"]),
+        (ToolFilter(allow=("*_x",)), ["b_x", "c_x"], []),
+        (ToolFilter(allow=("[ab]*", "z?")), ["a", "b_x"], ["'z?' (tools.allow)"]),
+        (ToolFilter(allow=()), [], []),
+        (ToolFilter(allow=("*_X",)), [], ["'*_X' (tools.allow)"]),
+        (ToolFilter(deny=("b*", "rm_*")), ["a", "c_x"], ["'rm_*' (tools.deny)"]),
+        (ToolFilter(names=("a", "b_x"), deny=("*_x",)), ["a"], []),
+        (ToolFilter(allow=("*_x",), deny=("c_*",)), ["b_x"], []),
+    ],
+)
+def test_names_and_patterns_choose_tools_and_what_fits_none_is_named(
+    chosen: ToolFilter, kept: list[str], idle: list[str]
+) -> None:
+    selected, unused = select(tools("a", "b_x", "c_x"), chosen)
+    assert [tool.name for tool in selected] == kept
+    assert unused == idle
 
 
 def test_a_refreshed_list_keeps_what_its_owner_did() -> None:

@@ -27,6 +27,8 @@ class ServerDefinition:
         params: stdio: `command`, `args`, `env`, `cwd`. http and sse: `url`, `headers`, `timeout` and `sse_read_timeout`
             in seconds, `terminate_on_close` (http). Only what the definition gives.
         allowed_tools: The tools the model may see, by the server's own names; None for all.
+        options: What else holds for a server of any type: `tools`, `startup_timeout` and `tool_timeout`. Only what the
+            definition gives.
         key: Where it stands in the definition: `servers.files` or `servers[0]`.
         legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
     """
@@ -37,11 +39,12 @@ class ServerDefinition:
     allowed_tools: tuple[str, ...] | None = None
     key: str = ""
     legacy: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
 
     def as_kwargs(self) -> dict[str, Any]:
         """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`."""
         params = {key: list(value) if isinstance(value, tuple) else value for key, value in self.params.items()}
-        kwargs: dict[str, Any] = {"type": self.type, "name": self.name, **params}
+        kwargs: dict[str, Any] = {"type": self.type, "name": self.name, **params, **self.options}
         if self.allowed_tools is not None:
             kwargs["allowed_tools"] = list(self.allowed_tools)
         return kwargs
@@ -218,6 +221,12 @@ def _args(value: Value) -> tuple[str, ...]:
 
 Keys = Mapping[str, Callable[[Value], Any]]
 
+
+def _tools(value: Value) -> dict[str, list[str]]:
+    keys: Keys = {"allow": Value.texts, "deny": Value.texts}
+    return {key: list(patterns) for key, patterns in _read_keys(value, keys, {}, "`tools`").items()}
+
+
 _REMOTE_KEYS: Keys = {
     "url": _url,
     "headers": _headers,
@@ -229,6 +238,7 @@ _SERVER_KEYS: Mapping[ServerType, Keys] = {
     "http": {**_REMOTE_KEYS, "terminate_on_close": Value.flag},
     "sse": _REMOTE_KEYS,
 }
+_SERVER_OPTIONS: Keys = {"tools": _tools, "startup_timeout": Value.seconds, "tool_timeout": Value.seconds}
 _REQUIRED: Mapping[ServerType, str] = {"stdio": "command", "http": "url", "sse": "url"}
 
 
@@ -261,8 +271,8 @@ _NOT_YET = "is not supported yet"
 _LATER_AGENT_KEYS: Mapping[str, str] = {
     "params": f"{_NOT_YET}: the model's own defaults apply",
     "import": f"{_NOT_YET}: write the servers into `servers`",
-    "tools": f"{_NOT_YET}: tools come from `servers`; `allowed_tools` of a server chooses among them",
-    "permissions": f"{_NOT_YET}: leave tools out with `allowed_tools` of their server",
+    "tools": f"{_NOT_YET}: tools come from `servers`; `tools` of a server chooses among them",
+    "permissions": f"{_NOT_YET}: leave tools out with `tools` of their server",
     "limits": f"{_NOT_YET}: use max_turns, timeout, startup_timeout and tool_timeout",
     "context": _NOT_YET,
     "output": _NOT_YET,
@@ -271,10 +281,7 @@ _LATER_AGENT_KEYS: Mapping[str, str] = {
     "<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias",
 }
 _LATER_SERVER_KEYS: Mapping[str, str] = {
-    "tools": f"{_NOT_YET}: use allowed_tools, a list of names",
-    "startup": f"{_NOT_YET}: startup_timeout at the top of the file holds for all servers",
-    "startup_timeout": f"{_NOT_YET} for one server: at the top of the file it holds for all",
-    "tool_timeout": f"{_NOT_YET} for one server: at the top of the file it holds for all",
+    "startup": f"{_NOT_YET}: use startup_timeout",
     "envFile": f"{_NOT_YET}: write the variables into env",
     **dict.fromkeys(("roots", "prefix", "required", "restart", "protocol", "approval", "defer"), _NOT_YET),
     "<<": _LATER_AGENT_KEYS["<<"],
@@ -414,11 +421,20 @@ def _yaml_server(server: Value, name: str | None, taken: Iterable[str], *, named
         belongs = [other for other, theirs in _SERVER_KEYS.items() if key in theirs]
         if belongs and type not in belongs:
             raise entry.error(f"is for {' and '.join(belongs)} servers; this one is {type}")
-    keys = {**_SERVER_KEYS[type], "type": Value.text, "name": Value.text, "allowed_tools": Value.texts}
+    keys = {
+        **_SERVER_KEYS[type],
+        "type": Value.text,
+        "name": Value.text,
+        "allowed_tools": Value.texts,
+        **_SERVER_OPTIONS,
+    }
     fields = _read_keys(server, keys, _LATER_SERVER_KEYS, f"a server of type {type}")
     params = {key: fields[key] for key in _SERVER_KEYS[type] if key in fields}
+    options = {key: fields[key] for key in _SERVER_OPTIONS if key in fields}
+    if "allowed_tools" in fields and "allow" in options.get("tools", {}):
+        raise entries["tools"].error("`allow` and `allowed_tools` say the same thing; keep one")
     name = name if name is not None else _derived_name(type, params, taken)
-    return ServerDefinition(name, type, params, fields.get("allowed_tools"), server.key)
+    return ServerDefinition(name, type, params, fields.get("allowed_tools"), server.key, options=options)
 
 
 def _prompt(value: Value) -> tuple[str, str]:

@@ -25,11 +25,12 @@ from tiny_agents.mcp_client.servers import (
     ServerType,
     SseServerParameters,
     StdioServerParameters,
+    describe_options,
     describe_server,
     server_name,
 )
 from tiny_agents.mcp_client.text import encodable
-from tiny_agents.mcp_client.tools import ToolTable, legal_name, refreshed
+from tiny_agents.mcp_client.tools import Offer, ToolTable, find, legal_name, refreshed
 
 Message = dict[str, Any] | ChatCompletionInputMessage
 """A message of a conversation; what is added to one is a `ChatCompletionInputMessage`."""
@@ -57,7 +58,7 @@ class MCPClient:
         api_key: Its key, or a Hugging Face token.
         timeout: Seconds without data from the model (default 300, as of the inference client).
         startup_timeout: Seconds a server may take to start and list its tools.
-        tool_timeout: Seconds a tool call may take.
+        tool_timeout: Seconds a tool call may take; counted anew when its server reports progress, up to an hour.
         tool_emulation: Offer tools in words, for an endpoint that has no tool API; see `AsyncInferenceClient`.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
@@ -131,43 +132,15 @@ class MCPClient:
     # ---- servers
 
     @overload
-    async def add_mcp_server(
-        self,
-        type: Literal["stdio"],
-        *,
-        name: str | None = None,
-        allowed_tools: Collection[str] | None = None,
-        **params: Unpack[StdioServerParameters],
-    ) -> None: ...
+    async def add_mcp_server(self, type: Literal["stdio"], **params: Unpack[StdioServerParameters]) -> None: ...
 
     @overload
-    async def add_mcp_server(
-        self,
-        type: Literal["http"],
-        *,
-        name: str | None = None,
-        allowed_tools: Collection[str] | None = None,
-        **params: Unpack[HttpServerParameters],
-    ) -> None: ...
+    async def add_mcp_server(self, type: Literal["http"], **params: Unpack[HttpServerParameters]) -> None: ...
 
     @overload
-    async def add_mcp_server(
-        self,
-        type: Literal["sse"],
-        *,
-        name: str | None = None,
-        allowed_tools: Collection[str] | None = None,
-        **params: Unpack[SseServerParameters],
-    ) -> None: ...
+    async def add_mcp_server(self, type: Literal["sse"], **params: Unpack[SseServerParameters]) -> None: ...
 
-    async def add_mcp_server(
-        self,
-        type: ServerType,
-        *,
-        name: str | None = None,
-        allowed_tools: Collection[str] | None = None,
-        **params: Any,
-    ) -> None:
+    async def add_mcp_server(self, type: ServerType, **params: Any) -> None:
         """Connect to a server and offer its tools to the model.
 
         Several may be added at the same time. A tool keeps the name its server gave it where a model accepts that name
@@ -175,11 +148,12 @@ class MCPClient:
 
         Args:
             type: "stdio" starts a process; "http" is streamable HTTP; "sse" the older HTTP+SSE transport.
-            name: What to call the server in errors and tool names; by default its package, script or host.
-            allowed_tools: Names of the tools to offer, as the server spells them; None offers all.
-            **params: For "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`,
-                `sse_read_timeout`, `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`.
-                Times are seconds or a timedelta.
+            **params: For any server `name` (what to call it in errors and tool names; by default its package, script or
+                host), `allowed_tools` (names of the tools to offer, as the server spells them), `tools` (the same with
+                patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout` and `tool_timeout`. For
+                "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
+                `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`. Times are seconds or a
+                timedelta.
 
         Raises:
             UsageError: Parameters that make no sense, or a name that is taken.
@@ -188,11 +162,8 @@ class MCPClient:
         if self._closed:
             raise UsageError("this client has been closed: servers can't be added any more")
         server = describe_server(type, params)
-        if isinstance(allowed_tools, str) or not all(isinstance(tool, str) for tool in allowed_tools or ()):
-            raise UsageError(f"add_mcp_server('{type}'): 'allowed_tools' must be a list of names")
-        if name is not None and not str(name).strip():
-            raise UsageError(f"add_mcp_server('{type}'): 'name' must be a text that isn't empty")
-        name = name or server_name(server, self._connections)
+        options = describe_options(type, params)
+        name = options.name or server_name(server, self._connections)
         if name in self._connections:
             raise UsageError(
                 f"add_mcp_server('{type}'): there is a server '{name}' already; give this one another name"
@@ -200,9 +171,9 @@ class MCPClient:
         connection = self._connections[name] = Connection(
             name,
             server,
-            startup_timeout_s=self._startup_timeout_s,
-            tool_timeout_s=self._tool_timeout_s,
-            allowed_tools=None if allowed_tools is None else list(allowed_tools),
+            startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
+            tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
+            tools=options.tools,
         )
         try:
             await connection.start()
@@ -216,7 +187,8 @@ class MCPClient:
     def available_tools(self) -> list[ChatCompletionInputTool]:
         """The tools a model is offered. What you take out of the list stays out, and is refused if a model asks for it.
 
-        It follows the servers: tools that come are appended, tools that go are taken out.
+        It follows the servers: tools that come are appended, tools that go are taken out. A turn that has begun keeps
+        those it began with.
         """
         self._refresh()
         return self._available
@@ -234,7 +206,7 @@ class MCPClient:
         Args:
             name: As the model knows it, or as its server does where only one server has it.
             arguments: What its `parameters` describe; the server checks them.
-            timeout: Seconds until the answer; None takes `tool_timeout`.
+            timeout: Seconds until the answer, or between two reports of progress; None takes the server's `tool_timeout`.
 
         Returns: The result; where the tool failed, `is_error` is set and `text` says why.
 
@@ -311,7 +283,7 @@ class MCPClient:
             *(exit_loop_tools or ()),
             *(t for t in self.available_tools if t["function"]["name"] not in exit_names),
         ]
-        offered = [tool["function"]["name"] for tool in tools]
+        offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
         fold = ChatFold()
         stream = await self._ask(messages, tools)
         try:
@@ -356,14 +328,14 @@ class MCPClient:
             return await create(messages, model=self.payload_model, stream=True)
         return await create(messages, model=self.payload_model, tools=tools, tool_choice="auto", stream=True)
 
-    async def _answer(self, call: PlannedCall, exit_names: Collection[str], offered: Collection[str]) -> str:
+    async def _answer(self, call: PlannedCall, exit_names: Collection[str], offered: Mapping[str, Offer | None]) -> str:
         """What the model is told about a call; never an exception for what a model, tool or server did wrong."""
         if call.name in exit_names:
             return ""
         if call.problem is not None:
             return call.problem
-        offer = self._table.find(call.name)
-        if offer is None or offer.name not in offered:
+        offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
+        if offer is None:
             return f"Error: {self._unknown(call.name, offered)}"
         try:
             result = await self._connections[offer.server].call_tool(offer.tool.name, call.arguments)

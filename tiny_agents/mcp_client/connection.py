@@ -10,25 +10,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
+from tiny_agents.mcp_client.listing import follow_tools, list_tools
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.servers import Server, StdioServer, patient, secrets_of
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.text import encodable_json
-from tiny_agents.mcp_client.tools import ServerTool, select
+from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
 from tiny_agents.mcp_client.transports import Session, open_session
-from tiny_agents.mcp_client.watch import ConnectionLost, Watch
+from tiny_agents.mcp_client.watch import ConnectionLost, Progress, Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 State = Literal["new", "connecting", "ready", "lost", "closed"]
 
-MAX_PAGES = 1_000
-MAX_TOOLS = 10_000
+MAX_CALL_S = 3_600.0
+"""Longest time of a call that keeps reporting progress, unless its time limit is longer anyway."""
 
 RESTART_DELAYS_S = (0.0, 0.5, 2.0)
 """Waits before a lost server is started again, one per time it went away without a successful call in between."""
@@ -44,7 +45,7 @@ class Connection:
 
     Attributes:
         name: What it is called in errors and in the names of its tools.
-        tools: What it offers, as far as that is allowed; another tuple after every start.
+        tools: What it offers, as far as that is allowed; another tuple when that has changed.
     """
 
     def __init__(
@@ -54,14 +55,14 @@ class Connection:
         *,
         startup_timeout_s: float,
         tool_timeout_s: float,
-        allowed_tools: Collection[str] | None = None,
+        tools: ToolFilter = ALL_TOOLS,
     ) -> None:
         self.name = name
         self.tools: tuple[ServerTool, ...] = ()
         self._server = patient(server, tool_timeout_s)
         self._startup_timeout_s = startup_timeout_s
         self._tool_timeout_s = tool_timeout_s
-        self._allowed_tools = allowed_tools
+        self._filter = tools
         self._secrets = secrets_of(server)
         self._life: _Life | None = None
         self._starting = asyncio.Lock()
@@ -101,7 +102,8 @@ class Connection:
         harm: it never reached the server, or the tool says that it is read-only or idempotent.
 
         Args:
-            timeout_s: Seconds until the answer; None takes `tool_timeout`. The connection stays usable afterwards.
+            timeout_s: Seconds until the answer, counted anew when the server reports progress, up to `MAX_CALL_S`; None
+                takes `tool_timeout`. The connection stays usable afterwards.
 
         Raises:
             ServerConnectionError: The server went away (the call may have run), or could not be started again.
@@ -192,21 +194,34 @@ class Connection:
                 life.tools = await list_tools(session, self.name)
                 life.session = session
                 life.started.set()
-                await life.leave.wait()
+                following = asyncio.create_task(
+                    follow_tools(session, life.watch, self.name, partial(self._renew, life))
+                )
+                try:
+                    await life.leave.wait()
+                finally:
+                    following.cancel()
+                    await asyncio.wait({following})
         except Exception as error:  # noqa: BLE001 - whatever a transport raises means that the server is gone
             life.error = error
         finally:
             life.end()
             life.started.set()
 
+    def _renew(self, life: _Life, tools: list[ServerTool]) -> None:
+        life.tools = tools
+        if life is self._life:
+            self._offer(tools, warn=False)
+
     def _offer(self, tools: list[ServerTool], *, warn: bool) -> None:
-        selected, unknown = select(tools, self._allowed_tools)
-        self.tools = tuple(selected)
+        selected, unknown = select(tools, self._filter)
+        if tuple(selected) != self.tools:
+            self.tools = tuple(selected)
         if unknown and warn:
             logger.warning(
-                "MCP server '%s' has no tool %s (allowed_tools); it offers: %s",
+                "MCP server '%s' has no tool %s; it offers: %s",
                 self.name,
-                ", ".join(repr(name) for name in unknown),
+                ", ".join(unknown),
                 ", ".join(tool.name for tool in tools[:20]) or "none",
             )
 
@@ -214,11 +229,21 @@ class Connection:
 
     async def _call(self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float) -> ToolResult:
         assert life.session is not None
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        reported = False
+
+        def progress(_: Progress) -> None:
+            nonlocal reported
+            reported = True
+            if not (life.over or limit.expired()):
+                limit.reschedule(deadline(began, clock(), limit_s))
+
         try:
             async with asyncio.timeout(limit_s) as limit:
                 life.calls.add(limit)
                 try:
-                    return await life.session.call_tool(name, arguments)
+                    return await life.session.call_tool(name, arguments, progress)
                 finally:
                     life.calls.discard(limit)
         except ConnectionLost as loss:
@@ -228,8 +253,9 @@ class Connection:
         except TimeoutError:
             if life.over:
                 raise ConnectionLost(life.watch.how or "closed the connection") from None
+            since = " after its last report of progress" if reported else ""
             raise ServerTimeoutError(
-                f"MCP server '{self.name}': the tool '{name}' did not finish within {limit_s:g} s (tool_timeout). "
+                f"MCP server '{self.name}': the tool '{name}' did not finish within {limit_s:g} s{since} (tool_timeout). "
                 "It was told to stop; it may have run.",
                 server=self.name,
                 timeout_s=limit_s,
@@ -315,24 +341,6 @@ def restart_delay(restarts: int, since_last_s: float) -> float | None:
     return 0.0 if since_last_s >= RESTART_REST_S else None
 
 
-async def list_tools(session: Session, server: str) -> list[ServerTool]:
-    """All pages of a server's tools. A list that never ends is cut, with a warning.
-
-    Raises:
-        Refused, ConnectionLost: As `Session.list_tools`.
-    """
-    tools: list[ServerTool] = []
-    seen: set[str] = set()
-    cursor: str | None = None
-    for _ in range(MAX_PAGES):
-        page, cursor = await session.list_tools(cursor)
-        tools += page
-        if not cursor:
-            return tools
-        if cursor in seen or len(tools) >= MAX_TOOLS:
-            break
-        seen.add(cursor)
-    logger.warning(
-        "MCP server '%s': its list of tools does not end; the first %d are used", server, min(len(tools), MAX_TOOLS)
-    )
-    return tools[:MAX_TOOLS]
+def deadline(began: float, now: float, limit_s: float) -> float:
+    """When a call that began at `began` and reported progress at `now` has to end."""
+    return min(now + limit_s, began + max(MAX_CALL_S, limit_s))

@@ -15,6 +15,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 from tiny_agents.errors import UsageError
+from tiny_agents.mcp_client.tools import ALL_TOOLS, ToolFilter
 
 ServerType = Literal["stdio", "http", "sse"]
 
@@ -23,7 +24,31 @@ SSE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 300.0
 
 
-class StdioServerParameters(TypedDict):
+class ToolPatterns(TypedDict):
+    """Which tools may be used: names of the server's own, with `*`, `?` and `[...]` as in file names."""
+
+    allow: NotRequired[Sequence[str] | None]
+    """Those that fit one of these; all if left out."""
+    deny: NotRequired[Sequence[str] | None]
+    """But not those that fit one of these."""
+
+
+class CommonParameters(TypedDict):
+    """What can be said of any server. Times are seconds or a timedelta."""
+
+    name: NotRequired[str | None]
+    """What to call it in errors and tool names; by default its package, script or host."""
+    allowed_tools: NotRequired[Collection[str] | None]
+    """Names of the tools to offer, exactly as the server spells them; all if left out."""
+    tools: NotRequired[ToolPatterns | None]
+    """The same with patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`."""
+    startup_timeout: NotRequired[float | timedelta | None]
+    """To start and list its tools; the client's if left out."""
+    tool_timeout: NotRequired[float | timedelta | None]
+    """For a tool call; the client's if left out."""
+
+
+class StdioServerParameters(CommonParameters):
     """A server that is started as a process and spoken to over its standard input and output."""
 
     command: str
@@ -35,7 +60,7 @@ class StdioServerParameters(TypedDict):
     """Working directory; ours if left out."""
 
 
-class HttpServerParameters(TypedDict):
+class HttpServerParameters(CommonParameters):
     """A server reached over streamable HTTP. Times are seconds or a timedelta."""
 
     url: str
@@ -48,7 +73,7 @@ class HttpServerParameters(TypedDict):
     """Whether to end the session on the server when leaving; True if left out."""
 
 
-class SseServerParameters(TypedDict):
+class SseServerParameters(CommonParameters):
     """A server reached over the older HTTP+SSE transport. Times are seconds or a timedelta."""
 
     url: str
@@ -87,6 +112,16 @@ class SseServer:
 Server = StdioServer | HttpServer | SseServer
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What was said of a server besides how to reach it; None is what wasn't said."""
+
+    name: str | None = None
+    tools: ToolFilter = ALL_TOOLS
+    startup_timeout_s: float | None = None
+    tool_timeout_s: float | None = None
+
+
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
     """The server that `add_mcp_server(kind, **parameters)` means.
 
@@ -106,6 +141,21 @@ def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
         if key not in given:
             raise UsageError(f"{where}: '{key}' is missing")
     return build(_Reader(where, given))
+
+
+def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
+    """What the parameters that all servers share say.
+
+    Raises:
+        UsageError: A value of the wrong type, or two that contradict each other.
+    """
+    read = _Reader(f"add_mcp_server('{kind}')", {key: item for key, item in parameters.items() if item is not None})
+    return ServerOptions(
+        name=read.text("name") if read.has("name") else None,
+        tools=read.tools(),
+        startup_timeout_s=read.seconds("startup_timeout"),
+        tool_timeout_s=read.seconds("tool_timeout"),
+    )
 
 
 def patient(server: Server, tool_timeout_s: float) -> Server:
@@ -203,6 +253,9 @@ class _Reader:
         self._where = where
         self._given = given
 
+    def has(self, key: str) -> bool:
+        return key in self._given
+
     def refuse(self, key: str, expected: str) -> UsageError:
         return UsageError(f"{self._where}: '{key}' must be {expected}, not {type(self._given.get(key)).__name__}")
 
@@ -221,6 +274,25 @@ class _Reader:
         if isinstance(value, str) or not isinstance(value, Sequence) or not all(_sendable(item) for item in value):
             raise self.refuse(key, "a list of texts")
         return tuple(value)
+
+    def tools(self) -> ToolFilter:
+        names = self._given.get("allowed_tools")
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names or ()):
+            raise UsageError(f"{self._where}: 'allowed_tools' must be a list of names")
+        given = self._given.get("tools", {})
+        if not isinstance(given, Mapping):
+            raise self.refuse("tools", "a mapping with 'allow' and 'deny'")
+        for key in given:
+            if key not in ("allow", "deny"):
+                raise UsageError(f"{self._where}: unknown key '{key}' in 'tools'{_meant(str(key), ('allow', 'deny'))}")
+        patterns = _Reader(f"{self._where}: in 'tools'", {key: item for key, item in given.items() if item is not None})
+        if names is not None and patterns.has("allow"):
+            raise UsageError(f"{self._where}: 'allowed_tools' and 'allow' in 'tools' say the same thing: give one")
+        return ToolFilter(
+            names=None if names is None else tuple(names),
+            allow=patterns.texts("allow") if patterns.has("allow") else None,
+            deny=patterns.texts("deny"),
+        )
 
     def mapping(self, key: str) -> dict[str, str]:
         value = self._given.get(key, {})

@@ -14,6 +14,7 @@ conversation has seen changes its name. A tool keeps its name also when its serv
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import itertools
 import re
@@ -79,12 +80,45 @@ def object_schema(schema: Any) -> dict[str, Any]:
     return known
 
 
-def select(tools: Sequence[ServerTool], allowed: Collection[str] | None) -> tuple[list[ServerTool], list[str]]:
-    """The tools that may be used (None: all of them), and the allowed names that no tool has."""
-    if allowed is None:
-        return list(tools), []
-    offered = {tool.name for tool in tools}
-    return [tool for tool in tools if tool.name in allowed], [name for name in allowed if name not in offered]
+@dataclass(frozen=True, slots=True)
+class ToolFilter:
+    """Which tools of a server may be used, by the names it gave them.
+
+    Attributes:
+        names: The only ones, exactly so; None for no such limit.
+        allow: Patterns with `*`, `?` and `[...]`, of which one must fit; None for no such limit.
+        deny: Patterns of which none may fit: they win over the other two.
+    """
+
+    names: tuple[str, ...] | None = None
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+
+    def takes(self, name: str) -> bool:
+        return (
+            (self.names is None or name in self.names)
+            and (self.allow is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.allow))
+            and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.deny)
+        )
+
+    def idle(self, offered: Collection[str]) -> list[str]:
+        """The names and patterns that fit nothing that is offered, as a message may show them."""
+        exact = [f"{name!r} (allowed_tools)" for name in self.names or () if name not in offered]
+        globs = (("tools.allow", self.allow or ()), ("tools.deny", self.deny))
+        return exact + [
+            f"{pattern!r} ({key})"
+            for key, patterns in globs
+            for pattern in patterns
+            if not fnmatch.filter(offered, pattern)
+        ]
+
+
+ALL_TOOLS = ToolFilter()
+
+
+def select(tools: Sequence[ServerTool], chosen: ToolFilter) -> tuple[list[ServerTool], list[str]]:
+    """The tools that may be used, and the names and patterns of the filter that fit none."""
+    return [tool for tool in tools if chosen.takes(tool.name)], chosen.idle([tool.name for tool in tools])
 
 
 # ---------------------------------------------------------------- names
@@ -145,7 +179,7 @@ class ToolTable:
         self._reserved = frozenset(reserved)
         self._tools: dict[str, list[ServerTool]] = {}
         self._given: dict[tuple[str, str], str] = {}  # (server, tool) -> name; kept while the server is known
-        self._offers: dict[str, Offer] = {}
+        self._offers: Mapping[str, Offer] = {}
 
     def put(self, server: str, tools: Iterable[ServerTool]) -> None:
         """Add the tools of `server`, or replace those it had. Of tools with the same name the first one counts."""
@@ -166,21 +200,27 @@ class ToolTable:
         self._rebuild()
 
     def find(self, name: str) -> Offer | None:
-        """The tool of this name: the model's, or else the server's own if just one server has it."""
-        if (offer := self._offers.get(name)) is not None:
-            return offer
-        same = [offer for offer in self._offers.values() if offer.tool.name == name]
-        return same[0] if len(same) == 1 else None
+        """As the function `find`, among all of them."""
+        return find(self._offers, name)
 
     def offers(self) -> list[Offer]:
         return list(self._offers.values())
 
     def _rebuild(self) -> None:
-        self._offers = {}
-        for server, tools in self._tools.items():
-            for tool in tools:
-                name = self._given[server, tool.name]
-                self._offers[name] = Offer(name, server, tool)
+        self._offers = {
+            name: Offer(name, server, tool)
+            for server, tools in self._tools.items()
+            for tool in tools
+            for name in (self._given[server, tool.name],)
+        }
+
+
+def find(offers: Mapping[str, Offer], name: str) -> Offer | None:
+    """The tool of this name: the model's, or else the server's own if just one server has it."""
+    if (offer := offers.get(name)) is not None:
+        return offer
+    same = [offer for offer in offers.values() if offer.tool.name == name]
+    return same[0] if len(same) == 1 else None
 
 
 def refreshed(

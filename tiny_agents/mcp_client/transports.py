@@ -18,13 +18,14 @@ from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.process import MAX_LINE_BYTES, STRAGGLER_S, CutLine, LineSplitter, ServerProcess
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.servers import READ_TIMEOUT_S, HttpServer, Server, SseServer, StdioServer
-from tiny_agents.mcp_client.text import encodable_json, readable
+from tiny_agents.mcp_client.text import encodable, encodable_json, readable
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
 from tiny_agents.mcp_client.watch import (
     CODE_BROKEN,
     CODE_REFUSED,
     CODE_UNREACHABLE,
     ConnectionLost,
+    Progress,
     Refused,
     Watch,
     exit_of,
@@ -78,8 +79,42 @@ class Session:
             raise Refused(f"its list of tools is not valid MCP: {_first_problem(error)}") from error
         return [read_tool(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools], page.next_cursor
 
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> ToolResult:
+    async def listen(self) -> bool:
+        """Have `Watch.tools_changed` set whenever the tools change, as long as the server's stream of changes is open.
+
+        It is set at the beginning too: nobody knows what was missed before.
+
+        Returns: Whether a stream was there that has ended and can be opened again. Servers of before 2026-07-28 have none,
+            their notices come unasked.
+        """
+        from mcp import MCPError
+        from mcp.client.subscriptions import SubscriptionLost
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+        tools = self._client.server_capabilities.tools
+        if self._client.protocol_version not in MODERN_PROTOCOL_VERSIONS or tools is None or not tools.list_changed:
+            return False
+        try:
+            async with self._client.listen(tools_list_changed=True) as changes:
+                if not changes.honored.tools_list_changed:
+                    return False
+                self._watch.tools_changed.set()
+                async for _ in changes:
+                    self._watch.tools_changed.set()
+        except SubscriptionLost as lost:
+            logger.debug("a server's stream of changes broke off: %s", lost)
+        except MCPError as error:
+            logger.debug("a server has no stream of changes: %s", error)
+            return error.code in (CODE_UNREACHABLE, CODE_BROKEN)
+        return True
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], on_progress: Callable[[Progress], None]
+    ) -> ToolResult:
         """Call a tool and wait for its answer, however long it takes; cancelling tells the server.
+
+        Args:
+            on_progress: Told what the server reports of the call while it runs.
 
         Raises:
             ConnectionLost: The server went away before it answered.
@@ -87,8 +122,11 @@ class Session:
         from mcp import MCPError
         from pydantic import ValidationError
 
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            on_progress(Progress(progress, total, encodable(message) if message else None))
+
         try:
-            answer = await self._client.call_tool(name, arguments)
+            answer = await self._client.call_tool(name, arguments, progress_callback=report)
         except MCPError as error:
             self._raise_if_lost(error)
             return failure(str(error))
@@ -124,7 +162,11 @@ async def open_session(server: Server, watch: Watch) -> AsyncIterator[Session]:
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
     """
     import mcp
-    from mcp_types import Implementation
+    from mcp_types import Implementation, ToolListChangedNotification
+
+    async def notice(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            watch.tools_changed.set()
 
     # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
     # whoever configures logging gets all of it.
@@ -133,7 +175,8 @@ async def open_session(server: Server, watch: Watch) -> AsyncIterator[Session]:
         if not sdk_logger.handlers:
             sdk_logger.addHandler(logging.NullHandler())
     ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
-    async with mcp.Client(_OPENERS[type(server)](server, watch), client_info=ourselves, cache=None) as client:
+    transport = _OPENERS[type(server)](server, watch)
+    async with mcp.Client(transport, client_info=ourselves, cache=None, message_handler=notice) as client:
         yield Session(client, watch)
 
 

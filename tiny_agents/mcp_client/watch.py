@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tiny_agents.mcp_client.process import GRACE_S, ServerProcess
 
@@ -38,6 +39,15 @@ class ConnectionLost(Exception):
         super().__init__(how)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a tool call is, in the server's own measure: `done` of `total` where it knows one."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
 @dataclass(slots=True)
 class Watch:
     """Filled by the transport, read by the connection.
@@ -50,6 +60,7 @@ class Watch:
         trouble: Why the last message got no HTTP answer at all.
         grace_s: How long the process may take to leave by itself when it is closed.
         how: How the connection was lost, as a sentence that continues the server's name; empty while it wasn't.
+        tools_changed: Set when the server says that it offers other tools now.
     """
 
     on_lost: Callable[[], None]
@@ -59,6 +70,7 @@ class Watch:
     trouble: str = ""
     grace_s: float = GRACE_S
     how: str = ""
+    tools_changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lose(self, how: str) -> None:
         """Note that the server is gone; the first reason counts."""
