@@ -15,8 +15,8 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
 @given(ANY_TEXT)
 def test_every_text_can_be_encoded_afterwards(text: str) -> None:
-    encodable(text).encode()
-    readable(text).encode()
+    for made_safe in (encodable(text), readable(text)):
+        assert made_safe.encode().decode() == made_safe
 
 
 @given(st.text())
