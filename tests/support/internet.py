@@ -82,7 +82,9 @@ class Internet:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"HTTPS_PROXY": self.address, "SSL_CERT_FILE": str(self._authority.certificate)}
+        proxies = {"HTTPS_PROXY": self.address, "NO_PROXY": ""}  # no host of anybody's settings is left out
+        lower = {name.lower(): value for name, value in proxies.items()}
+        return {**proxies, **lower, "SSL_CERT_FILE": str(self._authority.certificate)}
 
     def __enter__(self) -> Internet:
         self._thread.start()
