@@ -83,3 +83,10 @@ def test_the_notebook_example_runs_each_cell_in_a_task_of_its_own(capsys: pytest
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((docs/[^)#]+|[A-Z]+\.md)\)", README))))
 def test_links_lead_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
+
+
+def test_the_inference_example_prints_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    source = next(block for block in blocks("python") if "InferenceClient(base_url" in block)
+    with OpenAIServer([text("1, ", "2, ", "3")]) as server:
+        exec(compile(source.replace("http://localhost:8080/v1", server.url), "README.md", "exec"), {})
+    assert capsys.readouterr().out == "1, 2, 3"
