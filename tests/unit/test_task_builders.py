@@ -200,3 +200,25 @@ def test_one_docstring_says_all_of_a_task(task: str) -> None:
     arguments = doc.partition("Args:")[2].partition("Returns:")[0]
     described = set(re.findall(r"^        \**(\w+): ", arguments, re.MULTILINE))
     assert described == set(inspect.signature(BUILDERS[task]).parameters)
+
+
+@pytest.mark.parametrize("messages", ["hello", {"role": "user", "content": "x"}, None, ["hello"], []])
+def test_what_is_no_list_of_messages_is_refused(messages: Any) -> None:
+    with pytest.raises(UsageError, match="messages"):
+        chat.chat_completion(messages)
+
+
+def test_messages_may_come_from_any_iterable() -> None:
+    message = {"role": "user", "content": "x"}
+    assert chat.chat_completion(iter([message])).inputs == [message]
+
+
+def test_chat_takes_every_parameter_of_openai_s_api() -> None:
+    completions = pytest.importorskip("openai.resources.chat.completions").Completions
+    of_the_request_itself = {"self", "extra_headers", "extra_query", "timeout"}
+    replaced = {"functions", "function_call"}  # by tools and tool_choice
+    theirs = set(inspect.signature(completions.create).parameters) - of_the_request_itself - replaced
+    assert theirs <= set(inspect.signature(chat.chat_completion).parameters)
+    for name in theirs - {"messages", "model", "stream", "response_format", "tools", "extra_body"}:
+        value = object()
+        assert chat.chat_completion([{"role": "user", "content": "x"}], **{name: value}).parameters[name] is value

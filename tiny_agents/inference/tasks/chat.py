@@ -34,7 +34,7 @@ class ChatOptions(TypedDict, total=False):
     presence_penalty: float | None
     response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | type[Any] | None
     seed: int | None
-    stop: list[str] | None
+    stop: str | list[str] | None
     stream_options: ChatCompletionInputStreamOptions | Mapping[str, Any] | None
     temperature: float | None
     tool_choice: ChatCompletionInputToolChoiceClass | Mapping[str, Any] | str | None
@@ -42,6 +42,23 @@ class ChatOptions(TypedDict, total=False):
     tools: Iterable[Tool] | None
     top_logprobs: int | None
     top_p: float | None
+    audio: Mapping[str, Any] | None
+    max_completion_tokens: int | None
+    metadata: Mapping[str, str] | None
+    modalities: list[str] | None
+    moderation: Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    prediction: Mapping[str, Any] | None
+    prompt_cache_key: str | None
+    prompt_cache_options: Mapping[str, Any] | None
+    prompt_cache_retention: str | None
+    reasoning_effort: str | None
+    safety_identifier: str | None
+    service_tier: str | None
+    store: bool | None
+    user: str | None
+    verbosity: str | None
+    web_search_options: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
 
 
@@ -58,7 +75,7 @@ def chat_completion(
     presence_penalty: float | None = None,
     response_format: ChatCompletionInputGrammarType | Mapping[str, Any] | type[Any] | None = None,
     seed: int | None = None,
-    stop: list[str] | None = None,
+    stop: str | list[str] | None = None,
     stream_options: ChatCompletionInputStreamOptions | Mapping[str, Any] | None = None,
     temperature: float | None = None,
     tool_choice: ChatCompletionInputToolChoiceClass | Mapping[str, Any] | str | None = None,
@@ -66,6 +83,23 @@ def chat_completion(
     tools: Iterable[Tool] | None = None,
     top_logprobs: int | None = None,
     top_p: float | None = None,
+    audio: Mapping[str, Any] | None = None,
+    max_completion_tokens: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    modalities: list[str] | None = None,
+    moderation: Mapping[str, Any] | None = None,
+    parallel_tool_calls: bool | None = None,
+    prediction: Mapping[str, Any] | None = None,
+    prompt_cache_key: str | None = None,
+    prompt_cache_options: Mapping[str, Any] | None = None,
+    prompt_cache_retention: str | None = None,
+    reasoning_effort: str | None = None,
+    safety_identifier: str | None = None,
+    service_tier: str | None = None,
+    store: bool | None = None,
+    user: str | None = None,
+    verbosity: str | None = None,
+    web_search_options: Mapping[str, Any] | None = None,
     extra_body: Mapping[str, Any] | None = None,
 ) -> Call[ChatCompletionOutput]:
     """Ask a chat model for its next message.
@@ -84,7 +118,7 @@ def chat_completion(
         response_format: Text, JSON, or JSON that fits a schema: `{"type": "json_schema", "json_schema": {...}}`, or a class
             (dataclass, msgspec struct, pydantic model) whose schema is sent: `output.parse(cls)` makes an instance.
         seed: For answers that repeat, where the model can.
-        stop: Up to four texts that end the answer.
+        stop: Up to four texts that end the answer, or one.
         stream_options: `{"include_usage": True}` asks for the token counts in the last chunk.
         temperature: 0 to 2; 0 takes the likeliest token each time.
         tool_choice: "auto", "none", "required", or one function; a bare name means that function.
@@ -92,6 +126,24 @@ def chat_completion(
         tools: What the model may call.
         top_logprobs: 0 to 20 likeliest tokens per position; needs `logprobs`.
         top_p: Nucleus sampling: only tokens within this probability mass are considered.
+        audio: Voice and format of a spoken answer: `{"voice": "alloy", "format": "mp3"}`; needs "audio" in `modalities`.
+        max_completion_tokens: Most tokens to write, those of the reasoning included; newer models want it in place of
+            `max_tokens`.
+        metadata: Up to 16 names and values that the provider keeps with the answer.
+        modalities: Kinds of output: `["text"]`, `["text", "audio"]`.
+        moderation: How OpenAI checks the conversation: `{"model": "omni-moderation-latest"}`.
+        parallel_tool_calls: Whether the model may call several tools in one turn.
+        prediction: Text that the answer will mostly repeat, which makes it faster: `{"type": "content", "content": ...}`.
+        prompt_cache_key: Calls with the same key are more likely to find the start of their messages in a cache.
+        prompt_cache_options: How that cache is used.
+        prompt_cache_retention: How long it is kept: "in_memory", "24h".
+        reasoning_effort: How long a reasoning model may think: "none", "minimal", "low", "medium", "high", ...
+        safety_identifier: A stable, anonymous id of your user, for the provider's checks against abuse.
+        service_tier: "auto", "default", "flex", "priority".
+        store: Whether the provider keeps the answer.
+        user: The older name of `safety_identifier`.
+        verbosity: How long the answer should be: "low", "medium", "high".
+        web_search_options: For models that search the web.
         extra_body: Added to the request, and wins over the parameters above; fields that are None are left out.
 
     Returns:
@@ -111,9 +163,7 @@ def chat_completion(
 
     Source: OpenAI API reference, "Chat: create chat completion"; names and defaults as in huggingface_hub.
     """
-    conversation = list(messages)
-    if not conversation:
-        raise UsageError("messages is empty: a chat needs at least one message.")
+    conversation = _conversation(messages)
     parameters = {
         "stream": stream,
         "frequency_penalty": frequency_penalty,
@@ -132,6 +182,23 @@ def chat_completion(
         "tools": list(tools) if tools is not None else None,
         "top_logprobs": top_logprobs,
         "top_p": top_p,
+        "audio": audio,
+        "max_completion_tokens": max_completion_tokens,
+        "metadata": metadata,
+        "modalities": modalities,
+        "moderation": moderation,
+        "parallel_tool_calls": parallel_tool_calls,
+        "prediction": prediction,
+        "prompt_cache_key": prompt_cache_key,
+        "prompt_cache_options": prompt_cache_options,
+        "prompt_cache_retention": prompt_cache_retention,
+        "reasoning_effort": reasoning_effort,
+        "safety_identifier": safety_identifier,
+        "service_tier": service_tier,
+        "store": store,
+        "user": user,
+        "verbosity": verbosity,
+        "web_search_options": web_search_options,
     }
     return Call(
         "conversational",
@@ -141,6 +208,20 @@ def chat_completion(
         parameters={name: value for name, value in parameters.items() if value is not None},
         extra=extra_body or {},
     )
+
+
+def _conversation(messages: Any) -> list[Any]:
+    """The messages as a list. Raises UsageError where they are something else: a text, one message, none."""
+    wanted = "messages must be a list of messages such as {'role': 'user', 'content': 'Hello'}"
+    if isinstance(messages, (str, bytes, Mapping, Record)) or not isinstance(messages, Iterable):
+        raise UsageError(f"{wanted}; got {type(messages).__name__}.")
+    conversation = list(messages)
+    if not conversation:
+        raise UsageError("messages is empty: a chat needs at least one message.")
+    for index, message in enumerate(conversation):
+        if not isinstance(message, (Mapping, Record)):
+            raise UsageError(f"{wanted}; messages[{index}] is {type(message).__name__}.")
+    return conversation
 
 
 def _tool_choice(choice: Any) -> Any:
