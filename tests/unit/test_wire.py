@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import email.utils
+from typing import Any
 
 import pytest
 
-from tiny_agents.errors import ProviderError, redact
+from tiny_agents.errors import ProviderError, UsageError, redact
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.wire import error_of, is_loopback, public_url, redirected, retry_delay, wire_headers
+from tiny_agents.inference.wire import (
+    encode_json,
+    error_of,
+    is_loopback,
+    public_url,
+    redirected,
+    retry_delay,
+    wire_headers,
+)
 
 KEY = "pk-secret-0123456789"
 
@@ -139,3 +148,21 @@ def test_the_key_goes_into_one_header_and_the_users_own_headers_win() -> None:
 )
 def test_loopback_addresses_are_known(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize("key", ["two\nlines-secret", "pasted\u2026secret", "secret\x00"])
+def test_a_key_that_can_not_be_sent_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(UsageError, match="The key can't be sent") as caught:
+        wire_headers(Request("GET", "https://a.example", key=key), stream=False)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "\u00fc", 1])
+def test_a_header_that_can_not_be_sent_is_named(value: Any) -> None:
+    with pytest.raises(UsageError, match="header 'x-mine'"):
+        wire_headers(Request("GET", "https://a.example", headers={"X-Mine": value}), stream=False)
+
+
+def test_what_has_no_form_in_json_is_refused() -> None:
+    with pytest.raises(UsageError, match="can't be sent as JSON"):
+        encode_json({"messages": [{"role": "user", "content": object()}]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from tiny_agents.errors import ProviderError, redact
+from tiny_agents.errors import ProviderError, UsageError, redact
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.types.record import Record, decode_json
 
@@ -24,8 +25,14 @@ USER_AGENT = "tiny-agents"
 
 
 def encode_json(value: Any) -> bytes:
-    """JSON of plain data and records, undeclared fields included, fields that are None left out of records."""
-    return _encoder.encode(_plain(value))
+    """JSON of plain data and records, undeclared fields included, fields that are None left out of records.
+
+    Raises UsageError for what JSON has no form for.
+    """
+    try:
+        return _encoder.encode(_plain(value))
+    except TypeError as error:
+        raise UsageError(f"The arguments can't be sent as JSON: {error}") from error
 
 
 def encoded(request: Request) -> Request:
@@ -61,7 +68,10 @@ _encoder = msgspec.json.Encoder()
 
 
 def wire_headers(request: Request, *, stream: bool) -> dict[str, str]:
-    """Headers of `request` as they are sent, names in lower case; the request's own win over ours."""
+    """Headers of `request` as they are sent, names in lower case; the request's own win over ours.
+
+    Raises UsageError, without showing the value, for one that can't be sent: it may be a key that was pasted badly.
+    """
     headers = {"user-agent": USER_AGENT, "accept": "*/*"}
     if stream:
         headers["accept"] = "text/event-stream, application/json"
@@ -72,7 +82,18 @@ def wire_headers(request: Request, *, stream: bool) -> dict[str, str]:
         name, before = request.key_as
         headers[name] = before + request.key
     headers.update((name.lower(), value) for name, value in request.headers.items())
+    for name, value in headers.items():
+        if not _sendable(value):
+            what = "The key" if request.key and name == request.key_as[0] else f"The value of the header {name!r}"
+            raise UsageError(f"{what} can't be sent: it must be text of plain ASCII characters on one line.")
     return headers
+
+
+def _sendable(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and not _CONTROL.search(value)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def retry_delay(attempt: int, headers: Mapping[str, str], *, now: float, jitter: float) -> float | None:
