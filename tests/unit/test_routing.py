@@ -182,6 +182,13 @@ def test_headers_of_the_user_go_to_the_model_and_not_to_the_hub() -> None:
         ),
         ({"model": "gpt", "provider": "openai", "token": HF}, MissingCredentialsError, "its own key"),
         ({"provider": "groq", "token": HF}, UsageError, "groq: say which model"),
+        (
+            {"provider": "groq", "api_key": OWN, "call_model": "http://localhost:1/v1"},
+            UsageError,
+            "contradict each other",
+        ),
+        ({"model": "http://[::1"}, UsageError, "no address that can be asked"),
+        ({"call_model": "http://"}, UsageError, "no address that can be asked"),
     ],
 )
 def test_what_can_not_work_is_said_before_anything_is_sent(
@@ -281,3 +288,11 @@ def test_structured_output_is_asked_for_in_each_providers_way(provider: str, sen
 
     request = adapter.prepare(call, Route(provider, "https://p", "m", None))
     assert request.json["response_format"] == sent
+
+
+@pytest.mark.parametrize(("task", "asked"), [("summarization", "http://call"), ("conversational", "http://client")])
+def test_a_url_in_the_call_wins_but_for_chat_where_it_is_a_name(task: str, asked: str) -> None:
+    call: Call[Any] = Call(task, "x", Any, model="http://call")
+    found = destination(call, settings(model="http://client"), Surroundings("https://huggingface.co", None, {}))
+    assert isinstance(found, Destination)
+    assert found.route.url == asked

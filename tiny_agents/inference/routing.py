@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
 from tiny_agents.inference import legacy
@@ -104,13 +105,33 @@ def destination(call: Call[Any], settings: ClientSettings, around: Surroundings)
     """
     if call.task in legacy.ADAPTERS:
         return older(call, settings, around)
-    url = next((model for model in (settings.model, call.model) if is_url(model)), None)
+    url = _address(call, settings)
     if url is not None:
         return _endpoint(url, call, settings, around)
     model = call.model or settings.model
     if settings.provider in (None, AUTO):
         return _auto(model, call, settings, around)
     return _provider(get_provider(str(settings.provider)), model, call, settings, around)
+
+
+def _address(call: Call[Any], settings: ClientSettings) -> str | None:
+    """The endpoint that was named by its URL, if one was: in the call, or else for the client.
+
+    A client's URL stays the one that is asked for chat, where `model` is also the name that is sent.
+    """
+    named = (settings.model, call.model) if call.task == CHAT else (call.model, settings.model)
+    url = next((model for model in named if is_url(model)), None)
+    if url is None:
+        return None
+    if settings.provider not in (None, AUTO):  # its key is for the provider, not for whoever answers there
+        raise UsageError(f"A URL and provider={settings.provider!r} contradict each other: a URL is asked directly.")
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise UsageError(f"{url.partition('?')[0].rpartition('@')[2]!r} is no address that can be asked.")
+    return url
 
 
 def _endpoint(url: str, call: Call[Any], settings: ClientSettings, around: Surroundings) -> Destination:
