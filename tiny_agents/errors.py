@@ -31,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 BODY_LIMIT = 2048
 """Characters of a server's answer that an error keeps."""
@@ -49,7 +50,18 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 class TinyAgentsError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. They can be pickled and copied, so that they pass between processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, dict(vars(self)))
+
+
+def _again(cls: type[TinyAgentsError], args: tuple[Any, ...], attributes: dict[str, Any]) -> TinyAgentsError:
+    """An error as it was; its own `__init__` would want what the message was made of."""
+    error: TinyAgentsError = (OSError if issubclass(cls, OSError) else Exception).__new__(cls, *args)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 class UsageError(TinyAgentsError, ValueError):
