@@ -163,8 +163,9 @@ def test_a_server_that_asks_for_a_long_wait_is_not_waited_for(caller: Any, serve
 )
 def test_a_cut_answer_is_never_passed_as_whole(caller: Any, serve: Any, turn: Turn) -> None:
     server = serve(turn)
-    with pytest.raises(IncompleteStreamError, match="broke off"):
+    with pytest.raises(IncompleteStreamError, match="broke off") as caught:
         caller.chat(server.url, stream=True)
+    assert str(caught.value).count("broke off") == 1
     assert caller.folded.content == "half an answer"
     assert len(server.chats) == 1
 
@@ -237,11 +238,19 @@ def test_a_server_that_can_not_stream_is_understood(caller: Any, serve: Any) -> 
     assert folded.finish_reason == "stop"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>oops</html>", b"[1]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>oops</html>", b"[1]", b'{"x": 1}', b'{"choices": null}', b'{"choices": "a"}']
+)
 def test_an_answer_that_is_no_completion_is_an_error(caller: Any, serve: Any, body: bytes) -> None:
     server = serve(Turn(status=200, body=body))
     with pytest.raises(InvalidResponseError, match="no chat completion"):
         caller.chat(server.url)
+
+
+def test_a_web_page_in_place_of_a_stream_is_an_error_that_shows_it(caller: Any, serve: Any) -> None:
+    server = serve(Turn(status=200, headers={"content-type": "text/html"}, body=b"<html>sign in</html>"))
+    with pytest.raises(InvalidResponseError, match="sign in"):
+        caller.chat(server.url, stream=True)
 
 
 def test_silence_ends_in_a_timeout(caller: Any, serve: Any) -> None:

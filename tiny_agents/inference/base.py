@@ -165,5 +165,5 @@ def answer_encoded(destination: Destination, call: Call[T]) -> Step[T]:
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:
-    """Whether a server answered a request for a stream with one JSON document: an error, or it can't stream."""
-    return headers.get("content-type", "").startswith("application/json")
+    """Whether a server answered a request for a stream with one document: an error, a web page, or it can't stream."""
+    return headers.get("content-type", "").startswith(("application/json", "text/html"))

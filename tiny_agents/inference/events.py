@@ -87,7 +87,7 @@ class Events(ABC, Generic[C]):
         if isinstance(cause, InferenceTimeoutError):
             cause.provider, cause.model = self._route.provider, self._route.model
             return cause
-        return self._incomplete(str(cause))
+        return cause if isinstance(cause, IncompleteStreamError) else self._incomplete(str(cause))
 
     def _incomplete(self, why: str = "") -> IncompleteStreamError:
         where = public_url(self._url)

@@ -13,7 +13,7 @@ from tiny_agents.errors import InvalidResponseError, ProviderError
 from tiny_agents.inference.call import Call, Request, Response, Route
 from tiny_agents.inference.providers.provider import Adapter
 from tiny_agents.inference.types.chat import ChatCompletionOutput, decode_output
-from tiny_agents.inference.types.record import Record, to_builtins
+from tiny_agents.inference.types.record import Record, decode_json, to_builtins
 from tiny_agents.inference.wire import error_text, public_url, secrets_of
 
 Reshape = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -63,16 +63,23 @@ def parse_chat(call: Call[Any], route: Route, response: Response) -> ChatComplet
     try:
         output = decode_output(response.body)
     except msgspec.DecodeError as error:
-        text = response.body[:200].decode("utf-8", "replace")
-        raise InvalidResponseError(
-            f"{public_url(response.url)} answered with something that is no chat completion: {text!r}",
-            body=response.body.decode("utf-8", "replace"),
-            provider=route.provider,
-            model=route.model,
-        ) from error
+        raise _no_completion(route, response) from error
     if not output.choices and output.get("error"):
         raise error_in_answer(response.body, response.url, route, status=response.status)
+    choices: object = output.choices  # records keep what isn't of the declared type
+    if not isinstance(choices, list) or (not choices and "choices" not in decode_json(response.body)):
+        raise _no_completion(route, response)
     return output
+
+
+def _no_completion(route: Route, response: Response) -> InvalidResponseError:
+    text = response.body.decode("utf-8", "replace")
+    return InvalidResponseError(
+        f"{public_url(response.url)} answered with something that is no chat completion: {text[:200]!r}",
+        body=text,
+        provider=route.provider,
+        model=route.model,
+    )
 
 
 def error_in_answer(body: bytes, url: str, route: Route, *, status: int = 200) -> ProviderError:
