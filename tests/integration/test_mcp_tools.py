@@ -7,10 +7,12 @@ import logging
 from typing import Any
 
 import pytest
+from mcp.server.mcpserver import Context, MCPServer
 
 from tests.support.mcp_servers import bad_server, busy_server, no_model
 from tests.support.openai_server import OpenAIServer, calls, text
-from tiny_agents.errors import ServerTimeoutError
+from tiny_agents.agent.agent import Agent
+from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -85,6 +87,65 @@ async def test_a_pattern_that_fits_nothing_is_a_warning(caplog: pytest.LogCaptur
         with caplog.at_level(logging.WARNING, "tiny_agents"):
             await client.add_mcp_server(**bad_server("well_behaved", name="s", tools={"deny": ["leav", "rm_*"]}))
     assert "MCP server 's' has no tool 'leav' (tools.deny), 'rm_*' (tools.deny); it offers: ping, leave" in caplog.text
+
+
+# ---------------------------------------------------------------- servers and functions in this process
+
+
+async def test_a_server_object_is_a_server_like_any_other() -> None:
+    server = MCPServer("little-helper", log_level="ERROR")
+
+    @server.tool()
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @server.tool(structured_output=False)
+    async def learn(word: str, ctx: Context) -> str:  # type: ignore[type-arg]
+        server.add_tool(lambda: word, name=word, structured_output=False)
+        await ctx.notify_tools_changed()
+        return "learned"
+
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server("inprocess", server=server, tools={"deny": ["secret_*"]})
+        assert list(client.connections) == ["little-helper"]
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).text == "3"
+        assert (await client.call_tool("add", {"a": "x"})).is_error
+        await client.call_tool("learn", {"word": "oh"})
+        await offers(client, ["add", "learn", "oh"])
+        assert (await client.call_tool("oh")).text == "oh"
+        with pytest.raises(UsageError, match="'server' must be an MCPServer or Server of the package mcp, not dict"):
+            await client.add_mcp_server("inprocess", server={})
+        await asyncio.create_task(client.cleanup())
+        assert client.connections["little-helper"].state == "closed"
+
+
+async def test_functions_are_tools_too() -> None:
+    script = [calls(("add", {"a": 1, "b": "2"}), ("function__ping", {}), ("ping", {}), ("fails", {})), text("3")]
+    with OpenAIServer(script) as model:
+        async with asyncio.timeout(60), Agent(base_url=model.url, model="m") as agent:
+            await agent.add_mcp_server(**bad_server("well_behaved", name="s"))
+
+            @agent.add_tool
+            def add(a: int, b: int = 1) -> int:
+                """Add two numbers."""
+                return a + b
+
+            async def fails() -> None:
+                raise RuntimeError("no paper")
+
+            agent.add_tool(fails)
+            agent.add_tool(lambda: "mine", name="ping")
+            assert add(2) == 3
+            assert names(agent) == ["ping", "leave", "add", "fails", "function__ping"]
+            async for _ in agent.run("?"):
+                pass
+            told = [message["content"] for message in agent.messages if message["role"] == "tool"]
+            assert told == ["3", "mine", "pong", "Error: RuntimeError: no paper"]
+            assert (await agent.call_tool("add", {"a": 4})).structured_content == 5
+    described = {tool["function"]["name"]: tool["function"].get("description") for tool in model.chats[0]["tools"]}
+    assert described["add"] == "Add two numbers."
+    with pytest.raises(UsageError, match="has been closed"):
+        agent.add_tool(add, name="sum")
 
 
 # ---------------------------------------------------------------- how long a call may take

@@ -16,10 +16,20 @@ async def servers(client: MCPClient, anything: dict[str, Any]) -> None:
     await client.add_mcp_server("stdio", command="x", args=["-y"], env={"A": "b"}, cwd=None, allowed_tools=["a"])
     await client.add_mcp_server("http", url="https://h/mcp", timeout=timedelta(seconds=5), terminate_on_close=False)
     await client.add_mcp_server(type="sse", url="https://h/sse", headers={"A": "b"}, sse_read_timeout=5, name="old")
+    await client.add_mcp_server("inprocess", server=anything, tools={"allow": ["a*"]}, tool_timeout=5)
     await client.add_mcp_server(**anything)
     await client.add_mcp_server("stdio", url="https://h/mcp")  # type: ignore[call-overload]
     await client.add_mcp_server("http", url="https://h/mcp", comand="x")  # type: ignore[call-overload]
     await client.add_mcp_server("websocket", url="https://h/mcp")  # type: ignore[call-overload]
+
+
+def functions(client: MCPClient) -> None:
+    @client.add_tool
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    assert_type(add(1, 2), int)
+    client.add_tool(add, name="sum", description="Add.")
 
 
 async def turn(client: MCPClient) -> None:

@@ -64,8 +64,8 @@ def test_parameters_as_in_huggingface_hub(kind: str, parameters: dict[str, Any],
 @pytest.mark.parametrize(
     ("kind", "parameters", "message"),
     [
-        ("stdoi", {}, "unknown server type 'stdoi': use 'stdio', 'http' or 'sse'; did you mean 'stdio'?"),
-        ("websocket", {}, "unknown server type 'websocket': use 'stdio', 'http' or 'sse'"),
+        ("stdoi", {}, "unknown server type 'stdoi': use 'stdio', 'http', 'sse' or 'inprocess'; did you mean 'stdio'?"),
+        ("websocket", {}, "unknown server type 'websocket': use 'stdio', 'http', 'sse' or 'inprocess'"),
         (
             "stdio",
             {"command": "x", "arg": []},

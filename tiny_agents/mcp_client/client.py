@@ -6,7 +6,7 @@ import asyncio
 import difflib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Self, Unpack, overload
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
@@ -19,9 +19,11 @@ from tiny_agents.inference.types.chat import (
 )
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
 from tiny_agents.mcp_client.connection import Connection
+from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.servers import (
     HttpServerParameters,
+    InProcessServerParameters,
     ServerType,
     SseServerParameters,
     StdioServerParameters,
@@ -34,6 +36,8 @@ from tiny_agents.mcp_client.tools import Offer, ToolTable, find, legal_name, ref
 
 Message = dict[str, Any] | ChatCompletionInputMessage
 """A message of a conversation; what is added to one is a `ChatCompletionInputMessage`."""
+
+F = TypeVar("F", bound=Function)
 
 PROBED_CHUNKS = 2
 OFFERED_NAMES = 20
@@ -103,6 +107,7 @@ class MCPClient:
         self._tool_timeout_s = tool_timeout
         self._connections: dict[str, Connection] = {}
         self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
+        self._functions = Functions(tool_timeout_s=tool_timeout)
         self._table = ToolTable()
         self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
         self._offered: set[str] = set()  # names of what the table offers
@@ -140,6 +145,9 @@ class MCPClient:
     @overload
     async def add_mcp_server(self, type: Literal["sse"], **params: Unpack[SseServerParameters]) -> None: ...
 
+    @overload
+    async def add_mcp_server(self, type: Literal["inprocess"], **params: Unpack[InProcessServerParameters]) -> None: ...
+
     async def add_mcp_server(self, type: ServerType, **params: Any) -> None:
         """Connect to a server and offer its tools to the model.
 
@@ -147,13 +155,14 @@ class MCPClient:
         and no server added earlier has it; `tools.py` says what happens otherwise.
 
         Args:
-            type: "stdio" starts a process; "http" is streamable HTTP; "sse" the older HTTP+SSE transport.
+            type: "stdio" starts a process; "http" is streamable HTTP; "sse" the older HTTP+SSE transport;
+                "inprocess" takes a server object of the package mcp.
             **params: For any server `name` (what to call it in errors and tool names; by default its package, script or
                 host), `allowed_tools` (names of the tools to offer, as the server spells them), `tools` (the same with
                 patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout` and `tool_timeout`. For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
-                `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`. Times are seconds or a
-                timedelta.
+                `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
+                "inprocess" `server`. Times are seconds or a timedelta.
 
         Raises:
             UsageError: Parameters that make no sense, or a name that is taken.
@@ -163,8 +172,8 @@ class MCPClient:
             raise UsageError("this client has been closed: servers can't be added any more")
         server = describe_server(type, params)
         options = describe_options(type, params)
-        name = options.name or server_name(server, self._connections)
-        if name in self._connections:
+        name = options.name or server_name(server, (*self._connections, FUNCTIONS))
+        if name in self._connections or name == FUNCTIONS:
             raise UsageError(
                 f"add_mcp_server('{type}'): there is a server '{name}' already; give this one another name"
             )
@@ -182,6 +191,35 @@ class MCPClient:
             raise
 
     # ---- tools
+
+    def add_tool(self, function: F, *, name: str | None = None, description: str | None = None) -> F:
+        """Offer a Python function to the model; also as a decorator, `@client.add_tool`.
+
+            def add(a: int, b: int = 1) -> int:
+                \"""Add two numbers.
+
+                Args:
+                    a: The first.
+                \"""
+
+        Annotations become the schema and the docstring the descriptions (see `functions.describe_function`). An
+        asynchronous function is awaited, any other runs in a thread of its own. What it returns is told to the model:
+        text as it is, data (also dataclasses) as JSON. What it raises is told to the model too.
+
+        Args:
+            name: What the model calls it; by default the function's name.
+            description: What the model is told about it; by default the start of the docstring.
+
+        Returns: The function.
+
+        Raises:
+            UsageError: It can't be a tool, or there is a function of this name.
+        """
+        if self._closed:
+            raise UsageError("this client has been closed: tools can't be added any more")
+        self._refresh()  # those that came before keep their names
+        self._functions.add(function, name, description)
+        return function
 
     @property
     def available_tools(self) -> list[ChatCompletionInputTool]:
@@ -219,17 +257,19 @@ class MCPClient:
         offer = self._table.find(name)
         if offer is None:
             raise UsageError(self._unknown(name, self._offered))
-        return await self._connections[offer.server].call_tool(
-            offer.tool.name, dict(arguments or {}), timeout_s=timeout
-        )
+        return await self._source(offer).call_tool(offer.tool.name, dict(arguments or {}), timeout_s=timeout)
+
+    def _source(self, offer: Offer) -> Connection | Functions:
+        return self._functions if offer.server == FUNCTIONS else self._connections[offer.server]
 
     def _refresh(self) -> None:
         """Bring the table up to date with what the servers offer; names are given in the order they were added."""
         changed = False
-        for name, connection in self._connections.items():
-            if connection.tools is not self._listed.get(name, ()):
-                self._table.put(name, connection.tools)
-                self._listed[name] = connection.tools
+        sources: list[tuple[str, Connection | Functions]] = [*self._connections.items(), (FUNCTIONS, self._functions)]
+        for name, source in sources:
+            if source.tools is not self._listed.get(name, ()):
+                self._table.put(name, source.tools)
+                self._listed[name] = source.tools
                 changed = True
         if changed:
             before = self._offered
@@ -338,7 +378,7 @@ class MCPClient:
         if offer is None:
             return f"Error: {self._unknown(call.name, offered)}"
         try:
-            result = await self._connections[offer.server].call_tool(offer.tool.name, call.arguments)
+            result = await self._source(offer).call_tool(offer.tool.name, call.arguments)
         except ServerError as error:
             return f"Error: {error}"
         return result.message

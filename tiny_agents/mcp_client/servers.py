@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ToolFilter
 
-ServerType = Literal["stdio", "http", "sse"]
+ServerType = Literal["stdio", "http", "sse", "inprocess"]
 
 HTTP_TIMEOUT_S = 30.0
 SSE_TIMEOUT_S = 30.0
@@ -82,6 +82,13 @@ class SseServerParameters(CommonParameters):
     sse_read_timeout: NotRequired[float | timedelta | None]
 
 
+class InProcessServerParameters(CommonParameters):
+    """A server that is an object in this process: no other process, no wire."""
+
+    server: Any
+    """An `MCPServer` or `Server` of the package mcp."""
+
+
 @dataclass(frozen=True, slots=True)
 class StdioServer:
     command: str
@@ -109,7 +116,16 @@ class SseServer:
     read_timeout_s: float | None = None
 
 
-Server = StdioServer | HttpServer | SseServer
+@dataclass(frozen=True, slots=True)
+class InProcessServer:
+    server: Any = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.server, "name", None) or "server")
+
+
+Server = StdioServer | HttpServer | SseServer | InProcessServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +145,9 @@ def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
         UsageError: Unknown type or parameter (the nearest name is offered), a missing one, or a value of the wrong type.
     """
     if kind not in _KINDS:
-        raise UsageError(f"unknown server type {kind!r}: use 'stdio', 'http' or 'sse'{_meant(str(kind), _KINDS)}")
+        raise UsageError(
+            f"unknown server type {kind!r}: use 'stdio', 'http', 'sse' or 'inprocess'{_meant(str(kind), _KINDS)}"
+        )
     build, shape = _KINDS[kind]
     where = f"add_mcp_server('{kind}')"
     known = (*shape.__required_keys__, *shape.__optional_keys__)
@@ -160,7 +178,7 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
 
 def patient(server: Server, tool_timeout_s: float) -> Server:
     """`server` with a limit on silence that doesn't end a tool call before its own time limit does."""
-    if isinstance(server, StdioServer) or server.read_timeout_s is not None:
+    if isinstance(server, (StdioServer, InProcessServer)) or server.read_timeout_s is not None:
         return server
     return replace(server, read_timeout_s=max(READ_TIMEOUT_S, tool_timeout_s + 10))
 
@@ -170,6 +188,8 @@ def secrets_of(server: Server) -> list[str]:
 
     Any variable may hold a key, so all are meant but those that are too short to be one or look like a path.
     """
+    if isinstance(server, InProcessServer):
+        return []
     if isinstance(server, StdioServer):
         values: Iterable[str] = (v for v in server.env.values() if not v.startswith(("/", "./", "../", "~")))
     else:
@@ -181,6 +201,8 @@ def secrets_of(server: Server) -> list[str]:
 
 def address(server: Server) -> str:
     """The server as a message may name it: its command, or its URL without credentials and query."""
+    if isinstance(server, InProcessServer):
+        return server.name
     if isinstance(server, StdioServer):
         return server.command
     split = urlsplit(server.url)
@@ -192,7 +214,10 @@ def address(server: Server) -> str:
 
 def server_name(server: Server, taken: Collection[str]) -> str:
     """A short name for a server that was given none: its package, script or host; numbered if taken already."""
-    base = _package(server) if isinstance(server, StdioServer) else _host(urlsplit(server.url))
+    if isinstance(server, StdioServer):
+        base = _package(server)
+    else:
+        base = server.name if isinstance(server, InProcessServer) else _host(urlsplit(server.url))
     name = base or "server"
     number = 2
     while name in taken:
@@ -258,6 +283,9 @@ class _Reader:
 
     def refuse(self, key: str, expected: str) -> UsageError:
         return UsageError(f"{self._where}: '{key}' must be {expected}, not {type(self._given.get(key)).__name__}")
+
+    def object(self, key: str) -> Any:
+        return self._given[key]
 
     def text(self, key: str) -> str:
         value = self._given[key]
@@ -364,10 +392,19 @@ def _sse(read: _Reader) -> SseServer:
     )
 
 
+def _in_process(read: _Reader) -> InProcessServer:
+    server = read.object("server")
+    # By name, because importing the package to ask it takes 0.7 s.
+    if not any(base.__module__.startswith("mcp.server") for base in type(server).__mro__):
+        raise read.refuse("server", "an MCPServer or Server of the package mcp")
+    return InProcessServer(server)
+
+
 _KINDS: dict[str, tuple[Callable[[_Reader], Server], Any]] = {
     "stdio": (_stdio, StdioServerParameters),
     "http": (_http, HttpServerParameters),
     "sse": (_sse, SseServerParameters),
+    "inprocess": (_in_process, InProcessServerParameters),
 }
 
 

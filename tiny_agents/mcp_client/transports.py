@@ -10,14 +10,14 @@ import json
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from tiny_agents.errors import redact
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.process import MAX_LINE_BYTES, STRAGGLER_S, CutLine, LineSplitter, ServerProcess
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.servers import READ_TIMEOUT_S, HttpServer, Server, SseServer, StdioServer
+from tiny_agents.mcp_client.servers import READ_TIMEOUT_S, HttpServer, InProcessServer, Server, SseServer, StdioServer
 from tiny_agents.mcp_client.text import encodable, encodable_json, readable
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
 from tiny_agents.mcp_client.watch import (
@@ -426,10 +426,15 @@ async def _post(
         await arrived.send(SessionMessage(answer))
 
 
-_OPENERS: dict[type[Server], Callable[[Any, Watch], AbstractAsyncContextManager[Streams]]] = {
+def _in_process(server: InProcessServer, _: Watch) -> Any:
+    return server.server  # the SDK talks to the object itself
+
+
+_OPENERS: dict[type[Server], Callable[[Any, Watch], Any]] = {
     StdioServer: _stdio,
     HttpServer: _http,
     SseServer: _sse,
+    InProcessServer: _in_process,
 }
 
 
