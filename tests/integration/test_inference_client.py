@@ -7,6 +7,7 @@ import gc
 import inspect
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -424,6 +425,25 @@ async def test_a_dropped_client_does_not_take_its_stream_along(serve: Any) -> No
         async for chunk in stream:
             folded.add(chunk)
     assert folded.content == "ab"
+
+
+def test_a_dropped_blocking_client_does_not_take_its_stream_along(serve: Any) -> None:
+    server = serve(raw(delta(content="a"), 0.2, delta(content="b"), delta("stop")))
+    client = InferenceClient(base_url=server.url)
+    stream = client.chat_completion(HELLO, stream=True)
+    del client
+    gc.collect()
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "ab"
+
+
+def test_a_blocking_client_that_nobody_closed_leaves_no_open_connection(serve: Any) -> None:
+    server = serve(text("x"))
+    gc.collect()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        InferenceClient(base_url=server.url).chat_completion(HELLO)
+        gc.collect()
+    assert [warning.message for warning in told if warning.category is ResourceWarning] == []
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ import random
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias, TypeVar
@@ -248,8 +249,9 @@ class SyncResponseStream(_Answer):
     `data` gives the bytes as they arrive. It is one iterator: a loop that stops can be gone on with.
     """
 
-    def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
+    def __init__(self, response: httpx2.Response, tries: _Tries, sender: SyncHTTP) -> None:
         super().__init__(response, tries)
+        self._sender = sender  # which closes its connections when nobody needs it any more
         raw = response.stream  # as it comes: `iter_raw` would cut and count it
         assert isinstance(raw, httpx2.SyncByteStream)
         self._chunks = response.iter_bytes() if _needs_decoding(response) else iter(raw)
@@ -277,8 +279,16 @@ class SyncResponseStream(_Answer):
         self.close()
 
 
+def _close_all(clients: dict[bool, httpx2.Client]) -> None:
+    while clients:
+        clients.popitem()[1].close()
+
+
 class SyncHTTP:
-    """Sends requests from threads; connections are kept and shared. `own` is used where given, and never closed."""
+    """Sends requests from threads; connections are kept and shared. `own` is used where given, and never closed.
+
+    Connections that nobody closed are closed when the sender is dropped.
+    """
 
     def __init__(
         self,
@@ -292,6 +302,7 @@ class SyncHTTP:
         self._own = _checked_own(own, httpx2.Client)
         self._clients: dict[bool, httpx2.Client] = {}
         self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._clients)
 
     def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
@@ -326,7 +337,7 @@ class SyncHTTP:
                 continue
             status, headers = response.status_code, _lower(response.headers)
             if 200 <= status < 300 or (is_redirect(status, headers) and not self.settings.follow_redirects):
-                return SyncResponseStream(response, tries)
+                return SyncResponseStream(response, tries, self)
             if is_redirect(status, headers):
                 response.close()
                 tries.follow(status, headers)
