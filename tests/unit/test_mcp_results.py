@@ -69,6 +69,8 @@ def test_a_long_result_is_cut_and_says_so() -> None:
     assert len(result.text) < MAX_RESULT_CHARS + 100
     assert result.text.endswith("[Cut here: these are the first 40,000 of 5,000,000 characters.]")
     assert len(result.content[0]["text"]) == 5_000_000
+    assert result.whole == "x" * 5_000_000
+    assert read_result([TEXT]).whole is None
 
 
 @given(

@@ -24,6 +24,7 @@ from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.media import TakesImages
 
 logger = logging.getLogger("tiny_agents.agent")
 
@@ -50,6 +51,7 @@ class Agent(MCPClient):
         startup_timeout: Seconds that a server may take to start and list its tools (default 60).
         tool_timeout: Seconds that a tool call may take (default 120).
         tool_emulation: Offer tools in words, for an endpoint that has no tool API.
+        images, audio: Whether the model takes what tools return of these; see `MCPClient`.
         max_turns: Most model calls for one request; calls that only lead to tools count too.
         client: An inference client of your own, in place of what is above about the model.
 
@@ -72,6 +74,8 @@ class Agent(MCPClient):
         startup_timeout: float = 60.0,
         tool_timeout: float = 120.0,
         tool_emulation: bool = False,
+        images: TakesImages = "auto",
+        audio: bool = False,
         max_turns: int = DEFAULT_MAX_TURNS,
         client: AsyncInferenceClient | None = None,
     ) -> None:
@@ -86,6 +90,8 @@ class Agent(MCPClient):
             startup_timeout=startup_timeout,
             tool_timeout=tool_timeout,
             tool_emulation=tool_emulation,
+            images=images,
+            audio=audio,
             client=client,
         )
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [

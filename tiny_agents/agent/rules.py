@@ -80,5 +80,5 @@ def close_turn(messages: list[Any], start: int, reason: StopReason) -> None:
         return
     if len(messages) == start + 1:
         del messages[start]
-    elif messages[-1].get("role") == "tool":
+    elif messages[-1].get("role") in ("tool", "user"):  # images that a tool returned are in a message of the user's
         messages.append(ChatCompletionInputMessage(role="assistant", content=_CLOSING[reason]))

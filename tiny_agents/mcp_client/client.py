@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.errors import ProviderError, ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.streams import AsyncChatStream
@@ -20,6 +22,14 @@ from tiny_agents.inference.types.chat import (
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
 from tiny_agents.mcp_client.connection import Connection
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
+from tiny_agents.mcp_client.media import (
+    REFUSING_STATUSES,
+    TakesImages,
+    hide_media,
+    insert_after,
+    media_message,
+    media_parts,
+)
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.servers import (
     HttpServerParameters,
@@ -31,8 +41,11 @@ from tiny_agents.mcp_client.servers import (
     describe_server,
     server_name,
 )
+from tiny_agents.mcp_client.spill import READ_ON, Spill
 from tiny_agents.mcp_client.text import encodable
 from tiny_agents.mcp_client.tools import Offer, ToolTable, find, legal_name, refreshed
+
+logger = logging.getLogger("tiny_agents.mcp_client")
 
 Message = dict[str, Any] | ChatCompletionInputMessage
 """A message of a conversation; what is added to one is a `ChatCompletionInputMessage`."""
@@ -64,6 +77,9 @@ class MCPClient:
         startup_timeout: Seconds a server may take to start and list its tools.
         tool_timeout: Seconds a tool call may take; counted anew when its server reports progress, up to an hour.
         tool_emulation: Offer tools in words, for an endpoint that has no tool API; see `AsyncInferenceClient`.
+        images: Whether the model takes images. Those that a tool returns then follow the tool messages in a user message;
+            else the model reads what they are. "auto" sends them until a server refuses.
+        audio: The same for sound.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
     Attributes:
@@ -86,6 +102,8 @@ class MCPClient:
         startup_timeout: float = 60.0,
         tool_timeout: float = 120.0,
         tool_emulation: bool = False,
+        images: TakesImages = "auto",
+        audio: bool = False,
         client: AsyncInferenceClient | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
@@ -103,6 +121,10 @@ class MCPClient:
             timeout=timeout,
             tool_emulation=tool_emulation,
         )
+        text_only = images == "auto" and (provider == "local" or tool_emulation)
+        self._images: TakesImages = False if text_only else images
+        self._audio = audio
+        self._spill = Spill()
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
         self._connections: dict[str, Connection] = {}
@@ -131,6 +153,7 @@ class MCPClient:
         try:
             await asyncio.gather(*(connection.close() for connection in self._connections.values()))
         finally:
+            self._spill.close()
             if self._owns_client:
                 await self.client.close()
 
@@ -312,7 +335,8 @@ class MCPClient:
         Yields:
             Each chunk of the model's answer as it comes; then the tool messages in the order of the calls, each as soon
             as it and those before it are there. The calls run at the same time. A call that can't be run, or fails, is
-            answered with a text for the model that starts with "Error".
+            answered with a text for the model that starts with "Error". A result too long for a model is cut, and can be
+            read on with a tool of its own. Images are not in the tool messages but in one that follows in `messages`.
 
         Raises:
             InferenceError: The model could not be asked, or its answer broke off.
@@ -353,35 +377,66 @@ class MCPClient:
         answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
         running = [asyncio.create_task(self._answer(call, exit_names, offered)) for call in calls]
+        media: list[tuple[str, dict[str, Any]]] = []
         handed_out = 0  # those are the caller's: what it makes of them stays
         try:
-            for answer, task in zip(answers, running, strict=True):
-                answer.content = encodable(await task)
+            for call, answer, task in zip(calls, answers, running, strict=True):
+                told = await task
+                answer.content = told.text
+                media += ((call.kept_name, part) for part in told.media)
                 handed_out += 1
                 yield answer
         finally:
             await _settle(answers[handed_out:], running[handed_out:])
+        if media and not any(call.name in exit_names for call in calls):
+            insert_after(messages, answers[-1], media_message(media))
 
-    async def _ask(self, messages: Iterable[Message], tools: Sequence[ChatCompletionInputTool]) -> AsyncChatStream:
+    async def _ask(
+        self, messages: MutableSequence[Message], tools: Sequence[ChatCompletionInputTool]
+    ) -> AsyncChatStream:
+        """Ask the model; where it refuses the images of tools that were sent on trial, once more without."""
+        try:
+            return await self._create(messages, tools)
+        except ProviderError as error:
+            if self._images != "auto" or error.status not in REFUSING_STATUSES or not hide_media(messages):
+                raise
+            self._images = False
+            logger.info("the model takes no images (%s); what tools return is described to it", error)
+            return await self._create(messages, tools)
+
+    async def _create(self, messages: Iterable[Message], tools: Sequence[ChatCompletionInputTool]) -> AsyncChatStream:
         create = self.client.chat.completions.create
         if not tools:
             return await create(messages, model=self.payload_model, stream=True)
         return await create(messages, model=self.payload_model, tools=tools, tool_choice="auto", stream=True)
 
-    async def _answer(self, call: PlannedCall, exit_names: Collection[str], offered: Mapping[str, Offer | None]) -> str:
+    async def _answer(
+        self, call: PlannedCall, exit_names: Collection[str], offered: Mapping[str, Offer | None]
+    ) -> _Told:
         """What the model is told about a call; never an exception for what a model, tool or server did wrong."""
         if call.name in exit_names:
-            return ""
+            return _Told("")
         if call.problem is not None:
-            return call.problem
+            return _Told(encodable(call.problem))
         offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
         if offer is None:
-            return f"Error: {self._unknown(call.name, offered)}"
+            return _Told(encodable(f"Error: {self._unknown(call.name, offered)}"))
         try:
             result = await self._source(offer).call_tool(offer.tool.name, call.arguments)
         except ServerError as error:
-            return f"Error: {error}"
-        return result.message
+            return _Told(encodable(f"Error: {error}"))
+        text = self._spill.told(result)
+        if not self._spill.is_empty and not self._functions.has(READ_ON):
+            self._functions.add(self._spill.read_on, READ_ON, None)  # offered from the next turn on
+        return _Told(encodable(text), media_parts(result, images=self._images, audio=self._audio))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The answer to a call: text for its tool message, and parts for a message that follows."""
+
+    text: str
+    media: Sequence[dict[str, Any]] = ()
 
 
 async def _first(stream: AsyncChatStream, count: int) -> AsyncIterator[ChatCompletionStreamOutput]:
@@ -390,7 +445,7 @@ async def _first(stream: AsyncChatStream, count: int) -> AsyncIterator[ChatCompl
         count -= 1
 
 
-async def _settle(answers: Sequence[ChatCompletionInputMessage], running: Sequence[asyncio.Task[str]]) -> None:
+async def _settle(answers: Sequence[ChatCompletionInputMessage], running: Sequence[asyncio.Task[_Told]]) -> None:
     """End the calls that nobody waits for any more, and keep the results of those that had come to their end."""
     for task in running:
         task.cancel()
@@ -400,4 +455,4 @@ async def _settle(answers: Sequence[ChatCompletionInputMessage], running: Sequen
     finally:
         for answer, task in zip(answers, running, strict=True):
             if task.done() and not task.cancelled() and task.exception() is None:
-                answer.content = encodable(task.result())
+                answer.content = task.result().text

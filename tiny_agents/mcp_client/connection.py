@@ -124,7 +124,7 @@ class Connection:
                 logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
             else:
                 self._restarts = 0
-                return replace(result, text=redact(result.text, self._secrets)) if result.is_error else result
+                return self._redacted(result) if result.is_error else result
 
     async def close(self) -> None:
         """End the connection, and the server's process with all it started. From any task, as often as you like."""
@@ -260,6 +260,10 @@ class Connection:
                 server=self.name,
                 timeout_s=limit_s,
             ) from None
+
+    def _redacted(self, result: ToolResult) -> ToolResult:
+        whole = None if result.whole is None else redact(result.whole, self._secrets)
+        return replace(result, text=redact(result.text, self._secrets), whole=whole)
 
     def _raise_lost(self, tool: str, loss: ConnectionLost, watch: Watch) -> NoReturn:
         ran = "The call may have run." if loss.ran else "The call did not run."

@@ -70,6 +70,9 @@ class Functions:
         self._functions: dict[str, FunctionTool] = {}
         self._tool_timeout_s = tool_timeout_s
 
+    def has(self, name: str) -> bool:
+        return name in self._functions
+
     def add(self, function: Function, name: str | None, description: str | None) -> None:
         """Raises UsageError for one that can't be a tool, or whose name is taken by another."""
         made = describe_function(function, name, description)

@@ -26,12 +26,14 @@ class ToolResult:
         is_error: The tool, or the server on its behalf, says that it failed; `text` says why.
         content: The blocks as the server sent them (images and audio in base64), whole and in its order.
         structured_content: The result as data, where the tool gives some.
+        whole: The text before it was cut; None where it wasn't.
     """
 
     text: str
     is_error: bool = False
     content: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     structured_content: Any = field(default=None, repr=False)
+    whole: str | None = field(default=None, repr=False)
 
     @property
     def message(self) -> str:
@@ -62,10 +64,12 @@ def read_result(
     has_text = any(block.get("type") == "text" and block.get("text") for block in content)
     if structured_content is not None and not has_text:
         parts.insert(0, _compact(structured_content))
-    shown = encodable(shortened("\n".join(parts), max_chars))
+    whole = encodable("\n".join(parts))
+    shown = shortened(whole, max_chars)
     if not shown:
         shown = "the tool failed and didn't say why" if is_error else NO_CONTENT
-    return ToolResult(shown, is_error, tuple(content), structured_content)
+    cut = len(whole) > max_chars
+    return ToolResult(shown, is_error, tuple(content), structured_content, whole if cut else None)
 
 
 # ---------------------------------------------------------------- one function per kind of block
