@@ -197,6 +197,10 @@ BAD_COMMANDS = {
     "a variable that isn't set": (["run", "helper.yaml", "-p", "x", "--api-key-env", "NO_SUCH"], ["NO_SUCH"]),
     "an input that isn't there": (["run", "helper.yaml", "-p", "x", "--input", "a=secret!"], ["'a'"]),
     "two places": (["run", "helper.yaml", "-p", "x", "--provider", "p", "--base-url", "http://x/v1"], ["--provider"]),
+    "no such provider": (
+        ["run", "helper.yaml", "-p", "x", "--provider", "grok", "--model", "m"],
+        ["'grok'", "Did you mean 'groq'"],
+    ),
     "nowhere to run": (["run", "helper.yaml", "-p", "x"], ["HF_TOKEN", "--base-url", "--provider local"]),
 }
 

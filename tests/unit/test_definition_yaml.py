@@ -246,6 +246,8 @@ BAD = [
     ("toolEmulation: true", "toolEmulation: unknown key (did you mean 'tool_emulation'?)"),
     ("zzz: 1", "zzz: unknown key; a definition has name, description, model, provider, endpointUrl, apiKey, prompt"),
     ("servers:\n  a:\n    command: x\n    arg: [y]", ":4:5: servers.a.arg: unknown key (did you mean 'args'?)"),
+    ("servers:\n  a:\n    comand: x", ":3:5: servers.a.comand: unknown key (did you mean 'command'?)"),
+    ("provider: grok", ":1:1: provider: there is no provider 'grok' (did you mean 'groq'?)"),
     ("inputs: [{id: a, secret: true}]", ":1:18: inputs[0].secret: unknown key; an input has id, description, type"),
     (
         "permissions: {}",

@@ -256,6 +256,9 @@ def _server_type(entries: Mapping[str, Value], server: Value) -> ServerType:
         return "stdio"
     if "url" in entries:
         return "sse" if re.search(r"/sse/?(?:[?#]|$)", entries["url"].written) else "http"
+    for name, entry in entries.items():
+        if hint := did_you_mean(name, ("command", "url")):
+            raise entry.error(f"unknown key{hint}")
     raise server.error("needs `command` (a program to start) or `url` (a remote server)")
 
 
@@ -316,6 +319,15 @@ def _model(value: Value) -> str:
     if isinstance(value.data, list):
         raise value.error(f"a list of models {_NOT_YET}: name one")
     return value.text().strip()
+
+
+def _provider(value: Value) -> str:
+    from tiny_agents.inference.providers import NAMES  # the list costs some 40 ms that most definitions can do without
+
+    name = value.text().strip()
+    if name not in NAMES and "${" not in name:
+        raise value.error(f"there is no provider {name!r}{did_you_mean(name, NAMES) or '; known: ' + ', '.join(NAMES)}")
+    return name
 
 
 def _requires(value: Value) -> tuple[str, ...]:
@@ -451,7 +463,7 @@ _AGENT_KEYS: Keys = {
     "name": Value.text,
     "description": Value.text,
     "model": _model,
-    "provider": Value.text,
+    "provider": _provider,
     "endpointUrl": _url,
     "apiKey": Value.text,
     "prompt": _prompt,
