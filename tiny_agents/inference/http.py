@@ -101,9 +101,8 @@ def translate(
         if "CERTIFICATE" in reason.upper():
             advice = "Its certificate is not trusted here: SSL_CERT_FILE can name a file of certificates to trust."
         return InferenceConnectionError(f"{where} can't be reached: {reason}. {advice}", url=where)
-    return InferenceConnectionError(
-        f"The connection to {where} broke: {str(error) or type(error).__name__}.", url=where
-    )
+    reason = str(error).rstrip(".") or type(error).__name__
+    return InferenceConnectionError(f"The connection to {where} broke: {reason}.", url=where)
 
 
 @functools.cache
