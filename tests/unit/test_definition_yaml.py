@@ -45,6 +45,7 @@ servers:
     tools: {allow: ["*_search"], deny: [delete_*]}
     startup_timeout: 20
     tool_timeout: 240
+    protocol: 2026-07-28
   old: {url: https://example.org/sse}
 timeout: 30
 startup_timeout: 5.5
@@ -111,6 +112,7 @@ def test_servers_become_arguments_for_add_mcp_server() -> None:
         "tools": {"allow": ["*_search"], "deny": ["delete_*"]},
         "startup_timeout": 20.0,
         "tool_timeout": 240.0,
+        "protocol": "2026-07-28",
     }
     assert old == {"type": "sse", "name": "old", "url": "https://example.org/sse"}
 
@@ -269,6 +271,7 @@ BAD = [
     ),
     ("servers: {a: {command: x, restart: 3}}", "servers.a.restart: is not supported yet"),
     ("servers: {a: {command: x, startup: 3}}", "servers.a.startup: is not supported yet: use startup_timeout"),
+    ("servers: {a: {command: x, protocol: 2025-11-25}}", "servers.a.protocol: must be one of auto, legacy, 2026-07-28"),
     ("servers: {a: {command: x, tool_timeout: 0}}", "servers.a.tool_timeout: must be"),
     ("inputs: [{id: a, type: pickString}]", "inputs[0].type: pickString is not supported yet: use promptString"),
     ("inputs: [{id: a, store: keyring}]", "inputs[0].store: is not supported yet"),

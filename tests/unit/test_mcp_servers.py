@@ -110,9 +110,10 @@ def test_what_can_be_said_of_any_server() -> None:
         "tools": {"allow": ["read_*"], "deny": None},
         "startup_timeout": timedelta(seconds=5),
         "tool_timeout": 7,
+        "protocol": "legacy",
     }
     assert describe_options("stdio", {"command": "x", **said}) == ServerOptions(
-        "files", ToolFilter(allow=("read_*",)), 5.0, 7.0
+        "files", ToolFilter(allow=("read_*",)), 5.0, 7.0, "legacy"
     )
     assert describe_options("http", {"url": URL, "allowed_tools": []}) == ServerOptions(tools=ToolFilter(names=()))
     assert describe_options("http", dict.fromkeys([*said, "allowed_tools"])) == ServerOptions()
@@ -129,6 +130,7 @@ def test_what_can_be_said_of_any_server() -> None:
         ({"tools": {"allw": []}}, "unknown key 'allw' in 'tools'; did you mean 'allow'?"),
         ({"tools": {"deny": "x"}}, "in 'tools': 'deny' must be a list of texts, not str"),
         ({"tools": {"allow": []}, "allowed_tools": []}, "'allowed_tools' and 'allow' in 'tools' say the same thing"),
+        ({"protocol": "2025-11-25"}, "'protocol' must be 'auto', 'legacy' or '2026-07-28', not '2025-11-25'"),
         ({"tool_timeout": 0}, "'tool_timeout' must be more than 0 seconds"),
         ({"startup_timeout": "5"}, "'startup_timeout' must be a number of seconds or a timedelta, not str"),
     ],

@@ -59,6 +59,14 @@ def test_tool_results_are_kept_and_the_missing_answer_is_marked(reason: StopReas
     assert len(messages) == 5
 
 
+@pytest.mark.parametrize("reason", ["empty", "aborted", "failed", "turn_limit"])
+def test_images_of_tools_are_kept_too(reason: StopReason) -> None:
+    messages: list[Any] = [SYSTEM, USER, CALL, RESULT, USER]
+    close_turn(messages, 1, reason)
+    assert messages[:5] == [SYSTEM, USER, CALL, RESULT, USER]
+    assert [message["role"] for message in messages[5:]] == ["assistant"]
+
+
 @pytest.mark.parametrize("reason", ["aborted", "failed"])
 def test_half_an_answer_is_kept_as_it_is(reason: StopReason) -> None:
     messages: list[Any] = [SYSTEM, USER, TEXT]

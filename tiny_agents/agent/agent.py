@@ -24,6 +24,7 @@ from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.host import Host
 from tiny_agents.mcp_client.media import TakesImages
 
 logger = logging.getLogger("tiny_agents.agent")
@@ -52,6 +53,7 @@ class Agent(MCPClient):
         tool_timeout: Seconds that a tool call may take (default 120).
         tool_emulation: Offer tools in words, for an endpoint that has no tool API.
         images, audio: Whether the model takes what tools return of these; see `MCPClient`.
+        host: Answers what servers ask of us; see `mcp_client.host`. By default nobody does.
         max_turns: Most model calls for one request; calls that only lead to tools count too.
         client: An inference client of your own, in place of what is above about the model.
 
@@ -76,6 +78,7 @@ class Agent(MCPClient):
         tool_emulation: bool = False,
         images: TakesImages = "auto",
         audio: bool = False,
+        host: Host | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
         client: AsyncInferenceClient | None = None,
     ) -> None:
@@ -92,6 +95,7 @@ class Agent(MCPClient):
             tool_emulation=tool_emulation,
             images=images,
             audio=audio,
+            host=host,
             client=client,
         )
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tiny_agents.agent.document import Value, did_you_mean, read_json, read_yaml
 from tiny_agents.errors import ConfigError, redact
-from tiny_agents.mcp_client.servers import HttpServer, ServerType, StdioServer, server_name
+from tiny_agents.mcp_client.servers import PROTOCOLS, HttpServer, ServerType, StdioServer, server_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class ServerDefinition:
         params: stdio: `command`, `args`, `env`, `cwd`. http and sse: `url`, `headers`, `timeout` and `sse_read_timeout`
             in seconds, `terminate_on_close` (http). Only what the definition gives.
         allowed_tools: The tools the model may see, by the server's own names; None for all.
-        options: What else holds for a server of any type: `tools`, `startup_timeout` and `tool_timeout`. Only what the
-            definition gives.
+        options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`. Only
+            what the definition gives.
         key: Where it stands in the definition: `servers.files` or `servers[0]`.
         legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
     """
@@ -222,6 +222,12 @@ def _args(value: Value) -> tuple[str, ...]:
 Keys = Mapping[str, Callable[[Value], Any]]
 
 
+def _protocol(value: Value) -> str:
+    if value.data not in PROTOCOLS:
+        raise value.error(f"must be one of {', '.join(PROTOCOLS)}, but is {value.written or value.kind}")
+    return value.text()
+
+
 def _tools(value: Value) -> dict[str, list[str]]:
     keys: Keys = {"allow": Value.texts, "deny": Value.texts}
     return {key: list(patterns) for key, patterns in _read_keys(value, keys, {}, "`tools`").items()}
@@ -238,7 +244,12 @@ _SERVER_KEYS: Mapping[ServerType, Keys] = {
     "http": {**_REMOTE_KEYS, "terminate_on_close": Value.flag},
     "sse": _REMOTE_KEYS,
 }
-_SERVER_OPTIONS: Keys = {"tools": _tools, "startup_timeout": Value.seconds, "tool_timeout": Value.seconds}
+_SERVER_OPTIONS: Keys = {
+    "tools": _tools,
+    "startup_timeout": Value.seconds,
+    "tool_timeout": Value.seconds,
+    "protocol": _protocol,
+}
 _REQUIRED: Mapping[ServerType, str] = {"stdio": "command", "http": "url", "sse": "url"}
 
 
@@ -286,7 +297,7 @@ _LATER_AGENT_KEYS: Mapping[str, str] = {
 _LATER_SERVER_KEYS: Mapping[str, str] = {
     "startup": f"{_NOT_YET}: use startup_timeout",
     "envFile": f"{_NOT_YET}: write the variables into env",
-    **dict.fromkeys(("roots", "prefix", "required", "restart", "protocol", "approval", "defer"), _NOT_YET),
+    **dict.fromkeys(("roots", "prefix", "required", "restart", "approval", "defer"), _NOT_YET),
     "<<": _LATER_AGENT_KEYS["<<"],
 }
 _LATER_INPUT_KEYS: Mapping[str, str] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import ProviderError, ServerError, UsageError
+from tiny_agents.errors import InferenceError, ProviderError, ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.streams import AsyncChatStream
@@ -22,6 +22,7 @@ from tiny_agents.inference.types.chat import (
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
 from tiny_agents.mcp_client.connection import Connection
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
+from tiny_agents.mcp_client.host import Desk, Host, Refusal, SamplingReply, SamplingRequest
 from tiny_agents.mcp_client.media import (
     REFUSING_STATUSES,
     TakesImages,
@@ -80,6 +81,7 @@ class MCPClient:
         images: Whether the model takes images. Those that a tool returns then follow the tool messages in a user message;
             else the model reads what they are. "auto" sends them until a server refuses.
         audio: The same for sound.
+        host: Answers what servers ask of us: of a person, of the model, which folders. By default nobody does.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
     Attributes:
@@ -104,6 +106,7 @@ class MCPClient:
         tool_emulation: bool = False,
         images: TakesImages = "auto",
         audio: bool = False,
+        host: Host | None = None,
         client: AsyncInferenceClient | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
@@ -124,6 +127,7 @@ class MCPClient:
         text_only = images == "auto" and (provider == "local" or tool_emulation)
         self._images: TakesImages = False if text_only else images
         self._audio = audio
+        self._host = host or Host()
         self._spill = Spill()
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
@@ -182,7 +186,8 @@ class MCPClient:
                 "inprocess" takes a server object of the package mcp.
             **params: For any server `name` (what to call it in errors and tool names; by default its package, script or
                 host), `allowed_tools` (names of the tools to offer, as the server spells them), `tools` (the same with
-                patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout` and `tool_timeout`. For
+                patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout`, `tool_timeout` and `protocol`
+                ("auto", "legacy" or "2026-07-28"). For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
                 `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
                 "inprocess" `server`. Times are seconds or a timedelta.
@@ -205,7 +210,9 @@ class MCPClient:
             server,
             startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
             tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
+            desk=Desk(name, self._host, self._sample),
             tools=options.tools,
+            protocol=options.protocol,
         )
         try:
             await connection.start()
@@ -308,6 +315,24 @@ class MCPClient:
         names = ", ".join(list(offered)[:OFFERED_NAMES])
         more = f" and {len(offered) - OFFERED_NAMES} more" if len(offered) > OFFERED_NAMES else ""
         return f"there is no tool {name[:100]!r}. The tools are: {names or 'none'}{more}."
+
+    async def _sample(self, request: SamplingRequest) -> SamplingReply:
+        """Ask the model what a server wants to know; what goes wrong is told to the server without its details."""
+        create = self.client.chat.completions.create
+        try:
+            answer = await create(
+                list(request.messages),
+                model=self.payload_model,
+                max_tokens=request.max_tokens,
+                temperature=request.temperature,
+                stop=None if request.stop is None else list(request.stop),
+            )
+        except InferenceError as error:
+            logger.warning("MCP server '%s' asked the model in vain: %s", request.server, error)
+            raise Refusal("the model could not be asked") from error
+        choice = answer.choices[0]
+        text = (choice.message.content if choice.message is not None else None) or ""
+        return SamplingReply(text, answer.model or self.payload_model or "unknown", choice.finish_reason == "length")
 
     # ---- one turn
 

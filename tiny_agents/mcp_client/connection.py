@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, Literal, NoReturn
 
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
+from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.listing import follow_tools, list_tools
 from tiny_agents.mcp_client.results import ToolResult
-from tiny_agents.mcp_client.servers import Server, StdioServer, patient, secrets_of
+from tiny_agents.mcp_client.servers import Protocol, Server, StdioServer, patient, secrets_of
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
@@ -55,7 +56,9 @@ class Connection:
         *,
         startup_timeout_s: float,
         tool_timeout_s: float,
+        desk: Desk,
         tools: ToolFilter = ALL_TOOLS,
+        protocol: Protocol = "auto",
     ) -> None:
         self.name = name
         self.tools: tuple[ServerTool, ...] = ()
@@ -63,6 +66,8 @@ class Connection:
         self._startup_timeout_s = startup_timeout_s
         self._tool_timeout_s = tool_timeout_s
         self._filter = tools
+        self._desk = desk
+        self._protocol: Protocol = protocol
         self._secrets = secrets_of(server)
         self._life: _Life | None = None
         self._starting = asyncio.Lock()
@@ -190,7 +195,7 @@ class Connection:
     async def _own(self, life: _Life) -> None:
         """Enter, stay and leave in this task."""
         try:
-            async with open_session(self._server, life.watch) as session:
+            async with open_session(self._server, life.watch, self._desk, self._protocol) as session:
                 life.tools = await list_tools(session, self.name)
                 life.session = session
                 life.started.set()
@@ -236,16 +241,16 @@ class Connection:
         def progress(_: Progress) -> None:
             nonlocal reported
             reported = True
-            if not (life.over or limit.expired()):
+            if not (life.over or limit.expired() or life.watch.pauses):
                 limit.reschedule(deadline(began, clock(), limit_s))
 
         try:
             async with asyncio.timeout(limit_s) as limit:
-                life.calls.add(limit)
+                life.calls[limit] = limit_s
                 try:
                     return await life.session.call_tool(name, arguments, progress)
                 finally:
-                    life.calls.discard(limit)
+                    del life.calls[limit]
         except ConnectionLost as loss:
             if loss.gone:
                 life.watch.lose(loss.how)
@@ -285,20 +290,20 @@ class _Life:
         started: Set when the server is ready, and when it is clear that it never will be.
         leave: Tells the owner to leave.
         over: Whether nothing more can come from the server.
-        calls: Time limits of the calls that wait for an answer; ending one ends its call.
+        calls: Time limits of the calls that wait for an answer, and their seconds; ending one ends its call.
     """
 
     owner: asyncio.Task[None]
 
     def __init__(self) -> None:
-        self.watch = Watch(on_lost=self.end)
+        self.watch = Watch(on_lost=self.end, on_pause=self.pause)
         self.session: Session | None = None
         self.tools: list[ServerTool] = []
         self.error: Exception | None = None
         self.started = asyncio.Event()
         self.leave = asyncio.Event()
         self.over = False
-        self.calls: set[asyncio.Timeout] = set()
+        self.calls: dict[asyncio.Timeout, float] = {}
 
     def close(self) -> None:
         """Begin the end of this life; its calls fail."""
@@ -310,6 +315,13 @@ class _Life:
         """End a start that takes too long or is no longer wanted, without waiting for the server's consent."""
         self.close()
         await _ends(self.owner)
+
+    def pause(self, paused: bool) -> None:
+        """While the server waits for us, its calls may take an hour; after that their time begins anew."""
+        now = asyncio.get_running_loop().time()
+        for limit, limit_s in self.calls.items():
+            if not (self.over or limit.expired()):
+                limit.reschedule(now + (max(MAX_CALL_S, limit_s) if paused else limit_s))
 
     def end(self) -> None:
         """Nothing more can come: the calls that wait end, and so does the owner."""

@@ -19,6 +19,11 @@ from tiny_agents.mcp_client.tools import ALL_TOOLS, ToolFilter
 
 ServerType = Literal["stdio", "http", "sse", "inprocess"]
 
+Protocol = Literal["auto", "legacy", "2026-07-28"]
+"""Which protocol is spoken: found out, that of before 2026-07-28 with its handshake, or that version unasked."""
+
+PROTOCOLS: tuple[Protocol, ...] = ("auto", "legacy", "2026-07-28")
+
 HTTP_TIMEOUT_S = 30.0
 SSE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 300.0
@@ -46,6 +51,8 @@ class CommonParameters(TypedDict):
     """To start and list its tools; the client's if left out."""
     tool_timeout: NotRequired[float | timedelta | None]
     """For a tool call; the client's if left out."""
+    protocol: NotRequired[Protocol | None]
+    """"auto" if left out; "legacy" spares an old server the question whether it is a new one."""
 
 
 class StdioServerParameters(CommonParameters):
@@ -136,6 +143,7 @@ class ServerOptions:
     tools: ToolFilter = ALL_TOOLS
     startup_timeout_s: float | None = None
     tool_timeout_s: float | None = None
+    protocol: Protocol = "auto"
 
 
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
@@ -173,6 +181,7 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         tools=read.tools(),
         startup_timeout_s=read.seconds("startup_timeout"),
         tool_timeout_s=read.seconds("tool_timeout"),
+        protocol=read.protocol(),
     )
 
 
@@ -321,6 +330,13 @@ class _Reader:
             allow=patterns.texts("allow") if patterns.has("allow") else None,
             deny=patterns.texts("deny"),
         )
+
+    def protocol(self) -> Protocol:
+        value = self._given.get("protocol", "auto")
+        for known in PROTOCOLS:
+            if value == known:
+                return known
+        raise UsageError(f"{self._where}: 'protocol' must be 'auto', 'legacy' or '2026-07-28', not {value!r}")
 
     def mapping(self, key: str) -> dict[str, str]:
         value = self._given.get(key, {})

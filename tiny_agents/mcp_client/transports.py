@@ -15,9 +15,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tiny_agents.errors import redact
 from tiny_agents.inference.wire import is_loopback
+from tiny_agents.mcp_client.host import (
+    MAX_SAMPLING_TOKENS,
+    Desk,
+    FormRequest,
+    Refusal,
+    SamplingRequest,
+    Service,
+    UrlRequest,
+    chat_messages,
+)
 from tiny_agents.mcp_client.process import MAX_LINE_BYTES, STRAGGLER_S, CutLine, LineSplitter, ServerProcess
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.servers import READ_TIMEOUT_S, HttpServer, InProcessServer, Server, SseServer, StdioServer
+from tiny_agents.mcp_client.servers import (
+    READ_TIMEOUT_S,
+    HttpServer,
+    InProcessServer,
+    Protocol,
+    Server,
+    SseServer,
+    StdioServer,
+)
 from tiny_agents.mcp_client.text import encodable, encodable_json, readable
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
 from tiny_agents.mcp_client.watch import (
@@ -36,12 +54,15 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     import mcp
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared.message import SessionMessage
-    from mcp_types import JSONRPCMessage
+    from mcp_types import ErrorData, JSONRPCMessage
     from pydantic import ValidationError
 
     from tiny_agents.mcp_client.http_client import WatchedClient
 
 logger = logging.getLogger("tiny_agents.mcp_client")
+
+USER_REFUSED = -1
+"""JSON-RPC code that the protocol has for a request that the user refuses."""
 
 WAITING_MESSAGES = 1_000
 NOISE_CHARS = 200
@@ -155,8 +176,12 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(server: Server, watch: Watch) -> AsyncIterator[Session]:
+async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Protocol = "auto") -> AsyncIterator[Session]:
     """Connect, agree on a protocol version, and stay connected while the block is open. Enter and leave in one task.
+
+    Args:
+        desk: Where what the server asks of us is answered.
+        protocol: "legacy" shakes hands as before 2026-07-28, "2026-07-28" speaks that version unasked; "auto" finds out.
 
     Raises:
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
@@ -176,8 +201,93 @@ async def open_session(server: Server, watch: Watch) -> AsyncIterator[Session]:
             sdk_logger.addHandler(logging.NullHandler())
     ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
     transport = _OPENERS[type(server)](server, watch)
-    async with mcp.Client(transport, client_info=ourselves, cache=None, message_handler=notice) as client:
+    callbacks: dict[str, Any] = {_CALLBACKS[service][0]: _CALLBACKS[service][1](desk, watch) for service in desk.serves}
+    async with mcp.Client(
+        transport, client_info=ourselves, mode=protocol, cache=None, message_handler=notice, **callbacks
+    ) as client:
         yield Session(client, watch)
+
+
+# ---------------------------------------------------------------- what a server asks of us
+
+
+def _on_elicitation(desk: Desk, watch: Watch) -> Callable[..., Any]:
+    import mcp_types as types
+
+    async def elicit(_: object, params: types.ElicitRequestParams) -> types.ElicitResult | types.ErrorData:
+        message = readable(params.message)
+        request: FormRequest | UrlRequest
+        if isinstance(params, types.ElicitRequestURLParams):
+            request = UrlRequest(desk.server, message, params.url)
+        else:
+            request = FormRequest(desk.server, message, params.requested_schema)
+        try:
+            with watch.paused():
+                reply = await desk.elicit(request)
+        except Refusal as refusal:
+            return _refused(refusal)
+        content = None if reply.content is None else dict(reply.content)
+        return types.ElicitResult(action=reply.action, content=content)
+
+    return elicit
+
+
+def _on_sampling(desk: Desk, watch: Watch) -> Callable[..., Any]:
+    import mcp_types as types
+
+    async def sample(
+        _: object, params: types.CreateMessageRequestParams
+    ) -> types.CreateMessageResult | types.ErrorData:
+        wanted = params.model_dump(mode="json", by_alias=True, exclude_none=True)
+        hints = (wanted.get("modelPreferences") or {}).get("hints") or []
+        try:
+            request = SamplingRequest(
+                desk.server,
+                chat_messages(params.system_prompt, wanted["messages"]),
+                max(1, min(params.max_tokens, MAX_SAMPLING_TOKENS)),
+                params.temperature,
+                params.stop_sequences,
+                tuple(hint["name"] for hint in hints if hint.get("name")),
+            )
+            with watch.paused():
+                reply = await desk.answer(request)
+        except Refusal as refusal:
+            return _refused(refusal)
+        content = types.TextContent(type="text", text=reply.text)
+        stop_reason = "maxTokens" if reply.cut else "endTurn"
+        return types.CreateMessageResult(role="assistant", content=content, model=reply.model, stop_reason=stop_reason)
+
+    return sample
+
+
+def _on_roots(desk: Desk, watch: Watch) -> Callable[..., Any]:
+    import mcp_types as types
+
+    async def roots(_: object) -> types.ListRootsResult | types.ErrorData:
+        try:
+            with watch.paused():
+                folders = await desk.roots()
+        except Refusal as refusal:
+            return _refused(refusal)
+        absolute = [folder.absolute() for folder in folders]
+        return types.ListRootsResult.model_validate(
+            {"roots": [{"uri": folder.as_uri(), "name": folder.name or str(folder)} for folder in absolute]}
+        )
+
+    return roots
+
+
+_CALLBACKS: dict[Service, tuple[str, Callable[[Desk, Watch], Callable[..., Any]]]] = {
+    "elicitation": ("elicitation_callback", _on_elicitation),
+    "sampling": ("sampling_callback", _on_sampling),
+    "roots": ("list_roots_callback", _on_roots),
+}
+
+
+def _refused(refusal: Refusal) -> ErrorData:
+    from mcp_types import ErrorData
+
+    return ErrorData(code=USER_REFUSED, message=str(refusal))
 
 
 # ---------------------------------------------------------------- stdio

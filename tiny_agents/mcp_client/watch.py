@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tiny_agents.mcp_client.process import GRACE_S, ServerProcess
@@ -54,6 +55,7 @@ class Watch:
 
     Attributes:
         on_lost: Called when nothing more will come from the server, as soon as that is known.
+        on_pause: Called when an answer of ours to the server is waited for (True), and when it is there (False).
         process: Of a stdio server, once it runs.
         noise: The first line of its standard output that was no message of the protocol.
         status: HTTP status of the last message, where it was refused.
@@ -71,6 +73,19 @@ class Watch:
     grace_s: float = GRACE_S
     how: str = ""
     tools_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    on_pause: Callable[[bool], None] = lambda _: None
+    pauses: int = 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """For as long as the server waits for us: that time isn't the server's."""
+        self.pauses += 1
+        self.on_pause(True)
+        try:
+            yield
+        finally:
+            self.pauses -= 1
+            self.on_pause(self.pauses > 0)
 
     def lose(self, how: str) -> None:
         """Note that the server is gone; the first reason counts."""

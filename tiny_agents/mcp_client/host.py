@@ -1,0 +1,208 @@
+"""What servers may ask of us, and who answers: `Host`.
+
+A server can ask the person for something (elicitation), our model for a text (sampling), and us for the folders that it may
+work in (roots). It is told about those that the host serves, and about no others; what it asks nevertheless is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+logger = logging.getLogger("tiny_agents.mcp_client")
+
+T = TypeVar("T")
+
+Service = Literal["elicitation", "sampling", "roots"]
+Action = Literal["accept", "decline", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class FormRequest:
+    """A server asks the person to fill in a form: `schema` is a JSON Schema of an object with plain properties."""
+
+    server: str
+    message: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRequest:
+    """A server asks the person to open a page, for what must not pass through us, such as a password."""
+
+    server: str
+    message: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the person made of it: `decline` is a no, `cancel` is no answer. `content` holds what a form asked for."""
+
+    action: Action
+    content: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingRequest:
+    """A server asks our model for a text.
+
+    Attributes:
+        messages: As a chat API takes them, a system prompt of the server's first.
+        max_tokens: What the server wants, at most what we allow.
+        hints: Names of models it would like, best first; ours answers in any case.
+    """
+
+    server: str
+    messages: Sequence[dict[str, Any]]
+    max_tokens: int
+    temperature: float | None = None
+    stop: Sequence[str] | None = None
+    hints: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingReply:
+    text: str
+    model: str
+    cut: bool = False
+
+
+class Refusal(Exception):
+    """A server's request is refused; the message is for the server."""
+
+
+class Host:
+    """Serves nothing: a server that asks is refused at once. Override what you serve; that is what servers are told of.
+
+    The methods run in the event loop, several at a time. While one is waited for, no tool call runs out of time. One that
+    raises counts as a refusal.
+    """
+
+    async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
+        """Ask the person. The answer to a URL says whether they agree to open it; opening it is up to you."""
+        return Reply("decline")
+
+    async def allow_sampling(self, request: SamplingRequest) -> bool:
+        """Whether the client's own model may be asked this, at the user's cost."""
+        return False
+
+    async def roots(self) -> Sequence[Path]:
+        """The folders that servers may work in."""
+        return ()
+
+    @property
+    def serves(self) -> frozenset[Service]:
+        """What servers are told of."""
+        mine = type(self)
+        overridden: dict[Service, bool] = {
+            "elicitation": mine.elicit is not Host.elicit,
+            "sampling": mine.allow_sampling is not Host.allow_sampling,
+            "roots": mine.roots is not Host.roots,
+        }
+        return frozenset(service for service, served in overridden.items() if served)
+
+
+Sample = Callable[[SamplingRequest], Awaitable[SamplingReply]]
+"""Asks our model."""
+
+MAX_SAMPLING_TOKENS = 4_000
+"""Most tokens of one text that a server asks our model for."""
+
+MAX_SAMPLINGS = 50
+"""Most texts that one server gets in the life of a connection."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where the requests of one server arrive: checked, counted, and passed to the host."""
+
+    server: str
+    host: Host
+    sample: Sample
+    serves: frozenset[Service] = field(init=False)
+    samplings: int = 0
+
+    def __post_init__(self) -> None:
+        self.serves = self.host.serves
+
+    async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
+        if isinstance(request, UrlRequest) and not is_web_page(request.url):
+            return Reply("decline")
+        reply = await self._of_host(self.host.elicit(request))
+        if reply.action != "accept" or isinstance(request, UrlRequest):
+            return Reply(reply.action)
+        return Reply("accept", with_defaults(request.schema, reply.content or {}))
+
+    async def answer(self, request: SamplingRequest) -> SamplingReply:
+        """Raises Refusal where the person, or a limit, is against it."""
+        if self.samplings >= MAX_SAMPLINGS:
+            raise Refusal(f"no more than {MAX_SAMPLINGS} texts are sampled for one server")
+        self.samplings += 1
+        if not await self._of_host(self.host.allow_sampling(request)):
+            raise Refusal("the user refused the sampling request")
+        return await self.sample(request)
+
+    async def roots(self) -> Sequence[Path]:
+        return await self._of_host(self.host.roots())
+
+    async def _of_host(self, asked: Awaitable[T]) -> T:
+        try:
+            return await asked
+        except Refusal:
+            raise
+        except Exception as error:
+            logger.exception("the host failed to answer the MCP server '%s'", self.server)
+            raise Refusal("the client failed to answer") from error
+
+
+def is_web_page(url: str) -> bool:
+    try:
+        split = urlsplit(url)
+        return split.scheme in ("http", "https") and bool(split.hostname)
+    except ValueError:
+        return False
+
+
+def with_defaults(schema: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was filled in, and the form's own defaults where nothing was."""
+    properties = schema.get("properties")
+    fields = properties if isinstance(properties, Mapping) else {}
+    defaults = {name: f["default"] for name, f in fields.items() if isinstance(f, Mapping) and "default" in f}
+    return {**defaults, **{name: value for name, value in content.items() if value is not None}}
+
+
+# ---------------------------------------------------------------- sampling: from the protocol's words to a chat API's
+
+
+def chat_messages(system: str | None, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The messages of a sampling request as a chat API takes them.
+
+    Raises:
+        Refusal: They hold what a model can't be given.
+    """
+    chat: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    for message in messages:
+        content = message.get("content")
+        blocks = content if isinstance(content, list) else [content]
+        parts = [_part(block) for block in blocks if isinstance(block, Mapping)]
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        whole = len(texts) == len(parts)
+        chat.append({"role": str(message.get("role")), "content": "\n".join(texts) if whole else parts})
+    return chat
+
+
+def _part(block: Mapping[str, Any]) -> dict[str, Any]:
+    kind = block.get("type")
+    if kind == "text":
+        return {"type": "text", "text": str(block.get("text") or "")}
+    if kind == "image":
+        return {"type": "image_url", "image_url": {"url": f"data:{block.get('mimeType')};base64,{block.get('data')}"}}
+    if kind == "audio":
+        format = str(block.get("mimeType")).rpartition("/")[2].removeprefix("x-")
+        return {"type": "input_audio", "input_audio": {"data": block.get("data"), "format": format}}
+    raise Refusal(f"content of the type {kind!r} can't be sampled from")
