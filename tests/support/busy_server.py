@@ -5,6 +5,7 @@ In a process of its own it speaks the newest protocol; `server` can be used in t
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import anyio
@@ -42,6 +43,14 @@ async def work(steps: int, seconds: float, ctx: Context) -> str:  # type: ignore
     for step in range(steps):
         await ctx.report_progress(step + 1, steps, f"step {step + 1}")
         await anyio.sleep(seconds)
+    return "done"
+
+
+@server.tool(structured_output=False)
+async def complain(ctx: Context) -> str:  # type: ignore[type-arg]
+    """Log something."""
+    with warnings.catch_warnings(action="ignore"):
+        await ctx.log("warning", {"paper": "low"}, logger_name="tray")
     return "done"
 
 

@@ -9,6 +9,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.events import ServerEvent
 from tiny_agents.mcp_client.results import ToolResult
 
 
@@ -37,3 +38,5 @@ async def turn(client: MCPClient) -> None:
     assert_type(await client.call_tool("x", {"a": 1}, timeout=5), ToolResult)
     async for item in client.process_single_turn_with_tools([{"role": "user", "content": "?"}]):
         assert_type(item, ChatCompletionStreamOutput | ChatCompletionInputMessage)
+    async for event in client.process_single_turn_with_tools([], events=True):
+        assert_type(event, ChatCompletionStreamOutput | ChatCompletionInputMessage | ServerEvent)

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 from tiny_agents.agent.abort import Aborted, until_aborted
 from tiny_agents.agent.definition import AgentDefinition
@@ -24,6 +24,7 @@ from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.events import ServerEvent
 from tiny_agents.mcp_client.host import Host
 from tiny_agents.mcp_client.media import TakesImages
 
@@ -161,19 +162,36 @@ class Agent(MCPClient):
             self.failed_servers[error.server] = error
             logger.warning("%s", error)
 
-    async def run(self, user_input: str, *, abort_event: asyncio.Event | None = None) -> AsyncGenerator[Item, None]:
+    @overload
+    def run(
+        self, user_input: str, *, abort_event: asyncio.Event | None = None, events: Literal[False] = False
+    ) -> AsyncGenerator[Item, None]: ...
+
+    @overload
+    def run(
+        self, user_input: str, *, abort_event: asyncio.Event | None = None, events: Literal[True]
+    ) -> AsyncGenerator[Item | ServerEvent, None]: ...
+
+    def run(
+        self, user_input: str, *, abort_event: asyncio.Event | None = None, events: bool = False
+    ) -> AsyncGenerator[Item, None] | AsyncGenerator[Item | ServerEvent, None]:
         """Work on a request: yields chunks and tool results as they come, until the model is done.
 
         Args:
             user_input: What the user says; added to `messages`.
             abort_event: Set it to stop at once, also in the middle of an answer or a tool call. What was said stays in
                 `messages`.
+            events: Yield what happens at the servers too, as it happens (see `mcp_client.events`).
 
         Raises:
             InferenceError: The model could not be asked, or its answer broke off. What had come stays in `messages`; a
                 request that got nothing at all is taken back, so it can simply be made again.
             UsageError: A run of this agent is still going on.
         """
+        items = self._run(user_input, abort_event)
+        return self._events.beside(items) if events else items
+
+    async def _run(self, user_input: str, abort_event: asyncio.Event | None) -> AsyncGenerator[Item, None]:
         if self._running:
             raise UsageError("This agent is still busy with another request: wait for its end, or use a second agent.")
         self._running = True

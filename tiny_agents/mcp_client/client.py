@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import InferenceError, ProviderError, ServerError, UsageError
+from tiny_agents.errors import ProviderError, ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.streams import AsyncChatStream
@@ -21,8 +21,9 @@ from tiny_agents.inference.types.chat import (
 )
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
 from tiny_agents.mcp_client.connection import Connection
+from tiny_agents.mcp_client.events import Events, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
-from tiny_agents.mcp_client.host import Desk, Host, Refusal, SamplingReply, SamplingRequest
+from tiny_agents.mcp_client.host import Desk, Host
 from tiny_agents.mcp_client.media import (
     REFUSING_STATUSES,
     TakesImages,
@@ -32,6 +33,7 @@ from tiny_agents.mcp_client.media import (
     media_parts,
 )
 from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.sampling import sample
 from tiny_agents.mcp_client.servers import (
     HttpServerParameters,
     InProcessServerParameters,
@@ -44,17 +46,19 @@ from tiny_agents.mcp_client.servers import (
 )
 from tiny_agents.mcp_client.spill import READ_ON, Spill
 from tiny_agents.mcp_client.text import encodable
-from tiny_agents.mcp_client.tools import Offer, ToolTable, find, legal_name, refreshed
+from tiny_agents.mcp_client.tools import Offer, ToolTable, find, refreshed, unknown_tool
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 Message = dict[str, Any] | ChatCompletionInputMessage
 """A message of a conversation; what is added to one is a `ChatCompletionInputMessage`."""
 
+Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
+"""What a turn yields: chunks of the model's answer, and the result of each tool call as a message."""
+
 F = TypeVar("F", bound=Function)
 
 PROBED_CHUNKS = 2
-OFFERED_NAMES = 20
 
 
 class MCPClient:
@@ -128,6 +132,7 @@ class MCPClient:
         self._images: TakesImages = False if text_only else images
         self._audio = audio
         self._host = host or Host()
+        self._events = Events()
         self._spill = Spill()
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
@@ -210,9 +215,10 @@ class MCPClient:
             server,
             startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
             tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
-            desk=Desk(name, self._host, self._sample),
+            desk=self._desk(name),
             tools=options.tools,
             protocol=options.protocol,
+            emit=self._events.emit,
         )
         try:
             await connection.start()
@@ -286,7 +292,7 @@ class MCPClient:
         self._refresh()
         offer = self._table.find(name)
         if offer is None:
-            raise UsageError(self._unknown(name, self._offered))
+            raise UsageError(unknown_tool(name, self._offered))
         return await self._source(offer).call_tool(offer.tool.name, dict(arguments or {}), timeout_s=timeout)
 
     def _source(self, offer: Offer) -> Connection | Functions:
@@ -307,41 +313,46 @@ class MCPClient:
             self._offered = {tool.function.name for tool in definitions}
             self._available[:] = refreshed(self._available, before, definitions)
 
-    def _unknown(self, name: str, offered: Collection[str]) -> str:
-        """That there is no such tool, and which ones there are instead."""
-        near = difflib.get_close_matches(legal_name(name), offered, n=3, cutoff=0.5)
-        if near:
-            return f"there is no tool {name[:100]!r}. Did you mean {' or '.join(repr(other) for other in near)}?"
-        names = ", ".join(list(offered)[:OFFERED_NAMES])
-        more = f" and {len(offered) - OFFERED_NAMES} more" if len(offered) > OFFERED_NAMES else ""
-        return f"there is no tool {name[:100]!r}. The tools are: {names or 'none'}{more}."
-
-    async def _sample(self, request: SamplingRequest) -> SamplingReply:
-        """Ask the model what a server wants to know; what goes wrong is told to the server without its details."""
-        create = self.client.chat.completions.create
-        try:
-            answer = await create(
-                list(request.messages),
-                model=self.payload_model,
-                max_tokens=request.max_tokens,
-                temperature=request.temperature,
-                stop=None if request.stop is None else list(request.stop),
-            )
-        except InferenceError as error:
-            logger.warning("MCP server '%s' asked the model in vain: %s", request.server, error)
-            raise Refusal("the model could not be asked") from error
-        choice = answer.choices[0]
-        text = (choice.message.content if choice.message is not None else None) or ""
-        return SamplingReply(text, answer.model or self.payload_model or "unknown", choice.finish_reason == "length")
+    def _desk(self, server: str) -> Desk:
+        emit = self._events.emit
+        return Desk(
+            server,
+            self._host,
+            partial(sample, self.client, self.payload_model),
+            asked=lambda request: emit(ServerAsked(request)),
+            logged=lambda level, name, data: emit(ServerLog(server, level, data, name)),
+        )
 
     # ---- one turn
 
-    async def process_single_turn_with_tools(
+    @overload
+    def process_single_turn_with_tools(
         self,
         messages: MutableSequence[Message],
         exit_loop_tools: Sequence[ChatCompletionInputTool] | None = None,
         exit_if_first_chunk_no_tool: bool = False,
-    ) -> AsyncGenerator[ChatCompletionStreamOutput | ChatCompletionInputMessage, None]:
+        *,
+        events: Literal[False] = False,
+    ) -> AsyncGenerator[Item, None]: ...
+
+    @overload
+    def process_single_turn_with_tools(
+        self,
+        messages: MutableSequence[Message],
+        exit_loop_tools: Sequence[ChatCompletionInputTool] | None = None,
+        exit_if_first_chunk_no_tool: bool = False,
+        *,
+        events: Literal[True],
+    ) -> AsyncGenerator[Item | ServerEvent, None]: ...
+
+    def process_single_turn_with_tools(
+        self,
+        messages: MutableSequence[Message],
+        exit_loop_tools: Sequence[ChatCompletionInputTool] | None = None,
+        exit_if_first_chunk_no_tool: bool = False,
+        *,
+        events: bool = False,
+    ) -> AsyncGenerator[Item, None] | AsyncGenerator[Item | ServerEvent, None]:
         """Ask the model once, and carry out the tool calls it makes.
 
         `messages` grows by the model's answer and by one tool message per call, and is a valid history whatever happens
@@ -356,6 +367,8 @@ class MCPClient:
             exit_if_first_chunk_no_tool: End the turn, with nothing yielded and nothing added to `messages`, where the
                 first two chunks hold no tool call. For a model that was asked whether it wants to go on; the text it
                 would have written is not read.
+            events: Yield what happens at the servers too, as it happens: how far calls are, what servers log and ask, which
+                are lost and return (see `mcp_client.events`).
 
         Yields:
             Each chunk of the model's answer as it comes; then the tool messages in the order of the calls, each as soon
@@ -366,6 +379,15 @@ class MCPClient:
         Raises:
             InferenceError: The model could not be asked, or its answer broke off.
         """
+        turn = self._turn(messages, exit_loop_tools, exit_if_first_chunk_no_tool)
+        return self._events.beside(turn) if events else turn
+
+    async def _turn(
+        self,
+        messages: MutableSequence[Message],
+        exit_loop_tools: Sequence[ChatCompletionInputTool] | None,
+        exit_if_first_chunk_no_tool: bool,
+    ) -> AsyncGenerator[Item, None]:
         start = len(messages)
         exit_names = {tool["function"]["name"] for tool in exit_loop_tools or ()}
         tools = [
@@ -445,7 +467,7 @@ class MCPClient:
             return _Told(encodable(call.problem))
         offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
         if offer is None:
-            return _Told(encodable(f"Error: {self._unknown(call.name, offered)}"))
+            return _Told(encodable(f"Error: {unknown_tool(call.name, offered)}"))
         try:
             result = await self._source(offer).call_tool(offer.tool.name, call.arguments)
         except ServerError as error:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NoReturn
 
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
+from tiny_agents.mcp_client.events import ServerEvent, ServerLost, ServerReturned, ToolProgress
 from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.listing import follow_tools, list_tools
 from tiny_agents.mcp_client.results import ToolResult
@@ -59,6 +61,7 @@ class Connection:
         desk: Desk,
         tools: ToolFilter = ALL_TOOLS,
         protocol: Protocol = "auto",
+        emit: Callable[[ServerEvent], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.tools: tuple[ServerTool, ...] = ()
@@ -68,6 +71,7 @@ class Connection:
         self._filter = tools
         self._desk = desk
         self._protocol: Protocol = protocol
+        self._emit = emit
         self._secrets = secrets_of(server)
         self._life: _Life | None = None
         self._starting = asyncio.Lock()
@@ -170,7 +174,7 @@ class Connection:
         first = self._life is None
         self._start_error = None
         self._started_at = time.monotonic()
-        life = self._life = _Life()
+        life = self._life = _Life(self._lost)
         life.owner = asyncio.create_task(self._own(life), name=f"MCP server {self.name}")
         _owners.add(life.owner)
         life.owner.add_done_callback(_owners.discard)
@@ -190,6 +194,8 @@ class Connection:
             self._start_error = self._error(problem, life.watch)
             raise self._start_error from life.error
         self._offer(life.tools, warn=first)
+        if not first:
+            self._emit(ServerReturned(self.name))
         return life
 
     async def _own(self, life: _Life) -> None:
@@ -210,6 +216,8 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - whatever a transport raises means that the server is gone
             life.error = error
         finally:
+            if life.session is not None:
+                life.watch.lose("closed the connection")
             life.end()
             life.started.set()
 
@@ -238,9 +246,10 @@ class Connection:
         began = clock()
         reported = False
 
-        def progress(_: Progress) -> None:
+        def progress(report: Progress) -> None:
             nonlocal reported
             reported = True
+            self._emit(ToolProgress(self.name, name, report.done, report.total, report.message))
             if not (life.over or limit.expired() or life.watch.pauses):
                 limit.reschedule(deadline(began, clock(), limit_s))
 
@@ -270,6 +279,10 @@ class Connection:
         whole = None if result.whole is None else redact(result.whole, self._secrets)
         return replace(result, text=redact(result.text, self._secrets), whole=whole)
 
+    def _lost(self, how: str) -> None:
+        if not self._closed:
+            self._emit(ServerLost(self.name, redact(how, self._secrets)))
+
     def _raise_lost(self, tool: str, loss: ConnectionLost, watch: Watch) -> NoReturn:
         ran = "The call may have run." if loss.ran else "The call did not run."
         verb = "started" if isinstance(self._server, StdioServer) else "connected to"
@@ -295,8 +308,9 @@ class _Life:
 
     owner: asyncio.Task[None]
 
-    def __init__(self) -> None:
-        self.watch = Watch(on_lost=self.end, on_pause=self.pause)
+    def __init__(self, on_lost: Callable[[str], None]) -> None:
+        self._on_lost = on_lost
+        self.watch = Watch(on_lost=self._lose, on_pause=self.pause)
         self.session: Session | None = None
         self.tools: list[ServerTool] = []
         self.error: Exception | None = None
@@ -315,6 +329,11 @@ class _Life:
         """End a start that takes too long or is no longer wanted, without waiting for the server's consent."""
         self.close()
         await _ends(self.owner)
+
+    def _lose(self) -> None:
+        self.end()
+        if self.session is not None:
+            self._on_lost(self.watch.how)
 
     def pause(self, paused: bool) -> None:
         """While the server waits for us, its calls may take an hour; after that their time begins anew."""

@@ -119,11 +119,18 @@ MAX_SAMPLINGS = 50
 
 @dataclass(slots=True)
 class Desk:
-    """Where the requests of one server arrive: checked, counted, and passed to the host."""
+    """Where the requests of one server arrive: checked, counted, and passed to the host.
+
+    Attributes:
+        asked: Told of each request that the host is about to answer.
+        logged: Told what the server logs: level, name of the logger, data.
+    """
 
     server: str
     host: Host
     sample: Sample
+    asked: Callable[[FormRequest | UrlRequest | SamplingRequest], None] = lambda _: None
+    logged: Callable[[str, str | None, Any], None] = lambda level, name, data: None
     serves: frozenset[Service] = field(init=False)
     samplings: int = 0
 
@@ -133,6 +140,7 @@ class Desk:
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         if isinstance(request, UrlRequest) and not is_web_page(request.url):
             return Reply("decline")
+        self.asked(request)
         reply = await self._of_host(self.host.elicit(request))
         if reply.action != "accept" or isinstance(request, UrlRequest):
             return Reply(reply.action)
@@ -143,6 +151,7 @@ class Desk:
         if self.samplings >= MAX_SAMPLINGS:
             raise Refusal(f"no more than {MAX_SAMPLINGS} texts are sampled for one server")
         self.samplings += 1
+        self.asked(request)
         if not await self._of_host(self.host.allow_sampling(request)):
             raise Refusal("the user refused the sampling request")
         return await self.sample(request)
@@ -174,35 +183,3 @@ def with_defaults(schema: Mapping[str, Any], content: Mapping[str, Any]) -> dict
     fields = properties if isinstance(properties, Mapping) else {}
     defaults = {name: f["default"] for name, f in fields.items() if isinstance(f, Mapping) and "default" in f}
     return {**defaults, **{name: value for name, value in content.items() if value is not None}}
-
-
-# ---------------------------------------------------------------- sampling: from the protocol's words to a chat API's
-
-
-def chat_messages(system: str | None, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The messages of a sampling request as a chat API takes them.
-
-    Raises:
-        Refusal: They hold what a model can't be given.
-    """
-    chat: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
-    for message in messages:
-        content = message.get("content")
-        blocks = content if isinstance(content, list) else [content]
-        parts = [_part(block) for block in blocks if isinstance(block, Mapping)]
-        texts = [part["text"] for part in parts if part["type"] == "text"]
-        whole = len(texts) == len(parts)
-        chat.append({"role": str(message.get("role")), "content": "\n".join(texts) if whole else parts})
-    return chat
-
-
-def _part(block: Mapping[str, Any]) -> dict[str, Any]:
-    kind = block.get("type")
-    if kind == "text":
-        return {"type": "text", "text": str(block.get("text") or "")}
-    if kind == "image":
-        return {"type": "image_url", "image_url": {"url": f"data:{block.get('mimeType')};base64,{block.get('data')}"}}
-    if kind == "audio":
-        format = str(block.get("mimeType")).rpartition("/")[2].removeprefix("x-")
-        return {"type": "input_audio", "input_audio": {"data": block.get("data"), "format": format}}
-    raise Refusal(f"content of the type {kind!r} can't be sampled from")

@@ -14,6 +14,7 @@ conversation has seen changes its name. A tool keeps its name also when its serv
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import hashlib
 import itertools
@@ -27,6 +28,7 @@ from tiny_agents.mcp_client.text import readable, shortened
 
 MAX_NAME = 64
 MAX_DESCRIPTION_CHARS = 8_000
+NAMED_TOOLS = 20
 
 RESERVED_NAMES = frozenset({"task_complete", "ask_question"})
 """Names of the tools with which an agent ends its loop; a server's tool of that name is qualified."""
@@ -221,6 +223,16 @@ def find(offers: Mapping[str, Offer], name: str) -> Offer | None:
         return offer
     same = [offer for offer in offers.values() if offer.tool.name == name]
     return same[0] if len(same) == 1 else None
+
+
+def unknown_tool(name: str, offered: Collection[str]) -> str:
+    """That there is no such tool, and which ones there are instead."""
+    near = difflib.get_close_matches(legal_name(name), offered, n=3, cutoff=0.5)
+    if near:
+        return f"there is no tool {name[:100]!r}. Did you mean {' or '.join(repr(other) for other in near)}?"
+    names = ", ".join(list(offered)[:NAMED_TOOLS])
+    more = f" and {len(offered) - NAMED_TOOLS} more" if len(offered) > NAMED_TOOLS else ""
+    return f"there is no tool {name[:100]!r}. The tools are: {names or 'none'}{more}."
 
 
 def refreshed(

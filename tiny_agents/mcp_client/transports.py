@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tiny_agents.errors import redact
 from tiny_agents.inference.wire import is_loopback
@@ -23,10 +23,10 @@ from tiny_agents.mcp_client.host import (
     SamplingRequest,
     Service,
     UrlRequest,
-    chat_messages,
 )
 from tiny_agents.mcp_client.process import MAX_LINE_BYTES, STRAGGLER_S, CutLine, LineSplitter, ServerProcess
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
+from tiny_agents.mcp_client.sampling import chat_messages
 from tiny_agents.mcp_client.servers import (
     READ_TIMEOUT_S,
     HttpServer,
@@ -63,6 +63,9 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 
 USER_REFUSED = -1
 """JSON-RPC code that the protocol has for a request that the user refuses."""
+
+LOG_LEVEL: Final = "info"
+"""From which level on servers of 2026-07-28 send what they log; older ones decide by themselves."""
 
 WAITING_MESSAGES = 1_000
 NOISE_CHARS = 200
@@ -187,11 +190,14 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
     """
     import mcp
-    from mcp_types import Implementation, ToolListChangedNotification
+    from mcp_types import Implementation, LoggingMessageNotificationParams, ToolListChangedNotification
 
     async def notice(message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
             watch.tools_changed.set()
+
+    async def log(params: LoggingMessageNotificationParams) -> None:
+        desk.logged(params.level, params.logger, encodable_json(params.data))
 
     # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
     # whoever configures logging gets all of it.
@@ -203,7 +209,14 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
     transport = _OPENERS[type(server)](server, watch)
     callbacks: dict[str, Any] = {_CALLBACKS[service][0]: _CALLBACKS[service][1](desk, watch) for service in desk.serves}
     async with mcp.Client(
-        transport, client_info=ourselves, mode=protocol, cache=None, message_handler=notice, **callbacks
+        transport,
+        client_info=ourselves,
+        mode=protocol,
+        cache=None,
+        message_handler=notice,
+        logging_callback=log,
+        log_level=LOG_LEVEL,
+        **callbacks,
     ) as client:
         yield Session(client, watch)
 

@@ -1,0 +1,139 @@
+"""What happens at the servers besides the results of calls, for callers who want to see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tiny_agents.mcp_client.host import FormRequest, SamplingRequest, UrlRequest
+
+T = TypeVar("T")
+
+MAX_WAITING = 1_000
+"""Events that wait to be taken; where more come, the oldest are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """A running call is at `done` of `total` (None: nobody knows), in the server's own measure."""
+
+    server: str
+    tool: str
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLog:
+    """A server reports something: `level` as in syslog, `data` is text or any JSON."""
+
+    server: str
+    level: str
+    data: Any
+    logger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLost:
+    """The connection is gone; `how` continues the server's name."""
+
+    server: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReturned:
+    """A server that was lost has been started again."""
+
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAsked:
+    """A server asks us something, and the host is about to answer."""
+
+    request: FormRequest | UrlRequest | SamplingRequest
+
+
+ServerEvent = ToolProgress | ServerLog | ServerLost | ServerReturned | ServerAsked
+
+
+class Events:
+    """Hands events to all who listen at the moment."""
+
+    def __init__(self) -> None:
+        self._listeners: list[_Waiting] = []
+
+    def emit(self, event: ServerEvent) -> None:
+        for listener in self._listeners:
+            listener.events.append(event)
+            listener.some.set()
+
+    async def beside(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T | ServerEvent, None]:
+        """The items, and the events that happen meanwhile; `items` is closed at the end.
+
+        Events are handed out as they come, also while the next item is waited for.
+        """
+        item: asyncio.Task[T] | None = None
+        try:
+            with self._listening() as listener:
+                while True:
+                    item = asyncio.create_task(_next(items))
+                    while not item.done():
+                        some = asyncio.create_task(listener.some.wait())
+                        try:
+                            await asyncio.wait({item, some}, return_when=asyncio.FIRST_COMPLETED)
+                        finally:
+                            some.cancel()
+                        for event in listener.taken():
+                            yield event
+                    for event in listener.taken():
+                        yield event
+                    try:
+                        result = item.result()
+                    except _End:
+                        return
+                    yield result
+        finally:
+            if item is not None and not item.done():
+                item.cancel()
+                await asyncio.wait({item})
+            await items.aclose()
+
+    @contextmanager
+    def _listening(self) -> Iterator[_Waiting]:
+        listener = _Waiting()
+        self._listeners.append(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.remove(listener)
+
+
+class _Waiting:
+    """Events on their way to one listener."""
+
+    def __init__(self) -> None:
+        self.events: deque[ServerEvent] = deque(maxlen=MAX_WAITING)
+        self.some = asyncio.Event()
+
+    def taken(self) -> Iterator[ServerEvent]:
+        self.some.clear()
+        while self.events:
+            yield self.events.popleft()
+
+
+class _End(Exception):
+    """There are no more items. A task can't end in StopAsyncIteration."""
+
+
+async def _next(items: AsyncGenerator[T, None]) -> T:
+    try:
+        return await anext(items)
+    except StopAsyncIteration:
+        raise _End from None
