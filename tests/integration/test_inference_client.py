@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import inspect
+import pickle
 import socket
 import threading
 import warnings
@@ -444,6 +446,29 @@ def test_a_blocking_client_that_nobody_closed_leaves_no_open_connection(serve: A
         InferenceClient(base_url=server.url).chat_completion(HELLO)
         gc.collect()
     assert [warning.message for warning in told if warning.category is ResourceWarning] == []
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
+def test_a_client_that_was_used_can_be_copied_and_pickled(serve: Any, again: Callable[[Any], Any]) -> None:
+    server = serve(text("x"))
+    with InferenceClient(base_url=server.url, api_key=KEY) as client:
+        client.chat_completion(HELLO)
+        other = again(client)
+    with other:  # has connections of its own
+        assert other.chat_completion(HELLO).choices[0].message.content == "x"
+    assert server.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_an_asynchronous_client_that_was_used_can_be_pickled(serve: Any) -> None:
+    server = serve(text("x"))
+
+    async def ask(client: AsyncInferenceClient) -> bytes:
+        async with asyncio.timeout(20), client:
+            await client.chat_completion(HELLO)
+            return pickle.dumps(client)
+
+    asyncio.run(ask(pickle.loads(asyncio.run(ask(AsyncInferenceClient(base_url=server.url))))))
+    assert len(server.chats) == 2
 
 
 @pytest.mark.anyio

@@ -95,6 +95,15 @@ class BaseClient(ABC):
         self._kept: dict[str, Response] = {}  # answers of the Hub, by URL
         self._set_up()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The settings: a copy, or a client that was pickled for another process, makes connections of its own."""
+        return {"settings": self.settings, "_own_http": self._own_http}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._kept = {}
+        self._set_up()
+
     @abstractmethod
     def _set_up(self) -> None:
         """Make what a client needs beside its settings."""
