@@ -41,12 +41,18 @@ _KEY_SHAPES = re.compile(
 )
 
 
+_IN_URLS = re.compile(
+    r"(?i)(://)[^/\s@]*:[^/\s@]+(?=@)|([?&][\w-]*(?:key|token|secret|password|signature)[\w-]*=)[^&\s#\"'<>]+"
+)
+"""User and password of an address; values in its query that are keys by their names."""
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with the given secrets, and everything shaped like an API key, replaced by `***`."""
+    """`text` with the given secrets, and what is shaped like a key, or a password in an address, replaced by `***`."""
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "***")
-    return _KEY_SHAPES.sub("***", text)
+    return _IN_URLS.sub(lambda found: f"{found[1] or found[2]}***", _KEY_SHAPES.sub("***", text))
 
 
 class TinyAgentsError(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tiny_agents import InferenceClient
 from tiny_agents.errors import ProviderError, UsageError, redact
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.wire import (
@@ -166,3 +167,22 @@ def test_a_header_that_can_not_be_sent_is_named(value: Any) -> None:
 def test_what_has_no_form_in_json_is_refused() -> None:
     with pytest.raises(UsageError, match="can't be sent as JSON"):
         encode_json({"messages": [{"role": "user", "content": object()}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("POST http://me:pass-1@h:1/v1?api_key=q1&x=2 done", "POST http://***@h:1/v1?api_key=***&x=2 done"),
+        ("see https://h/a?access_token=q1#f", "see https://h/a?access_token=***#f"),
+        ("http://h/a?page=2&sort=b", "http://h/a?page=2&sort=b"),
+        ("mail me@h.example: now", "mail me@h.example: now"),
+        ("http://h:80/@scope/name", "http://h:80/@scope/name"),
+    ],
+)
+def test_passwords_and_keys_in_addresses_are_masked(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+def test_a_client_shows_its_address_without_what_may_be_secret() -> None:
+    client = InferenceClient("http://me:pass-1@h/v1?api_key=q1")
+    assert repr(client) == "InferenceClient(model='http://h/v1')"

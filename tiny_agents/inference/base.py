@@ -14,7 +14,7 @@ from tiny_agents.inference.call import Ask, Call, Response, Route, Step
 from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, surroundings
-from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings
+from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings, is_url
 from tiny_agents.inference.wire import encoded, public_url
 
 T = TypeVar("T")
@@ -122,7 +122,8 @@ class BaseClient(ABC):
 
     def __repr__(self) -> str:
         where = f", provider={self.provider!r}" if self.provider else ""
-        return f"{type(self).__name__}(model={self.model!r}{where})"
+        model = public_url(self.model) if is_url(self.model) and self.model else self.model
+        return f"{type(self).__name__}(model={model!r}{where})"
 
     def _http_settings(self) -> HTTPSettings:
         settings = self.settings
