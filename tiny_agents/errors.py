@@ -41,18 +41,26 @@ _KEY_SHAPES = re.compile(
 )
 
 
-_IN_URLS = re.compile(
-    r"(?i)(://)[^/\s@]*:[^/\s@]+(?=@)|([?&][\w-]*(?:key|token|secret|password|signature)[\w-]*=)[^&\s#\"'<>]+"
-)
-"""User and password of an address; values in its query that are keys by their names."""
-
-
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with the given secrets, and what is shaped like a key, or a password in an address, replaced by `***`."""
+    """`text` with the given secrets, and everything shaped like an API key, replaced by `***`."""
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, "***")
-    return _IN_URLS.sub(lambda found: f"{found[1] or found[2]}***", _KEY_SHAPES.sub("***", text))
+    return _KEY_SHAPES.sub("***", text)
+
+
+_IN_ADDRESSES = re.compile(
+    r"(?i)(://)[^/\s@:]*:[^/\s@]+(?=@)"
+    r"|([?&][\w-]{0,40}(?:key|token|secret|password|signature)[\w-]{0,40}=)[^&\s#\"'<>]+"
+)
+
+
+def redact_addresses(text: str) -> str:
+    """`text` without the user and password of addresses, and the values in their queries that are keys by their names.
+
+    For log lines of libraries. Not for what tools and models say: a link without its signature leads nowhere.
+    """
+    return _IN_ADDRESSES.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 class TinyAgentsError(Exception):

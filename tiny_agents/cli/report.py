@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from tiny_agents.cli.exit_codes import ExitCode, Left, error_message, exit_code_before_start, root_cause
 from tiny_agents.cli.safe_text import neutralise
 from tiny_agents.cli.terminal import Style, abilities, styled
-from tiny_agents.errors import ServerError, redact
+from tiny_agents.errors import ServerError, redact, redact_addresses
 
 SAME_WARNINGS = 3
 """How often warnings of one kind are shown: a server that writes nonsense does it all the time. --debug shows all."""
@@ -115,7 +115,7 @@ def set_up_diagnostics(reporter: Reporter) -> None:
 
     class Redacting(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return neutralise(redact(super().format(record), reporter.secrets))
+            return neutralise(redact_addresses(redact(super().format(record), reporter.secrets)))
 
     class Warnings(logging.Handler):
         told: Counter[str] = Counter()
