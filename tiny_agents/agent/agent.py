@@ -135,13 +135,14 @@ class Agent(MCPClient):
         return cls.from_definition(definition, chosen)
 
     @classmethod
-    def from_definition(cls, definition: AgentDefinition, model: ModelSettings) -> Self:
+    def from_definition(cls, definition: AgentDefinition, model: ModelSettings, *, host: Host | None = None) -> Self:
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it."""
         return cls(
             **model.as_kwargs(),
             servers=[server.as_kwargs() for server in definition.servers],
             prompt=definition.prompt,
             tool_emulation=definition.tool_emulation,
+            host=host,
             **definition.limits(),
         )
 

@@ -18,6 +18,7 @@ from tiny_agents.agent.inputs import resolve_inputs
 from tiny_agents.agent.loading import load_definition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.requirements import missing_requirements
+from tiny_agents.cli.asking import TerminalHost
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
@@ -144,7 +145,9 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
     """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
     interrupts = Interrupts()
     try:
-        agent = Agent.from_definition(plan.definition, plan.model)
+        # With a single prompt nobody can be asked.
+        host = TerminalHost(lambda: reporter.before_line()) if plan.prompt is None else None
+        agent = Agent.from_definition(plan.definition, plan.model, host=host)
         try:
             return await _work(agent, plan, interrupts, reporter)
         finally:

@@ -1,0 +1,137 @@
+"""Forms of servers in a terminal: what is asked, and what an answer means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tiny_agents.cli.asking import TerminalHost
+from tiny_agents.cli.forms import Field, fields_of, read_field
+from tiny_agents.mcp_client.host import FormRequest, Reply, SamplingRequest, UrlRequest
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "color"],
+    "properties": {
+        "name": {"type": "string", "title": "Name", "description": "as in the passport"},
+        "age": {"type": "integer"},
+        "member": {"type": "boolean", "default": True},
+        "color": {"type": "string", "enum": ["r", "g"], "enumNames": ["Red", "Green"]},
+        "size": {"type": "string", "oneOf": [{"const": "s", "title": "Small"}, {"const": "l"}], "default": "l"},
+        "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "default": ["a", "b"]},
+    },
+}
+
+
+def test_a_schema_becomes_questions() -> None:
+    fields = fields_of(SCHEMA)
+    assert [field.question for field in fields] == [
+        "Name: as in the passport:",
+        "age (may be left empty):",
+        "member (y/n; default: y):",
+        "color:",
+        "size (default: l):",
+        "tags (numbers, separated by commas; default: a, b):",
+    ]
+    assert fields[3].choices == (("r", "Red"), ("g", "Green"))
+    assert fields[4].choices == (("s", "Small"), ("l", "l"))
+    assert fields_of({}) == fields_of({"properties": {"x": True}, "required": 3}) == []
+
+
+CHOICE = Field("c", "c", choices=(("r", "Red"), ("g", "Green")), required=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "value"),
+    [
+        (Field("x", "x"), " two words ", "two words"),
+        (Field("x", "x"), "", None),
+        (Field("x", "x", default="d"), " ", "d"),
+        (Field("x", "x", "integer"), "12", 12),
+        (Field("x", "x", "number"), "1.5", 1.5),
+        (Field("x", "x", "boolean"), "Yes", True),
+        (Field("x", "x", "boolean", default=True), "n", False),
+        (CHOICE, "2", "g"),
+        (CHOICE, "r", "r"),
+        (CHOICE, "green", "g"),
+        (Field("x", "x", "array", CHOICE.choices), "1, Green", ["r", "g"]),
+    ],
+)
+def test_what_is_typed_becomes_a_value(field: Field, typed: str, value: object) -> None:
+    assert read_field(field, typed) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "problem"),
+    [
+        (Field("x", "x", required=True), " ", "this is needed"),
+        (Field("x", "x", "integer"), "1.5", "this must be a whole number"),
+        (Field("x", "x", "number"), "many", "not a number"),
+        (Field("x", "x", "boolean"), "perhaps", "type y or n"),
+        (CHOICE, "3", "type a number from 1 to 2"),
+        (Field("x", "x", "array"), "a", "there is nothing to choose"),
+    ],
+)
+def test_what_does_not_fit_is_said(field: Field, typed: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        read_field(field, typed)
+
+
+class Person:
+    """Types the given lines, then closes the input."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = list(lines)
+        self.asked: list[str] = []
+        self.opened: list[str] = []
+        self.host = TerminalHost(lambda: None, read_line=self.read, open_page=self.opened.append)
+
+    async def read(self, question: str) -> str | None:
+        self.asked.append(question.strip())
+        return self.lines.pop(0) if self.lines else None
+
+
+FORM = FormRequest("s", "Who?\x1b[2J", {"properties": {"n": {"type": "integer"}}, "required": ["n"]})
+
+
+@pytest.mark.parametrize(
+    ("lines", "reply"),
+    [
+        (("x", "3", "y"), Reply("accept", {"n": 3})),
+        (("3", ""), Reply("decline")),
+        (("x", "y", "z"), Reply("cancel")),
+        ((), Reply("cancel")),
+    ],
+)
+async def test_a_form_is_filled_in_line_by_line(
+    lines: tuple[str, ...], reply: Reply, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await Person(*lines).host.elicit(FORM) == reply
+    assert "The server s asks: Who?" in capsys.readouterr().out
+
+
+async def test_a_page_is_opened_after_a_yes() -> None:
+    request = UrlRequest("s", "Log in", "https://example.com/login")
+    yes, no, gone = Person("y"), Person(""), Person()
+    assert [await person.host.elicit(request) for person in (yes, no, gone)] == [
+        Reply("accept"),
+        Reply("decline"),
+        Reply("cancel"),
+    ]
+    assert (yes.opened, no.opened, gone.opened) == (["https://example.com/login"], [], [])
+
+
+async def test_the_model_is_lent_after_a_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    request = SamplingRequest("s", [{"role": "user", "content": "Say hi.\x1b[2J" + "x" * 10_000}], 100)
+    assert [await Person(*lines).host.allow_sampling(request) for lines in (["yes"], ["maybe"], [])] == [
+        True,
+        False,
+        False,
+    ]
+    shown = capsys.readouterr().out
+    assert "Say hi." in shown
+    assert "more characters)" in shown
+    assert "\x1b" not in shown

@@ -1,0 +1,156 @@
+"""`TerminalHost`: what servers ask is asked at the terminal, between the lines of a turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tiny_agents.cli.forms import YES, fields_of, read_field
+from tiny_agents.cli.safe_text import neutralise, one_line, shorten
+from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, UrlRequest
+
+TRIES = 3
+"""How often a line of a form may be typed wrongly before the form is left."""
+
+ReadLine = Callable[[str], Awaitable[str | None]]
+"""Shows a question and gives the line that was typed; None at the end of input."""
+
+
+class _Left(Exception):
+    """The person doesn't want to go on with a form."""
+
+
+class TerminalHost(Host):
+    """Asks the person at the terminal, one thing at a time. Ctrl+C stops the turn, and with it the question.
+
+    Args:
+        before_line: Called before a line is written: finishes the one that the answer left open.
+        read_line: Where answers come from.
+        open_page: Opens a web page.
+    """
+
+    def __init__(
+        self,
+        before_line: Callable[[], None],
+        *,
+        read_line: ReadLine | None = None,
+        open_page: Callable[[str], object] | None = None,
+    ) -> None:
+        self._before_line = before_line
+        self._read_line = read_line or read_terminal_line
+        self._open_page = open_page or _open_page
+        self._one_at_a_time = asyncio.Lock()
+
+    async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
+        async with self._one_at_a_time:
+            self._say(f"The server {one_line(request.server)} asks: {one_line(request.message)}")
+            try:
+                return await (self._page(request) if isinstance(request, UrlRequest) else self._form(request))
+            except _Left:
+                return Reply("cancel")
+
+    async def allow_sampling(self, request: SamplingRequest) -> bool:
+        async with self._one_at_a_time:
+            server = one_line(request.server)
+            self._say(f"The server {server} wants your model to answer this, in at most {request.max_tokens} tokens:")
+            for message in request.messages:
+                shown = shorten(message["content"] if isinstance(message["content"], str) else "(not only text)")
+                more = [f"({shown.cut} more characters)"] if shown.cut else []
+                self._say("\n".join(f"  {line}" for line in [*shown.lines, *more]))
+            try:
+                return await self._agrees("Allow this?")
+            except _Left:
+                return False
+
+    async def _page(self, request: UrlRequest) -> Reply:
+        self._say(f"  {neutralise(request.url)}")
+        if not await self._agrees("Open this page?"):
+            return Reply("decline")
+        await asyncio.to_thread(self._open_page, request.url)
+        return Reply("accept")
+
+    async def _form(self, request: FormRequest) -> Reply:
+        content: dict[str, Any] = {}
+        for field in fields_of(request.schema):
+            for number, (_, title) in enumerate(field.choices, start=1):
+                self._say(f"  {number}. {one_line(title)}")
+            for _ in range(TRIES):
+                typed = await self._typed(f"  {one_line(field.question)}")
+                try:
+                    value = read_field(field, typed)
+                except ValueError as problem:
+                    self._say(f"  {problem}")
+                    continue
+                if value is not None:
+                    content[field.name] = value
+                break
+            else:
+                raise _Left
+        return Reply("accept", content) if await self._agrees("Send this to the server?") else Reply("decline")
+
+    async def _agrees(self, question: str) -> bool:
+        return (await self._typed(f"  {question} [y/N]")).strip().casefold() in YES
+
+    async def _typed(self, question: str) -> str:
+        self._before_line()
+        line = await self._read_line(question)
+        if line is None:
+            raise _Left
+        return line
+
+    def _say(self, text: str) -> None:
+        self._before_line()
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def _open_page(url: str) -> None:
+    import webbrowser  # it looks for browsers when it is imported
+
+    webbrowser.open(url)
+
+
+async def read_terminal_line(question: str) -> str | None:
+    """Show a question, and wait for a line from the terminal. What was typed before it isn't taken for an answer."""
+    with _line_mode():
+        sys.stdout.write(f"{question} ")
+        sys.stdout.flush()
+        if sys.platform == "win32":
+            return await asyncio.to_thread(sys.stdin.readline) or None
+        else:  # noqa: RET505 - a type checker reads only the branch of its platform
+            fd = sys.stdin.fileno()
+            some = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.add_reader(fd, some.set)
+            try:
+                await some.wait()
+            except asyncio.CancelledError:
+                sys.stdout.write("\n")
+                raise
+            finally:
+                loop.remove_reader(fd)
+            return os.read(fd, 65_536).decode("utf-8", "replace") or None
+
+
+@contextmanager
+def _line_mode() -> Iterator[None]:
+    """A terminal that shows what is typed and hands over whole lines; a conversation switches that off."""
+    if sys.platform == "win32":
+        yield
+    else:
+        import termios
+
+        fd = sys.stdin.fileno()
+        before = termios.tcgetattr(fd)
+        mode = termios.tcgetattr(fd)
+        mode[0] |= termios.ICRNL
+        mode[3] |= termios.ECHO | termios.ICANON
+        termios.tcsetattr(fd, termios.TCSAFLUSH, mode)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(fd, termios.TCSANOW, before)

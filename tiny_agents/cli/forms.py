@@ -1,0 +1,116 @@
+"""A form that a server wants filled in -> questions for a terminal, and typed answers -> its values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+YES = frozenset({"y", "yes", "true", "1"})
+NO = frozenset({"n", "no", "false", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of a form.
+
+    Attributes:
+        kind: The JSON Schema type: string, integer, number, boolean, or array for several of the choices.
+        choices: Values to choose from, and what each is called; empty where anything goes.
+        default: What nothing typed means; None where there is no such thing.
+    """
+
+    name: str
+    label: str
+    kind: str = "string"
+    choices: tuple[tuple[str, str], ...] = ()
+    required: bool = False
+    default: Any = None
+
+    @property
+    def question(self) -> str:
+        """The label, what may be typed and what nothing typed means."""
+        hints = {"boolean": "y/n", "array": "numbers, separated by commas"}
+        parts = [hints[self.kind]] if self.kind in hints else []
+        if self.default is not None:
+            parts.append(f"default: {self._shown(self.default)}")
+        elif not self.required:
+            parts.append("may be left empty")
+        return f"{self.label} ({'; '.join(parts)}):" if parts else f"{self.label}:"
+
+    def _shown(self, value: Any) -> str:
+        if isinstance(value, bool):
+            return "y" if value else "n"
+        return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def fields_of(schema: Mapping[str, Any]) -> list[Field]:
+    """The lines of the form that a JSON Schema of an object describes."""
+    required = schema.get("required")
+    needed = set(required) if isinstance(required, list) else set()
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return []
+    return [_field(str(name), p, name in needed) for name, p in properties.items() if isinstance(p, Mapping)]
+
+
+def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:
+    title = str(schema.get("title") or name)
+    description = schema.get("description")
+    items = schema.get("items")
+    choosing = items if isinstance(items, Mapping) else schema
+    return Field(
+        name,
+        f"{title}: {description}" if description else title,
+        str(schema.get("type") or "string"),
+        _choices(choosing),
+        required,
+        schema.get("default"),
+    )
+
+
+def _choices(schema: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    titled = schema.get("oneOf") or schema.get("anyOf")
+    if isinstance(titled, list):
+        found = [option for option in titled if isinstance(option, Mapping) and "const" in option]
+        return tuple((str(option["const"]), str(option.get("title") or option["const"])) for option in found)
+    values = schema.get("enum")
+    if not isinstance(values, list):
+        return ()
+    names = schema.get("enumNames")
+    titles = names if isinstance(names, list) and len(names) == len(values) else values
+    return tuple((str(value), str(title)) for value, title in zip(values, titles, strict=True))
+
+
+def read_field(field: Field, typed: str) -> Any:
+    """The value that was typed; None where the field stays empty.
+
+    Raises:
+        ValueError: It doesn't fit; the message says why.
+    """
+    typed = typed.strip()
+    if not typed:
+        if field.default is not None or not field.required:
+            return field.default
+        raise ValueError("this is needed")
+    if field.kind == "array":
+        return [_choice(field, part.strip()) for part in typed.split(",") if part.strip()]
+    if field.choices:
+        return _choice(field, typed)
+    if field.kind == "boolean":
+        if typed.casefold() not in YES | NO:
+            raise ValueError("type y or n")
+        return typed.casefold() in YES
+    if field.kind in ("integer", "number"):
+        try:
+            return int(typed) if field.kind == "integer" else float(typed)
+        except ValueError:
+            raise ValueError("this must be a whole number" if field.kind == "integer" else "not a number") from None
+    return typed
+
+
+def _choice(field: Field, typed: str) -> str:
+    for number, (value, title) in enumerate(field.choices, start=1):
+        if typed in (str(number), value) or typed.casefold() == title.casefold():
+            return value
+    raise ValueError(f"type a number from 1 to {len(field.choices)}" if field.choices else "there is nothing to choose")
