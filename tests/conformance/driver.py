@@ -1,0 +1,88 @@
+"""The client of the official conformance suite, through our public API: `python driver.py URL`.
+
+The suite (npm `@modelcontextprotocol/conformance`, Node 22) starts a server per scenario and runs this with its URL:
+
+    conformance client --command "python tests/conformance/driver.py" --scenario tools_call --spec-version 2025-11-25
+
+It connects, and calls every tool, or the calls that the scenario names. The suite watches the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from tiny_agents.errors import ServerError
+from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, UrlRequest
+
+MODERN = "2026-07-28"
+LIMIT_S = 25.0
+
+_SAMPLES: Mapping[str, Any] = {
+    "string": "text",
+    "integer": 5,
+    "number": 3,
+    "boolean": True,
+    "array": [],
+    "object": {},
+    "null": None,
+}
+
+
+class Agreeing(Host):
+    """Says yes to everything; forms get their defaults, and a sample where there is none."""
+
+    async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
+        if isinstance(request, UrlRequest):
+            return Reply("accept")
+        return Reply("accept", {k: v for k, v in arguments_for(request.schema).items() if v is not None})
+
+    async def allow_sampling(self, request: SamplingRequest) -> bool:
+        return False
+
+
+def arguments_for(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Something for each required property that has no default."""
+    properties = schema.get("properties") or {}
+    needed = schema.get("required") or ()
+    return {
+        name: sample(properties.get(name) or {}) for name in needed if "default" not in (properties.get(name) or {})
+    }
+
+
+def sample(schema: Mapping[str, Any]) -> Any:
+    if schema.get("enum"):
+        return schema["enum"][0]
+    if schema.get("properties"):
+        return arguments_for(schema)
+    return _SAMPLES.get(str(schema.get("type")), "text")
+
+
+async def main(url: str) -> None:
+    version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", "")
+    context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
+    protocol: Literal["auto", "legacy"] = "auto" if version >= MODERN or not version else "legacy"
+    async with (
+        asyncio.timeout(LIMIT_S),
+        MCPClient(base_url="http://127.0.0.1:1/v1", model="none", host=Agreeing()) as client,
+    ):
+        await client.add_mcp_server("http", url=url, name="server", protocol=protocol)
+        schemas = {tool.function.name: tool.function.parameters or {} for tool in client.available_tools}
+        planned = [(call["name"], call.get("arguments") or {}) for call in context.get("toolCalls") or ()]
+        if (echo := "json_schema_echo") in schemas:  # it wants to see what we made of another tool's schema
+            planned = [(echo, {"schema": schemas["json_schema_2020_12_tool"]})]
+        for name, arguments in planned or [(name, arguments_for(schema)) for name, schema in schemas.items()]:
+            try:
+                result = await client.call_tool(name, arguments)
+                print(f"{name}({json.dumps(arguments)}): {result.message[:200]}", file=sys.stderr)
+            except ServerError as error:
+                print(f"{name}: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[-1]))
