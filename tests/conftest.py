@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says more about the machine's other work than about the code.
+settings.register_profile("tiny-agents", deadline=None)
+settings.load_profile("tiny-agents")
 
 # Nothing of the user's own may decide a test: no keys, no models, no proxies, no saved login.
 _OURS = ("TINY_AGENTS_", "HF_", "HUGGING_FACE_", "OPENAI_")
