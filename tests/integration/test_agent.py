@@ -210,6 +210,15 @@ async def test_one_server_that_fails_does_not_stop_the_others() -> None:
         assert await run(agent, "hi") == ("ok", [])
 
 
+@pytest.mark.parametrize(
+    "server", [{"type": "stdio", "config": {"command": "x"}}, {"type": "carrier-pigeon"}, {"type": "http"}]
+)
+async def test_a_server_whose_arguments_make_no_sense_is_a_plain_error(server: dict[str, Any]) -> None:
+    async with asyncio.timeout(30), Agent(base_url="http://127.0.0.1:1/v1", servers=[SERVER, server]) as agent:
+        with pytest.raises(UsageError):
+            await agent.load_tools()
+
+
 async def test_an_agent_does_one_thing_at_a_time() -> None:
     async with agent_with([raw(delta(content="x"), then="stall")]) as (agent, _):
         items = agent.run("one")

@@ -28,6 +28,13 @@ def sync(client: InferenceClient) -> None:
     client.chat_completion([], temprature=0.5)  # type: ignore[call-overload]
 
 
+def reading(client: InferenceClient) -> None:
+    answer = client.chat_completion([{"role": "user", "content": "x"}])
+    assert_type(answer.choices[0].message.content, str | None)
+    for chunk in client.chat_completion([{"role": "user", "content": "x"}], stream=True):
+        print(chunk.choices[0].delta.content or "", end="")
+
+
 async def asynchronous(client: AsyncInferenceClient) -> None:
     assert_type(await client.chat_completion([]), ChatCompletionOutput)
     assert_type(await client.chat_completion([], stream=True), AsyncChatStream)

@@ -80,6 +80,19 @@ def test_fields_of_an_unexpected_type_are_kept_as_they_came(raw: bytes, path: li
     assert found == value
 
 
+@pytest.mark.parametrize("choice", ["{}", '{"delta": null, "x": 1}', '{"delta": "text"}'])
+def test_a_delta_that_a_server_left_out_is_there_and_empty(choice: str) -> None:
+    chunk = decode_chunk(f'{{"choices": [{choice}], "y": 2}}'.encode())
+    assert chunk.choices[0].delta.content is None
+    assert chunk.choices[0].delta.get("nope") is None
+    assert chunk.y == 2
+    answer = decode_output(b'{"choices": [{"message": {"tool_calls": [{"id": "1"}]}}]}')
+    calls = answer.choices[0].message.tool_calls
+    assert calls is not None
+    assert calls[0].function.name is None
+    assert calls[0].function.get("nope") is None
+
+
 @pytest.mark.parametrize("raw", [b"[]", b'"text"', b"3", b"{", b"", b"null"])
 def test_what_is_no_object_is_refused(raw: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):

@@ -152,9 +152,12 @@ class Agent(MCPClient):
         Raises:
             UsageError: A server's arguments make no sense.
         """
-        async with asyncio.TaskGroup() as starting:
-            for server in self._servers:
-                starting.create_task(self._load(server))
+        try:
+            async with asyncio.TaskGroup() as starting:
+                for server in self._servers:
+                    starting.create_task(self._load(server))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None  # the others were cancelled, or say the same of another server
 
     async def _load(self, server: dict[str, Any]) -> None:
         try:

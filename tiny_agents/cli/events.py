@@ -92,7 +92,7 @@ class EventReader:
         self._fold.add(chunk)
         choice = chunk.choices[0] if chunk.choices else None
         events: list[Event] = []
-        if choice is not None and choice.delta is not None:
+        if choice is not None:
             thought = choice.delta.reasoning or choice.delta.reasoning_content
             if thought:
                 events.append(Thought(thought))

@@ -55,8 +55,6 @@ class ChatFold:
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
         delta = choice.delta
-        if delta is None:
-            return
         if delta.content:
             self._content.append(delta.content)
         if delta.reasoning:
@@ -97,13 +95,13 @@ class ChatFold:
 
     def _add_call(self, piece: ChatCompletionStreamOutputDeltaToolCall) -> None:
         function = piece.function
-        name = function.name if function is not None else None
+        name = function.name
         call = self._call_for(piece, name)
         if piece.id and not call.id:
             call.id = piece.id
         if name and name != call.name:
             call.name += name  # a few servers send names in pieces; most repeat the whole name or send it once
-        if function is not None and function.arguments:
+        if function.arguments:
             call.arguments.append(_as_text(function.arguments))
 
     def _call_for(self, piece: ChatCompletionStreamOutputDeltaToolCall, name: str | None) -> _PartialCall:
@@ -121,7 +119,7 @@ class ChatFold:
             known = self._calls[-1] if self._calls else None
         if known is not None:
             other_id = bool(piece.id and known.id and piece.id != known.id)
-            adds_arguments = piece.function is not None and bool(piece.function.arguments)
+            adds_arguments = bool(piece.function.arguments)
             if not (name and (other_id or (adds_arguments and _complete(known.arguments)))):
                 return known
         call = _PartialCall(piece.index, piece.id)

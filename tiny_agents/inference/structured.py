@@ -18,7 +18,7 @@ import msgspec
 from tiny_agents.errors import InvalidResponseError, UsageError
 
 if TYPE_CHECKING:
-    from tiny_agents.inference.types.chat import ChatCompletionOutput, ChatCompletionOutputMessage
+    from tiny_agents.inference.types.chat import ChatCompletionOutput
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -91,10 +91,10 @@ def parse_answer(output: ChatCompletionOutput, cls: type[T], *, choice: int = 0)
         InvalidResponseError: The model refused, called a tool in place of an answer, was cut off by `max_tokens`, or wrote
             something that does not fit.
     """
-    if choice >= len(output.choices) or output.choices[choice].message is None:
+    if choice >= len(output.choices):
         raise InvalidResponseError(f"There is no choice {choice} in the answer.", model=output.model)
     found = output.choices[choice]
-    message = cast("ChatCompletionOutputMessage", found.message)
+    message = found.message
     if message.refusal:
         raise InvalidResponseError(f"The model refused: {message.refusal[:500]}", model=output.model)
     if message.content is None:
@@ -116,7 +116,7 @@ def parse_answer(output: ChatCompletionOutput, cls: type[T], *, choice: int = 0)
 def with_parsed(output: ChatCompletionOutput, cls: type) -> ChatCompletionOutput:
     """`output`, with `message.parsed` set in every choice that holds an answer (rather than tool calls or a refusal)."""
     for index, choice in enumerate(output.choices):
-        if choice.message is not None and choice.message.content is not None and not choice.message.refusal:
+        if choice.message.content is not None and not choice.message.refusal:
             choice.message.parsed = None if choice.message.tool_calls else parse_answer(output, cls, choice=index)
     return output
 

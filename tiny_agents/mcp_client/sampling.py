@@ -31,7 +31,7 @@ async def sample(client: AsyncInferenceClient, model: str | None, request: Sampl
         logger.warning("MCP server '%s' asked the model in vain: %s", request.server, error)
         raise Refusal("the model could not be asked") from error
     choice = answer.choices[0]
-    text = (choice.message.content if choice.message is not None else None) or ""
+    text = choice.message.content or ""
     return SamplingReply(text, answer.model or model or "unknown", choice.finish_reason == "length")
 
 

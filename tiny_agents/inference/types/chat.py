@@ -144,7 +144,9 @@ class ChatCompletionOutputFunctionDefinition(Record):
 
 
 class ChatCompletionOutputToolCall(Record):
-    function: ChatCompletionOutputFunctionDefinition | None = None
+    function: ChatCompletionOutputFunctionDefinition = msgspec.field(
+        default_factory=ChatCompletionOutputFunctionDefinition
+    )
     id: str | None = None
     type: str | None = None
 
@@ -173,7 +175,7 @@ class ChatCompletionOutputMessage(Record):
 class ChatCompletionOutputComplete(Record):
     finish_reason: str | None = None
     index: int | None = None
-    message: ChatCompletionOutputMessage | None = None
+    message: ChatCompletionOutputMessage = msgspec.field(default_factory=ChatCompletionOutputMessage)
     logprobs: ChatCompletionOutputLogprobs | None = None
 
 
@@ -218,7 +220,7 @@ class ChatCompletionStreamOutputFunction(Record):
 class ChatCompletionStreamOutputDeltaToolCall(Record):
     """A piece of a tool call; pieces with the same `index` belong together."""
 
-    function: ChatCompletionStreamOutputFunction | None = None
+    function: ChatCompletionStreamOutputFunction = msgspec.field(default_factory=ChatCompletionStreamOutputFunction)
     id: str | None = None
     index: int | None = None
     type: str | None = None
@@ -253,7 +255,7 @@ class ChatCompletionStreamOutputLogprobs(Record):
 class ChatCompletionStreamOutputChoice(Record):
     _usual_path: ClassVar[Path] = ("choices", 0)
 
-    delta: ChatCompletionStreamOutputDelta | None = None
+    delta: ChatCompletionStreamOutputDelta = msgspec.field(default_factory=ChatCompletionStreamOutputDelta)
     index: int | None = None
     finish_reason: str | None = None
     logprobs: ChatCompletionStreamOutputLogprobs | None = None
@@ -297,7 +299,7 @@ def decode_chunk(raw: bytes) -> ChatCompletionStreamOutput:
     if len(choices) == 1 and not chunk.usage:
         choice = choices[0]
         delta = choice.delta
-        if delta is not None and not delta.tool_calls and not choice.logprobs:
+        if not delta.tool_calls and not choice.logprobs:
             chunk._source = choice._source = delta._source = raw
             return chunk
     link(chunk, raw)

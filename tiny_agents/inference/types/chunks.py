@@ -28,7 +28,7 @@ def chunks_of(output: ChatCompletionOutput) -> list[ChatCompletionStreamOutput]:
         chunks.append(_chunk(output, index, _delta(choice), None))
         chunks.append(_chunk(output, index, ChatCompletionStreamOutputDelta(), choice.finish_reason or "stop"))
     if not chunks:
-        chunks.append(_chunk(output, 0, None, None))
+        chunks.append(_chunk(output, 0, ChatCompletionStreamOutputDelta(), None))
         chunks[0].choices = []
     if output.usage is not None:
         chunks[-1].usage = parse(ChatCompletionStreamOutputUsage, output.usage.to_dict())
@@ -40,7 +40,7 @@ def chunks_of(output: ChatCompletionOutput) -> list[ChatCompletionStreamOutput]:
 def _chunk(
     output: ChatCompletionOutput,
     index: int,
-    delta: ChatCompletionStreamOutputDelta | None,
+    delta: ChatCompletionStreamOutputDelta,
     finish_reason: str | None,
 ) -> ChatCompletionStreamOutput:
     return ChatCompletionStreamOutput(
@@ -55,8 +55,6 @@ def _chunk(
 
 def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDelta:
     message = choice.message
-    if message is None:
-        return ChatCompletionStreamOutputDelta(role="assistant")
     calls = [
         ChatCompletionStreamOutputDeltaToolCall(
             id=call.id,
@@ -75,7 +73,5 @@ def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDe
     )
 
 
-def _function(call: ChatCompletionOutputToolCall) -> ChatCompletionStreamOutputFunction | None:
-    if call.function is None:
-        return None
+def _function(call: ChatCompletionOutputToolCall) -> ChatCompletionStreamOutputFunction:
     return ChatCompletionStreamOutputFunction(name=call.function.name, arguments=call.function.arguments)

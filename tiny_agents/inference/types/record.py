@@ -41,8 +41,11 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
         if type(source) is tuple:
             raw, path = source
             found = decode_json(raw)
-            for step in path:
-                found = found[step]
+            try:
+                for step in path:
+                    found = found[step]
+            except (KeyError, IndexError, TypeError):  # the server left this record out: it is ours, and empty
+                found = {}
             names = type(self).__struct_encode_fields__
             source = self._source = _Extras((k, v) for k, v in found.items() if k not in names)
         return source if type(source) is _Extras else {}
@@ -229,6 +232,8 @@ def _tolerant(field_type: Any, value: Any) -> Any:
         return parse(record_type, value)
     if record_type is not None and isinstance(value, Record):
         return value
+    if field_type is record_type:
+        return record_type()  # never None where a record is declared; what came in its place is no record
     try:
         return msgspec.convert(value, field_type, strict=False)
     except (msgspec.ValidationError, TypeError):
