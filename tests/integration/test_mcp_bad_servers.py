@@ -267,7 +267,7 @@ async def test_an_address_where_nobody_listens(kind: str) -> None:
     [
         (401, "refused access to {url} (HTTP 401): give it credentials"),
         (403, "refused access to {url} (HTTP 403)"),
-        (404, "offers no MCP at {url} (HTTP 404): check the URL; it may be of the type"),
+        (404, "offers no MCP at {url} (HTTP 404): check the URL;"),
         (500, "is not available: {url} answered HTTP 500"),
     ],
 )

@@ -203,3 +203,14 @@ async def test_python_is_not_needed_to_find_its_interpreter(tmp_path: Path) -> N
         parameters = stdio_server(command=Path(sys.executable).name, env={"PATH": str(Path(sys.executable).parent)})
         await client.add_mcp_server(**parameters, allowed_tools=["echo"])
         assert (await client.call_tool("echo", {"text": "found"})).text == "found"
+
+
+async def test_an_old_server_is_found_behind_the_type_http_and_again_after_a_restart() -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        with remote_server("sse") as server:
+            await client.add_mcp_server("http", url=server.url, name="old", allowed_tools=["pid"])
+            assert (await client.call_tool("pid")).text == str(server.process.pid)
+        while client.connections["old"].state == "ready":
+            await asyncio.sleep(0.01)
+        with remote_server("sse", server.port) as again:
+            assert (await client.call_tool("pid")).text == str(again.process.pid)

@@ -58,7 +58,7 @@ HTTP = HttpServer("http://user:secret@127.0.0.1:9/mcp?key=secret")
         (HTTP, {"trouble": "refused"}, None, "could not be reached at http://127.0.0.1:9/mcp: refused. Is it running"),
         (HTTP, {"status": 401}, ValueError("x"), "refused access to http://127.0.0.1:9/mcp (HTTP 401): give it credentials"),
         (HTTP, {"status": 404}, None, "offers no MCP at http://127.0.0.1:9/mcp (HTTP 404): check the URL"),
-        (HTTP, {"status": 405}, None, "it may be of the type 'sse'"),
+        (HTTP, {"status": 405}, None, "the older HTTP+SSE isn't there either"),
         (SseServer("http://h/sse"), {"status": 405}, None, "it may be of the type 'http'"),
         (HTTP, {"status": 503}, None, "answered HTTP 503. Try again later."),
         (HTTP, {"status": 400}, None, "answered HTTP 400."),

@@ -18,6 +18,7 @@ from tiny_agents.mcp_client.servers import (
     address,
     describe_options,
     describe_server,
+    older_transport,
     patient,
     secrets_of,
     server_name,
@@ -187,3 +188,11 @@ def test_a_silent_server_is_waited_for_as_long_as_a_tool_may_take() -> None:
     assert patient(SseServer(URL), 900) == SseServer(URL, read_timeout_s=910)
     assert patient(HttpServer(URL, read_timeout_s=5), 900) == HttpServer(URL, read_timeout_s=5)
     assert patient(StdioServer("x"), 900) == StdioServer("x")
+
+
+def test_the_older_transport_is_tried_only_where_the_newer_one_is_not_served() -> None:
+    http = HttpServer(URL, {"A": "b"}, 5.0, 7.0)
+    older = SseServer(URL, {"A": "b"}, 5.0, 7.0)
+    assert [older_transport(http, status) for status in (404, 405)] == [older, older]
+    assert [older_transport(http, status) for status in (None, 400, 401, 403, 500)] == [None] * 5
+    assert [older_transport(server, 404) for server in (older, StdioServer("x"))] == [None, None]

@@ -20,7 +20,7 @@ from tiny_agents.mcp_client.events import ServerEvent, ServerLost, ServerReturne
 from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.listing import follow_tools, list_tools
 from tiny_agents.mcp_client.results import ToolResult
-from tiny_agents.mcp_client.servers import Protocol, Server, StdioServer, patient, secrets_of
+from tiny_agents.mcp_client.servers import Protocol, Server, StdioServer, older_transport, patient, secrets_of
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
@@ -172,6 +172,16 @@ class Connection:
         if self._closed:
             raise self._error("has been closed.")
         first = self._life is None
+        try:
+            life = await self._begin()
+        except ServerConnectionError as error:
+            life = await self._begin_older(error)
+        self._offer(life.tools, warn=first)
+        if not first:
+            self._emit(ServerReturned(self.name))
+        return life
+
+    async def _begin(self) -> _Life:
         self._start_error = None
         self._started_at = time.monotonic()
         life = self._life = _Life(self._lost)
@@ -193,9 +203,24 @@ class Connection:
             problem = start_problem(self._server, life.watch, life.error)
             self._start_error = self._error(problem, life.watch)
             raise self._start_error from life.error
-        self._offer(life.tools, warn=first)
-        if not first:
-            self._emit(ServerReturned(self.name))
+        return life
+
+    async def _begin_older(self, error: ServerConnectionError) -> _Life:
+        """The same over HTTP+SSE, where the newer transport isn't served; that holds from then on if it works."""
+        newer, life = self._server, self._life
+        older = None if life is None else older_transport(newer, life.watch.status)
+        if older is None or self._closed:
+            raise error
+        self._server = older
+        try:
+            life = await self._begin()
+        except BaseException as other:
+            self._server = newer
+            if isinstance(other, ServerConnectionError):
+                self._start_error = error
+                raise error from other
+            raise
+        logger.info("MCP server '%s' speaks the older HTTP+SSE transport", self.name)
         return life
 
     async def _own(self, life: _Life) -> None:

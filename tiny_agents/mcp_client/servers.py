@@ -192,6 +192,13 @@ def patient(server: Server, tool_timeout_s: float) -> Server:
     return replace(server, read_timeout_s=max(READ_TIMEOUT_S, tool_timeout_s + 10))
 
 
+def older_transport(server: Server, status: int | None) -> SseServer | None:
+    """The same address over HTTP+SSE, if the HTTP status of a failed start says that it may be served there."""
+    if not isinstance(server, HttpServer) or status not in (404, 405):
+        return None
+    return SseServer(server.url, server.headers, server.timeout_s, server.read_timeout_s)
+
+
 def secrets_of(server: Server) -> list[str]:
     """Values of the description that must not appear in a message: headers, and what the environment may hide.
 

@@ -76,8 +76,9 @@ def _by_status(server: Server, status: int) -> str:
             "for example headers={'Authorization': 'Bearer ...'}, or check those it was given."
         )
     if status in (404, 405, 410):
-        other = "'sse' (the older transport)" if isinstance(server, HttpServer) else "'http'"
-        return f"offers no MCP at {where} (HTTP {status}): check the URL; it may be of the type {other}."
+        is_http = isinstance(server, HttpServer)
+        other = "the older HTTP+SSE isn't there either" if is_http else "it may be of the type 'http'"
+        return f"offers no MCP at {where} (HTTP {status}): check the URL; {other}."
     if status == 429 or status >= 500:
         return f"is not available: {where} answered HTTP {status}. Try again later."
     return f"could not be used: {where} answered HTTP {status}."
