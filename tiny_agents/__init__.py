@@ -119,6 +119,15 @@ if TYPE_CHECKING:
         ZeroShotImageClassificationOutputElement,
     )
     from tiny_agents.mcp_client.client import MCPClient
+    from tiny_agents.mcp_client.events import ServerAsked, ServerLog, ServerLost, ServerReturned, ToolProgress
+    from tiny_agents.mcp_client.host import (
+        FormRequest,
+        Host,
+        Reply,
+        SamplingReply,
+        SamplingRequest,
+        UrlRequest,
+    )
     from tiny_agents.mcp_client.results import ToolResult
 
 __version__ = "0.1.0"
@@ -127,6 +136,10 @@ _HOMES = {
     "Agent": "agent.agent",
     "MCPClient": "mcp_client.client",
     "ToolResult": "mcp_client.results",
+    **dict.fromkeys(("ServerAsked", "ServerLog", "ServerLost", "ServerReturned", "ToolProgress"), "mcp_client.events"),
+    **dict.fromkeys(
+        ("FormRequest", "Host", "Reply", "SamplingReply", "SamplingRequest", "UrlRequest"), "mcp_client.host"
+    ),
     "AsyncInferenceClient": "inference.async_client",
     "InferenceApi": "inference.inference_api",
     "InferenceClient": "inference.client",
@@ -183,6 +196,8 @@ __all__ = [
     "DocumentQuestionAnsweringOutputElement",
     "FeatureExtractionInputTruncationDirection",
     "FillMaskOutputElement",
+    "FormRequest",
+    "Host",
     "ImageClassificationOutputElement",
     "ImageClassificationOutputTransform",
     "ImageSegmentationOutputElement",
@@ -210,8 +225,15 @@ __all__ = [
     "Padding",
     "ProviderError",
     "QuestionAnsweringOutputElement",
+    "Reply",
+    "SamplingReply",
+    "SamplingRequest",
+    "ServerAsked",
     "ServerConnectionError",
     "ServerError",
+    "ServerLog",
+    "ServerLost",
+    "ServerReturned",
     "ServerTimeoutError",
     "SummarizationOutput",
     "SummarizationTruncationStrategy",
@@ -232,12 +254,14 @@ __all__ = [
     "TinyAgentsError",
     "TokenClassificationAggregationStrategy",
     "TokenClassificationOutputElement",
+    "ToolProgress",
     "ToolResult",
     "TranslationOutput",
     "TranslationTruncationStrategy",
     "TypeEnum",
     "UnreadableInputError",
     "UnsupportedTaskError",
+    "UrlRequest",
     "UsageError",
     "VisualQuestionAnsweringOutputElement",
     "ZeroShotClassificationOutputElement",
