@@ -368,3 +368,11 @@ def test_version_is_the_packages(tmp_path):
     from tiny_agents import __version__
 
     assert run("--version", cwd=tmp_path).out == f"tiny-agents {__version__}\n"
+
+
+def test_a_place_without_any_key_is_said_before_anything_starts(tmp_path):
+    agent = write_agent(tmp_path, servers={"x": script("bad_server.py", "never_answers")}, startup_timeout=30)
+    done = run("run", agent, "--provider", "openai", "--model", "gpt", "-p", "x", cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("error: ") == 1
+    assert "OPENAI_API_KEY" in done.err

@@ -296,3 +296,18 @@ def test_a_url_in_the_call_wins_but_for_chat_where_it_is_a_name(task: str, asked
     found = destination(call, settings(model="http://client"), Surroundings("https://huggingface.co", None, {}))
     assert isinstance(found, Destination)
     assert found.route.url == asked
+
+
+def test_what_stands_in_the_way_of_a_chat_can_be_asked_for_beforehand() -> None:
+    from tiny_agents import AsyncInferenceClient, InferenceClient
+    from tiny_agents.inference.base import check
+
+    for client in (InferenceClient("gpt-x", provider="openai"), AsyncInferenceClient("gpt-x", provider="openai")):
+        with pytest.raises(MissingCredentialsError, match="OPENAI_API_KEY"):
+            check(client)
+    for ready in (
+        InferenceClient("gpt-x", provider="openai", api_key=OWN),
+        InferenceClient("a/b", provider="groq", api_key=OWN),
+        InferenceClient(provider="local"),
+    ):
+        check(ready)  # raises nothing, and asks nobody

@@ -30,6 +30,7 @@ from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.inference import local
+from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.providers import check_name
 
@@ -86,6 +87,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     if model.provider is not None:
         check_name(model.provider)
     reporter.secrets += [key for key in (model.api_key, token) if key]
+    check(Agent.from_definition(definition, model).client)
     return Plan(_startable(definition, reporter), model, prompt)
 
 

@@ -15,6 +15,7 @@ from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings, is_url
+from tiny_agents.inference.tasks.chat import chat_completion
 from tiny_agents.inference.wire import encoded, public_url
 
 T = TypeVar("T")
@@ -138,6 +139,17 @@ class BaseClient(ABC):
 
     def _embedded_model(self, call: Call[Any]) -> str | None:
         return call.model or self.settings.model
+
+
+def check(client: BaseClient) -> None:
+    """Raise what a chat would raise before anything is sent: no key, no model, a provider that does no chat.
+
+    Raises:
+        MissingCredentialsError, UnsupportedTaskError, UsageError: What stands in the way.
+    """
+    if not client.settings.embedded:
+        call = chat_completion([{"role": "user", "content": "?"}])
+        destination(call, client.settings, surroundings(os.environ))
 
 
 class Rounds:
