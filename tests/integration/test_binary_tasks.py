@@ -7,14 +7,14 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.support.openai_server import OpenAIServer, Recorded, Turn, status
+from tests.support.openai_server import Recorded, Turn, status
 from tiny_agents import (
     AsyncInferenceClient,
     IncompleteStreamError,
@@ -64,20 +64,6 @@ class Async:
 @pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
 def caller(request: pytest.FixtureRequest) -> Any:
     return request.param()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., OpenAIServer]]:
-    servers: list[OpenAIServer] = []
-
-    def start(*turns: Turn | Callable[[Recorded], Turn]) -> OpenAIServer:
-        script: Any = turns[0] if callable(turns[0]) else turns
-        servers.append(OpenAIServer(script).__enter__())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.__exit__()
 
 
 def answers(image: Turn, result: Turn) -> Callable[[Recorded], Turn]:

@@ -10,12 +10,12 @@ import pickle
 import socket
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, status, text
+from tests.support.openai_server import Recorded, Turn, calls, delta, raw, status, text
 from tiny_agents import (
     AsyncInferenceClient,
     ChatCompletionInputMessage,
@@ -68,20 +68,6 @@ class Async:
 @pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
 def caller(request: pytest.FixtureRequest) -> Any:
     return request.param()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., OpenAIServer]]:
-    servers: list[OpenAIServer] = []
-
-    def start(*turns: Turn | Callable[[Recorded], Turn]) -> OpenAIServer:
-        script: Any = turns[0] if callable(turns[0]) else turns
-        servers.append(OpenAIServer(script).__enter__())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.__exit__()
 
 
 def test_an_answer_whole_and_in_pieces(caller: Any, serve: Any) -> None:

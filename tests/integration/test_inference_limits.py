@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +65,6 @@ def _text(chunks: list[Any]) -> str:
 def ask(request: pytest.FixtureRequest) -> Ask:
     found: Ask = request.param
     return found
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., OpenAIServer]]:
-    servers: list[OpenAIServer] = []
-
-    def start(*turns: Turn | Callable[[Recorded], Turn]) -> OpenAIServer:
-        script: Any = turns[0] if callable(turns[0]) else turns
-        servers.append(OpenAIServer(script).__enter__())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.__exit__()
 
 
 # ---------------------------------------------------------------- time

@@ -32,7 +32,6 @@ from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
-from tiny_agents.inference.providers import check_name
 
 SLOW_START_S = 2.0
 """Seconds of silence before we say that servers are still starting."""
@@ -84,8 +83,6 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     reporter.secrets += definition.secrets
     token = find_token()
     model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
-    if model.provider is not None:
-        check_name(model.provider)
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
     return Plan(_startable(definition, reporter), model, prompt)

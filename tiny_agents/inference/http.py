@@ -1,4 +1,4 @@
-"""Sending requests. The only file that imports httpx2.
+"""Sending requests. The only file of this layer that imports httpx2.
 
 `SyncHTTP` and `AsyncHTTP` only send and wait; what there is to decide is written once, in `wire.py` and in `_Tries`.
 
