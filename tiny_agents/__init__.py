@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
-    from tiny_agents.agent.loading import load_definition
+    from tiny_agents.agent.definition.loading import load_definition
     from tiny_agents.errors import (
         ConfigError,
         IncompleteStreamError,
@@ -144,7 +144,7 @@ _HOMES = {
     "InferenceApi": "inference.inference_api",
     "InferenceClient": "inference.client",
     "ModelStatus": "inference.legacy",
-    "load_definition": "agent.loading",
+    "load_definition": "agent.definition.loading",
 }
 
 _FAMILIES = [("Error", "errors"), ("ChatCompletion", "inference.types.chat"), ("", "inference.types.tasks")]

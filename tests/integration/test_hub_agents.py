@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub_server import HubContent, HubServer
-from tiny_agents.agent.definition import AgentDefinition
-from tiny_agents.agent.loading import load_definition
+from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import (
     ConfigError,
     InferenceConnectionError,

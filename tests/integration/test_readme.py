@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
-from tiny_agents.agent.definition import parse_definition
+from tiny_agents.agent.definition.parse import parse_definition
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.agent.definition import AgentDefinition, InputDefinition, parse_definition
-from tiny_agents.agent.inputs import resolve_inputs
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
 from tiny_agents.errors import ConfigError
 
 

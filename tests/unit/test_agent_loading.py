@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tiny_agents.agent.inputs import resolve_inputs
-from tiny_agents.agent.loading import bundled_agents, bundled_names, load_definition
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.loading import bundled_agents, bundled_names, load_definition
 from tiny_agents.errors import ConfigError
 
 

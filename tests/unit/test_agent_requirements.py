@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.agent.definition import AgentDefinition, parse_definition
-from tiny_agents.agent.inputs import resolve_inputs
-from tiny_agents.agent.loading import load_definition
-from tiny_agents.agent.requirements import commands_and_hosts, missing_requirements
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.requirements import commands_and_hosts, missing_requirements
+from tiny_agents.agent.definition.types import AgentDefinition
 
 
 def stdio(command: str, *args: str, **params: Any) -> AgentDefinition:

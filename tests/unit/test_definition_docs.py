@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tiny_agents.agent.definition import parse_definition
-from tiny_agents.agent.inputs import resolve_inputs
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.errors import ConfigError
 
 TEXT = (Path(__file__).parents[2] / "docs" / "definitions.md").read_text(encoding="utf-8")

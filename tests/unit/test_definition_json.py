@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.agent.definition import AgentDefinition, parse_definition
+from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tiny_agents.agent.definition import AgentDefinition, parse_definition
-from tiny_agents.agent.inputs import resolve_inputs
-from tiny_agents.agent.requirements import commands_and_hosts, missing_requirements
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.requirements import commands_and_hosts, missing_requirements
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
 
 FORMATS: tuple[Literal["yaml", "json"], ...] = ("yaml", "json")

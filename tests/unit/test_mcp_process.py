@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.mcp_client.process import CUT_BYTES, CutLine, LineSplitter, Tail
+from tiny_agents.mcp_client.transports.process import CUT_BYTES, CutLine, LineSplitter, Tail
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tiny_agents.agent.definition import AgentDefinition, parse_definition
-from tiny_agents.agent.inputs import resolve_inputs
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import DEFAULT_MODEL, ModelSettings, choose_model, without_overridden
 from tiny_agents.errors import ConfigError, MissingDependencyError
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from tiny_agents.agent.abort import Aborted, until_aborted
-from tiny_agents.agent.definition import AgentDefinition
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.requirements import commands_and_hosts
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
-from tiny_agents.agent.inputs import resolve_inputs
-from tiny_agents.agent.loading import load_definition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
-from tiny_agents.agent.requirements import commands_and_hosts
 from tiny_agents.agent.rules import LoopState, StopReason, after_turn, close_turn
 from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.inference import local

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from tiny_agents.agent.definition import AgentDefinition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import EMBEDDED, EMBEDDED_PLACE, ModelSettings, is_url
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style

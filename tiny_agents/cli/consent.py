@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tiny_agents.agent.definition import AgentDefinition
-from tiny_agents.agent.requirements import commands_and_hosts
+from tiny_agents.agent.definition.requirements import commands_and_hosts
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.cli.prompts import ask_yes_no
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.errors import TinyAgentsError, UsageError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from tiny_agents.agent.definition import AgentDefinition
-from tiny_agents.agent.loading import bundled_agents
-from tiny_agents.agent.requirements import missing_requirements
+from tiny_agents.agent.definition.loading import bundled_agents
+from tiny_agents.agent.definition.requirements import missing_requirements
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.safe_text import one_line

@@ -13,11 +13,11 @@ from argparse import Namespace
 from dataclasses import dataclass, replace
 
 from tiny_agents.agent.agent import Agent
-from tiny_agents.agent.definition import AgentDefinition, InputDefinition
-from tiny_agents.agent.inputs import resolve_inputs
-from tiny_agents.agent.loading import load_definition
+from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.requirements import missing_requirements
+from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
-from tiny_agents.agent.requirements import missing_requirements
 from tiny_agents.cli.asking import TerminalHost
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust

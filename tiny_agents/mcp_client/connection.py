@@ -24,7 +24,8 @@ from tiny_agents.mcp_client.servers import Protocol, Server, StdioServer, older_
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
-from tiny_agents.mcp_client.transports import Session, open_session
+from tiny_agents.mcp_client.transports.connect import open_session
+from tiny_agents.mcp_client.transports.session import Session
 from tiny_agents.mcp_client.watch import ConnectionLost, Progress, Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from tiny_agents.mcp_client.tools import ServerTool
-from tiny_agents.mcp_client.transports import Session
+from tiny_agents.mcp_client.transports.session import Session
 from tiny_agents.mcp_client.watch import ConnectionLost, Refused, Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")

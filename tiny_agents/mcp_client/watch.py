@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tiny_agents.mcp_client.process import GRACE_S, ServerProcess
+from tiny_agents.mcp_client.transports.process import GRACE_S, ServerProcess
 
 CODE_REFUSED = -32097
 """JSON-RPC code of our own error for an HTTP status that came without a JSON-RPC error."""

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from tiny_agents.agent.definition import AgentDefinition, parse_definition
-from tiny_agents.agent.document import did_you_mean
+from tiny_agents.agent.definition.document import did_you_mean
+from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import (
     ConfigError,
     InferenceConnectionError,
@@ -34,7 +35,7 @@ HUB_DEFINITION_FILES = ("agent.yaml", "agent.json")
 MAX_BYTES = 1_000_000
 
 _FORMATS: Mapping[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
-_BUNDLED = Path(__file__).parent.parent / "agents"
+_BUNDLED = Path(__file__).parents[2] / "agents"
 _BARE_NAME = re.compile(r"[\w-]+")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from tiny_agents.agent.definition import AgentDefinition, ServerDefinition
-from tiny_agents.agent.inputs import placeholders
+from tiny_agents.agent.definition.inputs import placeholders
+from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition
 from tiny_agents.agent.model_choice import is_url
 from tiny_agents.errors import redact
 

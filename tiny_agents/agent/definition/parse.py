@@ -8,125 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from tiny_agents.agent.document import Value, did_you_mean, read_json, read_yaml
+from tiny_agents.agent.definition.document import Value, did_you_mean, read_json, read_yaml
+from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
 from tiny_agents.errors import ConfigError, redact
 from tiny_agents.mcp_client.servers import PROTOCOLS, HttpServer, ServerType, StdioServer, server_name
-
-
-@dataclass(frozen=True, slots=True)
-class ServerDefinition:
-    """An MCP server.
-
-    Attributes:
-        name: What messages and qualified tool names call it.
-        params: stdio: `command`, `args`, `env`, `cwd`. http and sse: `url`, `headers`, `timeout` and `sse_read_timeout`
-            in seconds, `terminate_on_close` (http). Only what the definition gives.
-        allowed_tools: The tools the model may see, by the server's own names; None for all.
-        options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`. Only
-            what the definition gives.
-        key: Where it stands in the definition: `servers.files` or `servers[0]`.
-        legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
-    """
-
-    name: str
-    type: ServerType
-    params: dict[str, Any] = field(default_factory=dict, repr=False)
-    allowed_tools: tuple[str, ...] | None = None
-    key: str = ""
-    legacy: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def as_kwargs(self) -> dict[str, Any]:
-        """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`."""
-        params = {key: list(value) if isinstance(value, tuple) else value for key, value in self.params.items()}
-        kwargs: dict[str, Any] = {"type": self.type, "name": self.name, **params, **self.options}
-        if self.allowed_tools is not None:
-            kwargs["allowed_tools"] = list(self.allowed_tools)
-        return kwargs
-
-
-@dataclass(frozen=True, slots=True)
-class InputDefinition:
-    """A value that the person who runs the agent brings along, used as `${input:id}`.
-
-    Attributes:
-        password: Never echo it, never show it.
-        default: Used where nobody gives a value; None means that there must be one.
-        env: Environment variable that is looked at; None for the id in capitals with `_` for `-`.
-    """
-
-    id: str
-    description: str = ""
-    type: Literal["promptString"] = "promptString"
-    password: bool = False
-    default: str | None = None
-    env: str | None = None
-    key: str = ""
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that gives this input its value."""
-        return self.env or self.id.upper().replace("-", "_")
-
-
-@dataclass(frozen=True, slots=True)
-class AgentDefinition:
-    """An agent as its file describes it; None is what the file doesn't say.
-
-    Attributes:
-        endpoint_url: OpenAI-compatible endpoint; wins over `provider`.
-        prompt: The system prompt's text, once loaded.
-        prompt_file: The file the prompt comes from, relative to the definition; None where the definition holds it.
-        timeout: Seconds without data from the model.
-        startup_timeout: Seconds a server may take to start.
-        tool_timeout: Seconds a tool call may take.
-        max_turns: Model calls per prompt.
-        tool_emulation: The model or endpoint has no tool API: choose tools by constrained decoding.
-        requires: What must be there for it to work, in words for people.
-        path: The file it was read from.
-        strict: Read by agent.yaml's rules; False for agent.json's.
-        downloaded: It came from the Hub, so its commands need the user's consent.
-        secrets: Values that must not be shown, known once the inputs are resolved.
-        places: Key path -> (line, column), for errors that are found later.
-    """
-
-    name: str
-    description: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    endpoint_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    prompt: str | None = None
-    prompt_file: str | None = None
-    inputs: tuple[InputDefinition, ...] = ()
-    servers: tuple[ServerDefinition, ...] = ()
-    timeout: float | None = None
-    startup_timeout: float | None = None
-    tool_timeout: float | None = None
-    max_turns: int | None = None
-    tool_emulation: bool = False
-    requires: tuple[str, ...] = ()
-    path: Path | None = None
-    strict: bool = True
-    downloaded: bool = False
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
-    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
-
-    def limits(self) -> dict[str, Any]:
-        """The limits that the definition sets, as keyword arguments of `Agent`."""
-        names = ("timeout", "startup_timeout", "tool_timeout", "max_turns")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-    def error(self, key: str, problem: str) -> ConfigError:
-        """An error at `key` of this definition, with its line if the file has it (or the nearest key above it)."""
-        known = max((place for place in self.places if key.startswith(place)), key=len, default="")
-        line, column = self.places[known] if known else (None, None)
-        return ConfigError(problem, path=self.path, key=key, line=line, column=column)
 
 
 def parse_definition(

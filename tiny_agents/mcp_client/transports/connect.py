@@ -1,0 +1,89 @@
+"""A server's description -> a session with it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from tiny_agents.mcp_client.host import (
+    Desk,
+)
+from tiny_agents.mcp_client.servers import (
+    HttpServer,
+    InProcessServer,
+    Protocol,
+    Server,
+    SseServer,
+    StdioServer,
+)
+from tiny_agents.mcp_client.text import encodable_json
+from tiny_agents.mcp_client.transports.asked import CALLBACKS
+from tiny_agents.mcp_client.transports.remote import open_http, open_sse
+from tiny_agents.mcp_client.transports.session import Session
+from tiny_agents.mcp_client.transports.stdio import open_stdio
+from tiny_agents.mcp_client.watch import (
+    Watch,
+)
+
+if TYPE_CHECKING:  # importing it costs 0.7 s
+    pass
+
+LOG_LEVEL: Final = "info"
+
+
+@asynccontextmanager
+async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Protocol = "auto") -> AsyncIterator[Session]:
+    """Connect, agree on a protocol version, and stay connected while the block is open. Enter and leave in one task.
+
+    Args:
+        desk: Where what the server asks of us is answered.
+        protocol: "legacy" shakes hands as before 2026-07-28, "2026-07-28" speaks that version unasked; "auto" finds out.
+
+    Raises:
+        Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
+    """
+    import mcp
+    from mcp_types import Implementation, LoggingMessageNotificationParams, ToolListChangedNotification
+
+    async def notice(message: object) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            watch.tools_changed.set()
+
+    async def log(params: LoggingMessageNotificationParams) -> None:
+        desk.logged(params.level, params.logger, encodable_json(params.data))
+
+    # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
+    # whoever configures logging gets all of it.
+    for name in ("mcp", "client"):
+        sdk_logger = logging.getLogger(name)
+        if not sdk_logger.handlers:
+            sdk_logger.addHandler(logging.NullHandler())
+    ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
+    transport = _OPENERS[type(server)](server, watch)
+    callbacks: dict[str, Any] = {CALLBACKS[service][0]: CALLBACKS[service][1](desk, watch) for service in desk.serves}
+    async with mcp.Client(
+        transport,
+        client_info=ourselves,
+        mode=protocol,
+        cache=None,
+        message_handler=notice,
+        logging_callback=log,
+        log_level=LOG_LEVEL,
+        **callbacks,
+    ) as client:
+        yield Session(client, watch)
+
+
+def _in_process(server: InProcessServer, _: Watch) -> Any:
+    return server.server  # the SDK talks to the object itself
+
+
+_OPENERS: dict[type[Server], Callable[[Any, Watch], Any]] = {
+    StdioServer: open_stdio,
+    HttpServer: open_http,
+    SseServer: open_sse,
+    InProcessServer: _in_process,
+}

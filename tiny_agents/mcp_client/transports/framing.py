@@ -1,0 +1,70 @@
+"""What a server sends -> a message, or an error in place of one that is too long. Used by stdio and HTTP+SSE."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from tiny_agents.errors import redact
+from tiny_agents.mcp_client.text import encodable_json, readable
+from tiny_agents.mcp_client.transports.process import MAX_LINE_BYTES, CutLine
+from tiny_agents.mcp_client.watch import (
+    Watch,
+)
+
+if TYPE_CHECKING:  # importing it costs 0.7 s
+    from mcp_types import JSONRPCMessage
+
+
+logger = logging.getLogger("tiny_agents.mcp_client")
+
+Streams = tuple[Any, Any]
+"""What the SDK takes for a transport: a stream of messages to read from, one to write to."""
+
+WAITING_MESSAGES = 1_000
+NOISE_CHARS = 200
+
+
+def read_message(line: bytes | CutLine, watch: Watch) -> JSONRPCMessage | None:
+    """The message on a line of standard output; None for an empty line, and for one that holds no message."""
+    from mcp_types import jsonrpc_message_adapter
+
+    if isinstance(line, CutLine):
+        return _too_long(line)
+    try:
+        return jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        if not line.strip():
+            return None
+    try:
+        # Bytes that are no UTF-8 and lone surrogates cost those characters, not the answer that contains them.
+        return jsonrpc_message_adapter.validate_python(
+            encodable_json(json.loads(line.decode("utf-8-sig", "replace"))), by_name=False
+        )
+    except (ValueError, RecursionError):
+        shown = readable(line[: 4 * NOISE_CHARS].decode("utf-8", "replace")).strip()[:NOISE_CHARS]
+        watch.noise = watch.noise or shown
+        logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown))
+        return None
+
+
+# Where in an answer its id stands, if it is at one of the ends: servers write it before the result or after it.
+_ID_FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*,')
+_ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d+)\s*\}\s*$')
+
+
+def _too_long(line: CutLine) -> JSONRPCMessage | None:
+    """An error in place of an answer that was too long to keep, so that its call doesn't wait for it."""
+    from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
+
+    problem = f"the answer is too long: {line.size:,} bytes, and at most {MAX_LINE_BYTES:,} are read"
+    found = _ID_FIRST.match(line.head) or _ID_LAST.search(line.tail)
+    if found is None:
+        logger.warning("a message of a server was dropped; %s", problem)
+        return None
+    return JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=ErrorData(code=INTERNAL_ERROR, message=problem))
+
+
+# ---------------------------------------------------------------- remote servers

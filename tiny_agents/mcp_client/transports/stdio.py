@@ -1,0 +1,74 @@
+"""A server as a process: messages are lines on its standard input and output."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from tiny_agents.mcp_client.servers import (
+    StdioServer,
+)
+from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
+from tiny_agents.mcp_client.transports.process import STRAGGLER_S, LineSplitter, ServerProcess
+from tiny_agents.mcp_client.watch import (
+    Watch,
+    exit_of,
+)
+
+if TYPE_CHECKING:  # importing it costs 0.7 s
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from mcp.shared.message import SessionMessage
+
+
+@asynccontextmanager
+async def open_stdio(server: StdioServer, watch: Watch) -> AsyncIterator[Streams]:
+    import anyio
+    from mcp.client.stdio import get_default_environment
+
+    env = {**get_default_environment(), **server.env}
+    process = watch.process = await ServerProcess.start(server.command, server.args, env=env, cwd=server.cwd)
+    try:
+        arrived, read_stream = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
+        # Room for what a server doesn't read: a call that is cancelled sends word of it, and must not wait for that.
+        write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
+        async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
+            tasks.start_soon(_read_messages, process, watch, arrived)
+            tasks.start_soon(_write_messages, process, watch, leaving)
+            yield read_stream, write_stream
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await process.stop(watch.grace_s)
+
+
+async def _read_messages(
+    process: ServerProcess, watch: Watch, arrived: MemoryObjectSendStream[SessionMessage | Exception]
+) -> None:
+    import anyio
+    from mcp.shared.message import SessionMessage
+
+    lines = LineSplitter()
+    async with arrived:
+        try:
+            while data := await process.read():
+                for line in lines.feed(data):
+                    if (message := read_message(line, watch)) is not None:
+                        await arrived.send(SessionMessage(message))
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # the session has been left
+        with anyio.move_on_after(STRAGGLER_S):  # the end of the output comes a moment before the exit status
+            await process.exited.wait()
+        watch.lose(exit_of(process))
+
+
+async def _write_messages(
+    process: ServerProcess, watch: Watch, leaving: MemoryObjectReceiveStream[SessionMessage]
+) -> None:
+    async with leaving:
+        try:
+            async for item in leaving:
+                text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+                await process.write(text.encode() + b"\n")
+        except BrokenPipeError:
+            watch.lose("stopped reading its standard input")
