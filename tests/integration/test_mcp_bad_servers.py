@@ -19,8 +19,8 @@ from tests.support.http_peer import HTTPPeer
 from tests.support.mcp_servers import bad_server, no_model
 from tests.support.processes import Mark, linux_only
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError
-from tiny_agents.mcp_client import http_client, process, transports
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.transports import http_client, process, stdio
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -167,7 +167,7 @@ async def test_ten_megabytes_of_standard_error_do_not_block_a_server() -> None:
 
 
 async def test_an_answer_that_is_too_long_fails_its_own_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transports, "LineSplitter", lambda: process.LineSplitter(1_000_000))
+    monkeypatch.setattr(stdio, "LineSplitter", lambda: process.LineSplitter(1_000_000))
     async with asyncio.timeout(30), no_model() as client:
         await client.add_mcp_server(**bad_server("answers_too_much", "3000000"))
         for tool in ("ping", "leave"):  # its id in front of the answer, and behind it
