@@ -15,8 +15,9 @@ from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.cli.banner import model_words
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
-from tiny_agents.cli.line_editor import PersistentHistory, data_dir, open_history
+from tiny_agents.cli.line_editor import PersistentHistory, open_history
 from tiny_agents.cli.turns import kept
+from tiny_agents.data_dir import data_dir, write_private
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import INTERRUPTED
 
@@ -127,6 +128,20 @@ HOME = Path("/home/me")
 )
 def test_the_history_is_where_the_platform_keeps_such_things(env, platform, expected):
     assert data_dir(env, platform, HOME) == expected
+
+
+@posix_only
+def test_a_private_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "new" / "answers.json"
+    write_private(path, b"one\r\n")
+    write_private(path, b"two\n")
+    assert path.read_bytes() == b"two\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in path.parent.iterdir()] == ["answers.json"]
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="folder"):
+        write_private(tmp_path / "folder", b"three")
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
 
 
 @posix_only

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -40,18 +40,6 @@ class LineEditor:
 
 def _new_line(event: KeyPressEvent) -> None:
     event.current_buffer.insert_text("\n")
-
-
-def data_dir(env: Mapping[str, str], platform: str = sys.platform, home: Path | None = None) -> Path:
-    """Where this platform keeps a program's data for the user."""
-    home = home or Path.home()
-    if platform == "win32":
-        return Path(env.get("LOCALAPPDATA") or home / "AppData" / "Local") / "tiny-agents"
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "tiny-agents"
-    # The specification of these directories says that relative paths are to be ignored.
-    named = Path(env.get("XDG_DATA_HOME") or "")
-    return (named if named.is_absolute() else home / ".local" / "share") / "tiny-agents"
 
 
 def open_history(directory: Path, warn: Callable[[str], None]) -> History:

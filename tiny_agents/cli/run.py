@@ -28,6 +28,7 @@ from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
+from tiny_agents.data_dir import data_dir
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.base import check
@@ -207,7 +208,7 @@ async def _answer(agent: Agent, plan: Plan, prompt: str, reporter: Reporter) -> 
 
 
 async def _converse(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
-    from tiny_agents.cli.line_editor import LineEditor, data_dir, open_history
+    from tiny_agents.cli.line_editor import LineEditor, open_history
     from tiny_agents.cli.repl import Conversation
 
     screen = Screen(sys.stdout, sys.stdout)

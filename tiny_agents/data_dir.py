@@ -1,0 +1,41 @@
+"""Where what belongs to the user is kept: answers, histories, locks. And how a file gets there whole, for the user alone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def data_dir(env: Mapping[str, str], platform: str = sys.platform, home: Path | None = None) -> Path:
+    """Where this platform keeps a program's data for the user."""
+    home = home or Path.home()
+    if platform == "win32":
+        return Path(env.get("LOCALAPPDATA") or home / "AppData" / "Local") / "tiny-agents"
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "tiny-agents"
+    # The specification of these directories says that relative paths are to be ignored.
+    named = Path(env.get("XDG_DATA_HOME") or "")
+    return (named if named.is_absolute() else home / ".local" / "share") / "tiny-agents"
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, readable by the user alone; whoever reads meanwhile gets the old file or the new one.
+
+    Raises:
+        OSError: It can't be written; the old file is as it was.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
