@@ -6,7 +6,7 @@ TinyAgentsError
  |   `- UnreadableInputError      also an OSError: a file that was given as input can't be read
  |       `- InputNotFoundError    also a FileNotFoundError
  |- MissingDependencyError        .package .extra, also an ImportError
- |- ConfigError                   .path .key .line .column: a definition or an input that can't be used
+ |- ConfigError                   .path .key .line .column .others: a definition or an input that can't be used
  |- InferenceError                .provider .model
  |   |- MissingCredentialsError   also a ValueError: no key or token for the place that was asked
  |   |- UnsupportedTaskError      .task .available
@@ -106,7 +106,8 @@ class MissingDependencyError(TinyAgentsError, ImportError):
 class ConfigError(TinyAgentsError):
     """A definition, or a value it needs, that can't be used.
 
-    `line` and `column` count from 1; they and `key` (a path such as `servers[1].url`) are None where unknown.
+    `line` and `column` count from 1; they and `key` (a path such as `servers[1].url`) are None where unknown. `others` are
+    the errors of what else is wrong in the same file, as far as that could be found.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class ConfigError(TinyAgentsError):
         self.key = key
         self.line = line
         self.column = column
+        self.others: tuple[ConfigError, ...] = ()
         place = self.path or ""
         if line is not None:
             place += f":{line}" if place else f"line {line}"

@@ -52,7 +52,7 @@ def test_what_the_page_calls_unsupported_says_so(name: str) -> None:
         parse_definition(f"{name}: 1")
 
 
-@pytest.mark.parametrize("name", ["roots", "prefix", "startup", "required", "restart", "approval", "defer"])
+@pytest.mark.parametrize("name", ["roots", "prefix", "required", "restart", "approval", "defer"])
 def test_what_the_page_calls_unsupported_for_a_server_says_so(name: str) -> None:
     assert f"`{name}`" in TEXT.partition("## Not supported yet")[2]
     with pytest.raises(ConfigError, match=f"servers.a.{name}: is not supported yet"):

@@ -271,7 +271,7 @@ BAD = [
         "servers.a.tools: `allow` and `allowed_tools` say the same thing; keep one",
     ),
     ("servers: {a: {command: x, restart: 3}}", "servers.a.restart: is not supported yet"),
-    ("servers: {a: {command: x, startup: 3}}", "servers.a.startup: is not supported yet: use startup_timeout"),
+    ("servers: {a: {command: x, startup: 3}}", "servers.a.startup: is called startup_timeout here"),
     ("servers: {a: {command: x, protocol: 2025-11-25}}", "servers.a.protocol: must be one of auto, legacy, 2026-07-28"),
     ("servers: {a: {command: x, tool_timeout: 0}}", "servers.a.tool_timeout: must be"),
     ("inputs: [{id: a, type: pickString}]", "inputs[0].type: pickString is not supported yet: use promptString"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tiny_agents.agent.definition.parse import NO_ADDRESS, is_address
+from tiny_agents.agent.definition.readings import NO_ADDRESS, is_address
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError, MissingDependencyError, redact
 

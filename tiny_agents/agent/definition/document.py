@@ -143,11 +143,28 @@ class Value:
 
     def count(self) -> int:
         """A whole number from 1."""
+        return self.whole(1)
+
+    def whole(self, low: int = 0) -> int:
+        """A whole number from `low`."""
         if isinstance(self.data, bool) or not isinstance(self.data, int):
             shown = f"{self.written!r}" if isinstance(self.data, (str, float)) else self.kind
             raise self.error(f"must be a whole number, but is {shown}")
-        if self.data < 1:
-            raise self.error(f"must be at least 1, but is {self.written}")
+        if self.data < low:
+            raise self.error(f"must be at least {low}, but is {self.written}")
+        return self.data
+
+    def number(self, low: float | None = None, high: float | None = None) -> float:
+        """A number from `low` to `high`."""
+        if isinstance(self.data, bool) or not isinstance(self.data, (int, float)):
+            shown = f"{self.written!r}" if isinstance(self.data, str) else self.kind
+            raise self.error(f"must be a number, but is {shown}")
+        if not math.isfinite(self.data):
+            raise self.error(f"must be a number, but is {self.written}")
+        if low is not None and self.data < low:
+            raise self.error(f"must be at least {low:g}, but is {self.written}")
+        if high is not None and self.data > high:
+            raise self.error(f"must be at most {high:g}, but is {self.written}")
         return self.data
 
     def mapping(self) -> dict[str, Value]:
@@ -169,6 +186,14 @@ class Value:
         return {name: value.text_as_written() for name, value in self.mapping().items()}
 
     # ---- the whole tree
+
+    def plain(self) -> Any:
+        """This value and everything in it without places: text, numbers, bools, None, lists, dictionaries."""
+        if isinstance(self.data, list):
+            return [item.plain() for item in self.data]
+        if isinstance(self.data, dict):
+            return {name: value.plain() for name, value in self.data.items()}
+        return self._checked(self.data, blank=True) if isinstance(self.data, str) else self.data
 
     def walk(self) -> Iterator[Value]:
         """This value and everything in it."""

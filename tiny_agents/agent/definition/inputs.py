@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_agents.agent.definition.document import child_key, did_you_mean
-from tiny_agents.agent.definition.parse import NO_ADDRESS, NO_HEADER, has_line_break, is_address
+from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
 from tiny_agents.errors import ConfigError
 

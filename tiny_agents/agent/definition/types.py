@@ -36,11 +36,17 @@ class ServerDefinition:
 
     def as_kwargs(self) -> dict[str, Any]:
         """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`."""
-        params = {key: list(value) if isinstance(value, tuple) else value for key, value in self.params.items()}
-        kwargs: dict[str, Any] = {"type": self.type, "name": self.name, **params, **self.options}
+        kwargs: dict[str, Any] = {"type": self.type, "name": self.name, **_listed({**self.params, **self.options})}
         if self.allowed_tools is not None:
             kwargs["allowed_tools"] = list(self.allowed_tools)
         return kwargs
+
+
+def _listed(value: Any) -> Any:
+    """`value` with lists in place of tuples, as callers expect them from a file."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,14 @@ class AgentDefinition:
         startup_timeout: Seconds a server may take to start.
         tool_timeout: Seconds a tool call may take.
         max_turns: Model calls per prompt.
+        fallback_models: Models to ask, in this order, where `model` can't answer.
+        params: Passed on with every call of the model, by the names of `chat_completion`.
+        limit_values: What one prompt may use up, by the names in `keys.LIMITS`.
+        permissions: `default`, `allow`, `ask`, `deny`.
+        context: `max_tokens`, `compact`, `result_max_chars`.
+        output: `schema` of the final answer: a path relative to the definition, or the schema itself.
+        tools: `tasks`, `python`, `agents`: tools that come from no server.
+        imports: Files with more servers, relative to the definition.
         tool_emulation: The model or endpoint has no tool API: choose tools by constrained decoding.
         requires: What must be there for it to work, in words for people.
         path: The file it was read from.
@@ -102,6 +116,16 @@ class AgentDefinition:
     startup_timeout: float | None = None
     tool_timeout: float | None = None
     max_turns: int | None = None
+    fallback_models: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    limit_values: Mapping[str, float] = field(default_factory=dict)
+    permissions: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    skills: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     tool_emulation: bool = False
     requires: tuple[str, ...] = ()
     path: Path | None = None

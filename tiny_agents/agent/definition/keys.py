@@ -1,0 +1,393 @@
+"""Every key of a definition, one row each: where agent.yaml, its JSON Schema and docs/definitions.md come from.
+
+A key whose `later` is set can be read but does nothing yet, so using it is an error; taking `later` away serves it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tiny_agents.agent.definition.document import Value, did_you_mean
+from tiny_agents.agent.definition.readings import (
+    ARGS,
+    COUNT,
+    ENV,
+    FLAG,
+    HEADERS,
+    PLAIN_MAP,
+    SECONDS,
+    TEXT,
+    TEXT_OR_TEXTS,
+    TEXTS,
+    URL,
+    VARIABLE,
+    WHOLE,
+    choice,
+    either,
+    number,
+)
+from tiny_agents.agent.definition.table import Key, Shape, Table
+from tiny_agents.mcp_client.servers import PROTOCOLS, ServerType
+
+NOT_YET = "is not supported yet"
+MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}
+
+
+# ---- inputs
+
+
+def _input_id(value: Value) -> str:
+    text = value.text()
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise value.error(f"must consist of letters, digits, '-', '_' and '.', but is {text!r}")
+    return text
+
+
+def _input_type(value: Value) -> str:
+    if value.data in ("pickString", "command"):
+        raise value.error(f"{value.data} {NOT_YET}: use promptString")
+    if value.data != "promptString":
+        raise value.error(f"must be promptString, but is {value.written or value.kind}")
+    return "promptString"
+
+
+def _input_default(value: Value) -> str:
+    text = value.text_as_written()
+    if "${" in text:
+        raise value.error("placeholders are not filled in here; write ${env:NAME:-DEFAULT} where the text is used")
+    return text
+
+
+INPUT = Table(
+    "an input",
+    (
+        Key("id", Shape(_input_id, {"type": "string", "pattern": r"^[\w.-]+$"}), "the name in `${input:ID}`"),
+        Key("description", TEXT, "what is asked for"),
+        Key("type", Shape(_input_type, {"enum": ["promptString"]}), "`promptString`, which is also the default"),
+        Key("password", FLAG, "`true`: never echoed, and masked wherever it might show up"),
+        Key(
+            "env",
+            VARIABLE,
+            "the variable that is looked at; by default the id in capitals with `_` for `-` (`hf-token`: `HF_TOKEN`)",
+        ),
+        Key(
+            "default",
+            Shape(_input_default, {"type": ["string", "number", "boolean"]}),
+            'used where nobody gives a value; `""` makes the input optional',
+        ),
+        Key("options", TEXTS, "what can be picked", NOT_YET),
+        Key("required", FLAG, "whether", f"{NOT_YET}: an input without a default must have a value"),
+        Key("store", TEXT, "where a value is kept", NOT_YET),
+    ),
+    hints=MERGE_KEY,
+    needed={"id": "it is the name in ${input:...}"},
+)
+
+
+# ---- servers
+
+SERVER_TOOLS = Table(
+    "`tools`",
+    (
+        Key("allow", TEXTS, "the tools that may be used: names with `*`, `?` and `[...]`; all if left out"),
+        Key("deny", TEXTS, "those that may not, whatever `allow` says"),
+    ),
+)
+
+_TYPE = Key("type", TEXT, "`stdio`, `http` (streamable HTTP) or `sse`, if you'd rather say it")
+_OPTIONS = (
+    Key(
+        "tools",
+        SERVER_TOOLS.shape,
+        'the same with patterns: `{allow: ["read_*"], deny: ["*_secret"]}`; what fits `deny` is never seen',
+    ),
+    Key("startup_timeout", SECONDS, "as at the top of the file, for this server"),
+    Key("tool_timeout", SECONDS, "as at the top of the file, for this server"),
+    Key(
+        "protocol",
+        choice(*PROTOCOLS),
+        "`auto`; `legacy` for the handshake of before 2026-07-28, which spares an old server a question; `2026-07-28` for "
+        "that version unasked",
+    ),
+    Key("required", FLAG, "`true`: without this server the agent doesn't start", NOT_YET),
+    Key("restart", WHOLE, "how often it is started again", NOT_YET),
+    Key("prefix", TEXT, "what its tools' names begin with", NOT_YET),
+    Key("roots", TEXTS, "folders that the server is told it may work in", NOT_YET),
+    Key("instructions", FLAG, "whether the model is told what the server says of itself", NOT_YET),
+    Key("approval", choice("never", "destructive", "always"), "which calls are asked for first", NOT_YET),
+    Key("defer", either(FLAG, bool, otherwise=choice("auto")), "whether its tools are found by searching", NOT_YET),
+)
+_COMMON = (
+    _TYPE,
+    Key("name", TEXT, "what it is called, in a list of servers; in a mapping, the key is its name"),
+    Key("allowed_tools", TEXTS, "the tools the model may see, by their exact names; all if left out"),
+    *_OPTIONS,
+)
+_STDIO = (
+    Key("command", TEXT, "the program"),
+    Key("args", ARGS, "its arguments, each an item of the list"),
+    Key(
+        "env",
+        ENV,
+        "variables added to a few harmless ones (PATH, HOME and the like); nothing else of your environment is passed on",
+    ),
+    Key("cwd", TEXT, "the folder it is started in; yours if left out"),
+)
+_REMOTE = (
+    Key("url", URL, "the address"),
+    Key("headers", HEADERS, "headers for every request"),
+    Key("timeout", SECONDS, "seconds to connect and send"),
+    Key("sse_read_timeout", SECONDS, "seconds without data while an answer is open"),
+)
+_HTTP = (*_REMOTE, Key("terminate_on_close", FLAG, "`false` leaves the session open on the server"))
+_AUTH = Key("auth", PLAIN_MAP, "how to sign in", f"{NOT_YET}: send a key with `headers`")
+
+PARAMS: Mapping[ServerType, tuple[Key, ...]] = {"stdio": _STDIO, "http": _HTTP, "sse": _REMOTE}
+"""What tells how to reach a server of each type."""
+
+OPTIONS = tuple(key.name for key in _OPTIONS)
+"""Keys that hold for servers of any type and become arguments of `add_mcp_server`."""
+
+_SERVER_HINTS = {
+    "startup": "is called startup_timeout here",
+    "envFile": f"{NOT_YET}: write the variables into env",
+    "disabled": "is no key here: leave the server out, or put `x-` before its name",
+    **MERGE_KEY,
+}
+
+SERVERS: Mapping[ServerType, Table] = {
+    "stdio": Table(
+        "a server of type stdio", (*_STDIO, *_COMMON), _SERVER_HINTS, {"command": "a stdio server needs one"}
+    ),
+    "http": Table(
+        "a server of type http", (*_HTTP, *_COMMON, _AUTH), _SERVER_HINTS, {"url": "an http server needs one"}
+    ),
+    "sse": Table(
+        "a server of type sse", (*_REMOTE, *_COMMON, _AUTH), _SERVER_HINTS, {"url": "an sse server needs one"}
+    ),
+}
+
+
+# ---- the definition
+
+
+def _model(value: Value) -> dict[str, Any]:
+    if isinstance(value.data, list):
+        raise value.error(f"a list of models {NOT_YET}: name one")
+    return {"model": value.text().strip()}
+
+
+def _models(value: Value) -> dict[str, Any]:
+    """One model, or several in the order in which they are asked."""
+    if not isinstance(value.data, list):
+        return {"model": value.text().strip()}
+    names = [item.text().strip() for item in value.data]
+    if not names:
+        raise value.error("is an empty list; name a model")
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise value.data[n].error(f"{name!r} is named twice")
+    return {"model": names[0], "fallback_models": tuple(names[1:])}
+
+
+MODELS = Shape(_models, {"anyOf": [TEXT.schema, {"type": "array", "minItems": 1, "items": TEXT.schema}]})
+"""For `model`, once a list means something."""
+
+
+def _provider(value: Value) -> str:
+    from tiny_agents.inference.providers import NAMES  # the list costs some 40 ms that most definitions can do without
+
+    name = value.text().strip()
+    if name not in NAMES and "${" not in name:
+        raise value.error(f"there is no provider {name!r}{did_you_mean(name, NAMES) or '; known: ' + ', '.join(NAMES)}")
+    return name
+
+
+def _prompt(value: Value) -> dict[str, str]:
+    """A path where it looks like one, else the text."""
+    text = value.text()
+    one_line = text.strip()
+    is_path = "\n" not in one_line and (
+        one_line.startswith(("./", ".\\", "../", "..\\")) or re.fullmatch(r"(?i)\S+\.md", one_line)
+    )
+    return {"prompt_file": one_line} if is_path else {"prompt": text}
+
+
+CHAT_PARAMS = Table(
+    "`params`",
+    (
+        Key("temperature", number(0), "how freely it chooses among likely words; 0 takes the likeliest"),
+        Key("top_p", number(0, 1), "of the likely words, only those that make up this share"),
+        Key("max_tokens", COUNT, "the longest answer, in tokens"),
+        Key("max_completion_tokens", COUNT, "the same under its newer name, reasoning included"),
+        Key("seed", Shape(lambda value: value.whole(-(2**63)), {"type": "integer"}), "the same for the same answers"),
+        Key("stop", TEXT_OR_TEXTS, "texts that end an answer"),
+        Key("frequency_penalty", number(-2, 2), "above 0, words are repeated less the more often they came"),
+        Key("presence_penalty", number(-2, 2), "above 0, words that came already are avoided"),
+        Key("reasoning_effort", TEXT, "how long it thinks first: `low`, `medium`, `high`, or what the model knows"),
+        Key("verbosity", TEXT, "how long answers are: `low`, `medium`, `high`"),
+        Key("parallel_tool_calls", FLAG, "whether it may call several tools at once"),
+        Key("service_tier", TEXT, "the provider's class of service"),
+        Key("user", TEXT, "who asks, for the provider's statistics"),
+        Key("extra_body", PLAIN_MAP, "anything else that the endpoint knows, sent as it stands"),
+    ),
+    hints={
+        **dict.fromkeys(
+            ("model", "messages", "tools", "stream", "response_format", "tool_choice"),
+            "is decided elsewhere and can't be a parameter",
+        ),
+        **dict.fromkeys(
+            ("top_k", "min_p", "repetition_penalty", "chat_template_kwargs", "thinking", "reasoning"),
+            "is no parameter of the OpenAI API; write it under `extra_body` for an endpoint that knows it",
+        ),
+    },
+)
+
+LIMITS = Table(
+    "`limits`",
+    (
+        Key("model_calls", COUNT, "most calls of the model per prompt"),
+        Key("tool_calls", WHOLE, "most calls of tools per prompt"),
+        Key("tokens", COUNT, "most tokens per prompt, those of the input and of the answers together"),
+        Key("cost_usd", number(0), "most money per prompt, in US dollars"),
+        Key("seconds", SECONDS, "longest time per prompt"),
+        Key("repeat", COUNT, "how often the same call with the same arguments may be made in a row"),
+    ),
+    hints={"max_turns": "stands at the top of the file; here it is called model_calls", "cost": "is called cost_usd"},
+)
+
+PERMISSIONS = Table(
+    "`permissions`",
+    (
+        Key("default", choice("allow", "ask", "deny"), "for calls that fit none of the patterns"),
+        Key("allow", TEXTS, "calls that need no question: patterns over `server.tool`"),
+        Key("ask", TEXTS, "calls that are asked for"),
+        Key("deny", TEXTS, "calls that are refused, whatever else fits"),
+    ),
+)
+
+_AUTO = choice("auto")
+CONTEXT = Table(
+    "`context`",
+    (
+        Key("max_tokens", either(COUNT, int, otherwise=_AUTO), "the model's window; `auto` finds out"),
+        Key("compact", either(FLAG, bool, otherwise=_AUTO), "whether a long conversation is summed up"),
+        Key("result_max_chars", COUNT, "longest tool result that the model gets at once"),
+    ),
+)
+
+
+def _schema(value: Value) -> str | dict[str, Any]:
+    """A path to a schema, or the schema itself."""
+    if isinstance(value.data, dict):
+        return dict(value.plain())
+    return value.text()
+
+
+OUTPUT = Table(
+    "`output`",
+    (
+        Key(
+            "schema",
+            Shape(_schema, {"anyOf": [TEXT.schema, {"type": "object"}]}),
+            "JSON Schema of the final answer: a file beside the definition, or the schema itself",
+        ),
+    ),
+    needed={"schema": "it is what the answer has to fit"},
+)
+
+TOOLS = Table(
+    "`tools`",
+    (
+        Key("tasks", TEXTS, "inference tasks that become tools, such as `text_to_image`"),
+        Key("python", TEXTS, "files whose functions become tools"),
+        Key("agents", TEXTS, "agents that become tools"),
+    ),
+)
+
+
+def agent_table(inputs: Shape, servers: Shape) -> Table:
+    """The table of the whole definition, with the shapes of its two parts that are more than tables."""
+    return Table(
+        "a definition",
+        (
+            Key("name", TEXT, "what it is called; by default its folder's name"),
+            Key("description", TEXT, "what it is for, in a line for people"),
+            Key(
+                "model",
+                Shape(_model, TEXT.schema),
+                'a model\'s id, the URL of an endpoint, or a `.gguf` file for the embedded model; see "Which model runs"',
+            ),
+            Key(
+                "provider",
+                Shape(_provider, TEXT.schema),
+                "an inference provider; `auto` is Hugging Face's choice, `local` the embedded model",
+            ),
+            Key("endpointUrl", URL, "an OpenAI-compatible endpoint; wins over `provider`"),
+            Key(
+                "apiKey",
+                TEXT,
+                "its key, as a rule `${input:...}` or `${env:...}`; sent to that provider or endpoint only",
+            ),
+            Key(
+                "prompt",
+                Shape(_prompt, TEXT.schema),
+                'the system prompt, or the file that holds it; see "Prompts"',
+            ),
+            Key("inputs", inputs, 'values that whoever runs the agent brings along; see "Inputs"'),
+            Key("servers", servers, 'MCP servers, by name or as a list; see "Servers"'),
+            Key(
+                "timeout",
+                SECONDS,
+                "seconds without data from the model; comments and keep-alives are no data (default 300)",
+            ),
+            Key("startup_timeout", SECONDS, "seconds that a server may take to start and list its tools (default 60)"),
+            Key(
+                "tool_timeout",
+                SECONDS,
+                "seconds that a tool call may take (default 120); counted anew when its server reports progress, up to an "
+                "hour",
+            ),
+            Key("max_turns", COUNT, "most model calls per prompt (default 20)"),
+            Key(
+                "tool_emulation",
+                FLAG,
+                "`true` where the model or endpoint has no tool API: tools are then chosen by constrained decoding",
+            ),
+            Key("requires", TEXT_OR_TEXTS, "a text, or a list of texts, that says what must be installed"),
+            Key("params", CHAT_PARAMS.shape, "passed on with every call", f"{NOT_YET}: the model's own defaults apply"),
+            Key("import", TEXT_OR_TEXTS, "files with servers", f"{NOT_YET}: write the servers into `servers`"),
+            Key(
+                "tools",
+                TOOLS.shape,
+                "tools that need no server",
+                f"{NOT_YET}: tools come from `servers`; `tools` of a server chooses among them",
+            ),
+            Key(
+                "permissions",
+                PERMISSIONS.shape,
+                "which calls are allowed",
+                f"{NOT_YET}: leave tools out with `tools` of their server",
+            ),
+            Key(
+                "limits",
+                LIMITS.shape,
+                "what a prompt may use up",
+                f"{NOT_YET}: use max_turns, timeout, startup_timeout and tool_timeout",
+            ),
+            Key("context", CONTEXT.shape, "how much of the conversation the model gets", NOT_YET),
+            Key("output", OUTPUT.shape, "what the final answer has to be", NOT_YET),
+            Key("skills", TEXTS, "folders of skills", NOT_YET),
+            Key("tests", TEXTS, "recorded conversations", NOT_YET),
+        ),
+        hints=MERGE_KEY,
+    )
+
+
+FIELDS = {"endpointUrl": "endpoint_url", "apiKey": "api_key", "import": "imports", "limits": "limit_values"}
+"""Attributes of `AgentDefinition` that aren't called like their key."""
+
+SPREAD = ("model", "prompt")
+"""Keys whose reading is a mapping of attributes."""
