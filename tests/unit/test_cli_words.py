@@ -65,7 +65,7 @@ def test_what_was_typed_as_an_input_is_not_repeated(capsys):
     assert "secret" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", [["--help"], ["run", "--help"], ["list", "--help"]])
+@pytest.mark.parametrize("line", [["--help"], ["run", "--help"], ["list", "--help"], ["schema", "--help"]])
 def test_help_has_examples_and_fits_the_eye(line, capsys):
     with pytest.raises(SystemExit) as done:
         parse(line)

@@ -1,59 +1,88 @@
-"""docs/definitions.md says what the code does."""
+"""docs/definitions.md and docs/agent.schema.json say what the code does."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tiny_agents.agent.definition.inputs import resolve_inputs
+from tiny_agents.agent.definition.keys import CHAT_PARAMS, CONTEXT, INPUT, LIMITS, OUTPUT, PERMISSIONS, SERVERS, TOOLS
 from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.schema import definition_schema
+from tiny_agents.agent.definition.table import Table
+from tiny_agents.agent.definition.yaml_form import AGENT
 from tiny_agents.errors import ConfigError
 
-TEXT = (Path(__file__).parents[2] / "docs" / "definitions.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "definitions.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```(yaml|json)\n(.*?)```", TEXT, flags=re.DOTALL)
+SERVED_PARTS = {"params": CHAT_PARAMS, "limits": LIMITS, "permissions": PERMISSIONS, "context": CONTEXT}
+SERVED_PARTS |= {"output": OUTPUT, "tools": TOOLS}
 
 
 @pytest.mark.parametrize(("language", "example"), EXAMPLES, ids=[language for language, _ in EXAMPLES])
 def test_the_examples_are_definitions(language: str, example: str) -> None:
     definition = parse_definition(example, format="yaml" if language == "yaml" else "json")
 
-    assert len(resolve_inputs(definition, env={"HF_TOKEN": "hf_x"}).servers) == 2
+    assert resolve_inputs(definition, env={"HF_TOKEN": "hf_x"}).places
 
 
-def table(heading: str) -> set[str]:
-    """The names in backquotes in the first column of the first table under a heading."""
+def rows(heading: str) -> list[str]:
+    """The rows of the first table under a heading."""
     section = TEXT.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
-    rows = [line for line in section.splitlines() if line.startswith("| `")]
-    return {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    return [line for line in section.splitlines() if line.startswith("| `")]
 
 
-def unknown(text: str) -> set[str]:
-    """The keys that an error lists as known."""
-    with pytest.raises(ConfigError, match="unknown key") as caught:
-        parse_definition(text)
-    return set(str(caught.value).rpartition(" has ")[2].split(", "))
+def rows_of(table: Table) -> list[str]:
+    return [f"| `{key.name}` | {key.says} |" for key in table.served.values()]
 
 
-def test_the_tables_list_the_keys_that_are_known() -> None:
-    assert table("agent.yaml") == unknown("zzzzzz: 1")
-    assert table("Inputs") == unknown("inputs: [{zzzzzz: 1}]")
-    servers = unknown("servers: [{command: x, zzzzzz: 1}]") | unknown("servers: [{url: 'http://x', zzzzzz: 1}]")
-    assert table("Servers") == servers - {"name"}, "the name is explained in the text above the table"
+def server_rows() -> list[str]:
+    """Those of all types, each key once, with the types it is for."""
+    keys = {name: key for table in SERVERS.values() for name, key in table.served.items()}
+    types = {name: [type for type, table in SERVERS.items() if name in table.served] for name in keys}
+    return [
+        f"| `{name}` | {'all' if len(types[name]) == len(SERVERS) else ', '.join(types[name])} | {key.says} |"
+        for name, key in keys.items()
+    ]
 
 
-@pytest.mark.parametrize(
-    "name", ["params", "import", "tools", "permissions", "limits", "context", "output", "skills", "tests"]
-)
-def test_what_the_page_calls_unsupported_says_so(name: str) -> None:
+def test_the_tables_are_the_rows_that_the_code_has() -> None:
+    assert rows("agent.yaml") == rows_of(AGENT)
+    assert rows("Inputs") == rows_of(INPUT)
+    assert rows("Servers") == server_rows()
+
+
+def test_a_key_that_is_a_mapping_has_a_section_with_its_table() -> None:
+    for name in sorted(SERVED_PARTS.keys() & AGENT.served.keys()):
+        assert rows(f"`{name}`") == rows_of(SERVED_PARTS[name])
+
+
+def test_the_schema_for_editors_is_fresh() -> None:
+    kept = (DOCS / "agent.schema.json").read_text(encoding="utf-8")
+
+    assert json.loads(kept) == definition_schema(), "run: tiny-agents schema > docs/agent.schema.json"
+
+
+LATER = [key.name for key in AGENT.keys if key.later]
+LATER_OF_SERVERS = sorted({key.name for table in SERVERS.values() for key in table.keys if key.later})
+
+
+@pytest.mark.parametrize("name", [*LATER, *LATER_OF_SERVERS])
+def test_what_can_not_be_used_yet_is_on_the_page(name: str) -> None:
     assert f"`{name}`" in TEXT.partition("## Not supported yet")[2]
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_can_not_be_used_yet_says_so(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name}: is not supported yet"):
         parse_definition(f"{name}: 1")
 
 
-@pytest.mark.parametrize("name", ["roots", "prefix", "required", "restart", "approval", "defer"])
-def test_what_the_page_calls_unsupported_for_a_server_says_so(name: str) -> None:
-    assert f"`{name}`" in TEXT.partition("## Not supported yet")[2]
-    with pytest.raises(ConfigError, match=f"servers.a.{name}: is not supported yet"):
-        parse_definition(f"servers: {{a: {{command: x, {name}: 1}}}}")
+@pytest.mark.parametrize("name", LATER_OF_SERVERS)
+def test_what_can_not_be_used_yet_says_so_for_a_server(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"servers.a.{name}: is not supported yet"):
+        parse_definition(f"servers: {{a: {{url: 'http://x', {name}: 1}}}}")

@@ -43,6 +43,13 @@ Run one with: tiny-agents run NAME
 """
 
 
+SCHEMA_EXAMPLES = """\
+Keep it beside your definition, and name it in the definition's first line:
+  tiny-agents schema > agent.schema.json
+  # yaml-language-server: $schema=./agent.schema.json
+"""
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors look like all others of this program."""
 
@@ -94,6 +101,12 @@ def build_parser() -> Parser:
         help="show the agents that come with the package",
         description="Show the bundled agents.",
         epilog=LIST_EXAMPLES,
+    )
+    commands.add_parser(
+        "schema",
+        help="print the JSON Schema of agent.yaml, for editors",
+        description="Print the JSON Schema of agent.yaml, for editors.",
+        epilog=SCHEMA_EXAMPLES,
     )
     return parser
 

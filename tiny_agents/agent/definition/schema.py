@@ -1,0 +1,28 @@
+"""The JSON Schema of agent.yaml, for editors: what `tiny-agents schema` prints, made from the table of keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiny_agents.agent.definition.yaml_form import AGENT, schema_parts
+from tiny_agents.inference.providers import NAMES
+
+
+def definition_schema() -> dict[str, Any]:
+    """A JSON Schema (draft 7, which editors know best) that every agent.yaml fits.
+
+    It says less than the reader of the file: not that two servers need different names, that a placeholder names an
+    input, or that a file exists.
+    """
+    schema = AGENT.schema()
+    provider = schema["properties"]["provider"]
+    schema["properties"]["provider"] = {
+        "description": provider["description"],
+        "anyOf": [{"enum": list(NAMES)}, {"type": "string", "pattern": r"\$\{"}],
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "agent.yaml of tiny-agents",
+        **schema,
+        "definitions": schema_parts(),
+    }
