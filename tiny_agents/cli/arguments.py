@@ -44,8 +44,10 @@ Run one with: tiny-agents run NAME
 
 
 SCHEMA_EXAMPLES = """\
-Keep it beside your definition, and name it in the definition's first line:
+examples:
   tiny-agents schema > agent.schema.json
+
+Name it in the first line of your agent.yaml:
   # yaml-language-server: $schema=./agent.schema.json
 """
 

@@ -192,7 +192,8 @@ def _models(value: Value) -> dict[str, Any]:
     return {"model": names[0], "fallback_models": tuple(names[1:])}
 
 
-MODELS = Shape(_models, {"anyOf": [TEXT.schema, {"type": "array", "minItems": 1, "uniqueItems": True, "items": TEXT.schema}]})
+_SEVERAL = {"type": "array", "minItems": 1, "uniqueItems": True, "items": TEXT.schema}
+MODELS = Shape(_models, {"anyOf": [TEXT.schema, _SEVERAL]})
 """For `model`, once a list means something."""
 
 
