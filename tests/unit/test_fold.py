@@ -152,3 +152,55 @@ def test_arguments_do_not_depend_on_how_they_are_cut(arguments: str, data: st.Da
     pieces = [arguments[a:b] for a, b in zip([0, *cuts], [*cuts, len(arguments)], strict=True)]
     deltas = [call(index=0, id="a", name="f", arguments=""), *(call(index=0, arguments=piece) for piece in pieces)]
     assert calls_of(fold(*deltas)) == [("a", "f", arguments)]
+
+
+def message_of(*deltas: dict[str, Any]) -> dict[str, Any]:
+    message = fold(*deltas).message()
+    assert message is not None
+    return message.to_dict()
+
+
+def test_blocks_of_reasoning_are_put_together_and_keep_their_signatures() -> None:
+    message = message_of(
+        {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "Let ", "format": "f"}]},
+        {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "me see."}]},
+        {"reasoning_details": [{"type": "reasoning.text", "index": 0, "signature": "sig=="}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "index": 1, "data": "abc", "id": "x"}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "index": 1, "data": "def", "id": "y"}]},
+        {"content": "42"},
+    )
+    assert message["reasoning_details"] == [
+        {"type": "reasoning.text", "index": 0, "text": "Let me see.", "format": "f", "signature": "sig=="},
+        {"type": "reasoning.encrypted", "index": 1, "data": "abc", "id": "x"},
+        {"type": "reasoning.encrypted", "index": 1, "data": "def", "id": "y"},
+    ]
+
+
+def test_thinking_blocks_end_with_their_signature() -> None:
+    message = message_of(
+        {"thinking_blocks": [{"type": "thinking", "thinking": "a"}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "b", "signature": None}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "s1"}]},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "c", "signature": ""}]},
+        {"content": "x"},
+    )
+    assert message["thinking_blocks"] == [
+        {"type": "thinking", "thinking": "ab", "signature": "s1"},
+        {"type": "thinking", "thinking": "c", "signature": ""},
+    ]
+
+
+def test_what_a_provider_adds_to_a_tool_call_is_kept_with_it() -> None:
+    signed = {"google": {"thought_signature": "EjQKMg=="}}
+    message = message_of(
+        {"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}, "extra_content": signed}]},
+        {"tool_calls": [{"id": "2", "function": {"name": "g", "arguments": "{}"}}]},
+    )
+    assert [call.get("extra_content") for call in message["tool_calls"]] == [signed, None]
+
+
+def test_an_answer_that_broke_off_keeps_no_half_block() -> None:
+    block = {"type": "reasoning.text", "index": 0, "text": "Let "}
+    message = fold({"reasoning_details": [block], "content": "So"}).message(with_tool_calls=False)
+    assert message is not None
+    assert message.to_dict() == {"role": "assistant", "content": "So"}

@@ -28,6 +28,7 @@ class _PartialCall:
     id: str | None
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+    extra_content: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class ChatFold:
     _content: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _reasoning_content: list[str] = field(default_factory=list)
+    _reasoning_details: list[Any] = field(default_factory=list)
+    _thinking_blocks: list[Any] = field(default_factory=list)
     _calls: list[_PartialCall] = field(default_factory=list)
 
     def add(self, chunk: ChatCompletionStreamOutput) -> None:
@@ -61,6 +64,10 @@ class ChatFold:
             self._reasoning.append(delta.reasoning)
         if delta.reasoning_content:
             self._reasoning_content.append(delta.reasoning_content)
+        if delta.reasoning_details:
+            add_blocks(self._reasoning_details, delta.reasoning_details)
+        if delta.thinking_blocks:
+            add_blocks(self._thinking_blocks, delta.thinking_blocks)
         if delta.tool_calls:
             for piece in delta.tool_calls:
                 self._add_call(piece)
@@ -77,7 +84,8 @@ class ChatFold:
         """The assistant message so far, ready for the history; None if the model said nothing.
 
         Args:
-            with_tool_calls: False leaves the tool calls out: for an answer that broke off, whose last call may be half.
+            with_tool_calls: False leaves the tool calls out, and blocks of reasoning: for an answer that broke off, whose
+                last call may be half and whose last block may lack its signature.
         """
         calls = self._finished_calls() if with_tool_calls else []
         content = self.content
@@ -89,6 +97,8 @@ class ChatFold:
             tool_calls=calls or None,
             reasoning="".join(self._reasoning) or None,
             reasoning_content="".join(self._reasoning_content) or None,
+            reasoning_details=(self._reasoning_details or None) if with_tool_calls else None,
+            thinking_blocks=(self._thinking_blocks or None) if with_tool_calls else None,
         )
 
     # ---- tool calls
@@ -103,6 +113,8 @@ class ChatFold:
             call.name += name  # a few servers send names in pieces; most repeat the whole name or send it once
         if function.arguments:
             call.arguments.append(_as_text(function.arguments))
+        if piece.extra_content:
+            call.extra_content = {**(call.extra_content or {}), **piece.extra_content}
 
     def _call_for(self, piece: ChatCompletionStreamOutputDeltaToolCall, name: str | None) -> _PartialCall:
         """The call `piece` continues, or a new one.
@@ -140,9 +152,45 @@ class ChatFold:
                     function=ChatCompletionInputFunctionDefinition(
                         name=call.name, arguments="".join(call.arguments) or "{}"
                     ),
+                    extra_content=call.extra_content,
                 )
             )
         return finished
+
+
+_GROWING = ("text", "summary", "thinking", "data")
+"""Fields of a block of reasoning that come in pieces; others, like its signature, come once."""
+
+
+def add_blocks(blocks: list[Any], pieces: list[Any]) -> None:
+    """Add pieces of reasoning to the blocks so far, in place. They go back to the model letter for letter.
+
+    A piece goes on the latest block if it has the same type and index, and neither a signature that is already there nor
+    another id. Sources: OpenRouter, "Reasoning tokens" (`reasoning_details`); LiteLLM, "Reasoning content"
+    (`thinking_blocks`).
+    """
+    for piece in pieces:
+        if not isinstance(piece, dict):
+            continue
+        last = blocks[-1] if blocks else None
+        if last is None or not _continues(last, piece):
+            blocks.append(dict(piece))
+            continue
+        for key, value in piece.items():
+            old = last.get(key)
+            grows = key in _GROWING and isinstance(old, str) and isinstance(value, str)
+            if grows:
+                last[key] = old + value
+            elif value is not None:
+                last[key] = value
+
+
+def _continues(last: dict[str, Any], piece: dict[str, Any]) -> bool:
+    if any(last.get(key) != piece.get(key) for key in ("type", "index")):
+        return False
+    if last.get("signature") and (piece.get("signature") or any(piece.get(key) for key in _GROWING)):
+        return False  # it is closed: what follows is a block of its own
+    return not (last.get("id") and piece.get("id") and last["id"] != piece["id"])
 
 
 def _as_text(arguments: str | dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionInputToolCall
+from tiny_agents.mcp_client.repair import read_loosely
 from tiny_agents.mcp_client.text import encodable, encodable_json
 from tiny_agents.mcp_client.tools import legal_name
 
@@ -97,17 +98,21 @@ def _plan(call: ChatCompletionInputToolCall, seen: set[str], cut: str | None) ->
     return PlannedCall(call.id, name, function.name, arguments.value or {}, problem)
 
 
-def parse_arguments(text: str) -> Arguments:
+def parse_arguments(text: str, *, repair: bool = True) -> Arguments:
     """A tool call's arguments from what the model wrote.
 
     Nothing at all and null mean no arguments; raw line breaks inside a text are accepted, and so is an object that was
     encoded twice (JSON text inside a JSON text).
+
+    Args:
+        repair: Also understand what is nearly JSON and can mean one thing only (see repair.py).
     """
+    decode = _decode_or_repair if repair else _decode
     try:
-        value = _decode(text)
+        value = decode(text)
         rewritten = False
         while isinstance(value, str) and value != text:
-            text, value, rewritten = value, _decode(value), True
+            text, value, rewritten = value, decode(value), True
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         return Arguments(None, "{}", f"are not valid JSON ({reason}). They were: {_quoted(text)}.")
@@ -135,6 +140,16 @@ def _decode(text: str) -> Any:
         return json.loads(text, strict=False, parse_constant=_no_json)
 
 
+def _decode_or_repair(text: str) -> Any:
+    try:
+        return _decode(text)
+    except ValueError as error:
+        try:
+            return read_loosely(text)
+        except ValueError:
+            raise error from None  # what is wrong with it as JSON says more
+
+
 def _no_json(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
@@ -148,7 +163,7 @@ def _is_strict(text: str) -> bool:
 
 def _is_whole(arguments: str | None) -> bool:
     """Whether arguments at the very end of a cut answer are complete; none at all may be about to begin."""
-    return bool(arguments) and arguments != "{}" and parse_arguments(arguments or "").value is not None
+    return bool(arguments) and arguments != "{}" and parse_arguments(arguments or "", repair=False).value is not None
 
 
 def _unused(call_id: str, seen: set[str]) -> str:

@@ -20,6 +20,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
+from tiny_agents.mcp_client.coerce import coerced
 from tiny_agents.mcp_client.connection import Connection
 from tiny_agents.mcp_client.events import Events, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
@@ -469,7 +470,8 @@ class MCPClient:
         if offer is None:
             return _Told(encodable(f"Error: {unknown_tool(call.name, offered)}"))
         try:
-            result = await self._source(offer).call_tool(offer.tool.name, call.arguments)
+            arguments = coerced(call.arguments, offer.tool.parameters)
+            result = await self._source(offer).call_tool(offer.tool.name, arguments)
         except ServerError as error:
             return _Told(encodable(f"Error: {error}"))
         text = self._spill.told(result)

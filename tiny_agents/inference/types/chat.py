@@ -49,13 +49,15 @@ class ChatCompletionInputToolCall(Record):
     function: ChatCompletionInputFunctionDefinition
     id: str
     type: str = "function"
+    extra_content: dict[str, Any] | None = None
 
 
 class ChatCompletionInputMessage(Record):
     """One message of a conversation, as it is kept in a history and sent to a model.
 
     `content` is text, or a list of parts (`ChatCompletionInputMessageChunk` or dictionaries) for multimodal messages.
-    A message with role "tool" answers the call `tool_call_id`.
+    A message with role "tool" answers the call `tool_call_id`. What a model thought goes back to it in the fields that it
+    came in (`reasoning`, `reasoning_content`, `reasoning_details`, `thinking_blocks`, and `extra_content` of tool calls).
     """
 
     role: str
@@ -65,6 +67,8 @@ class ChatCompletionInputMessage(Record):
     tool_call_id: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_details: list[Any] | None = None
+    thinking_blocks: list[Any] | None = None
 
 
 class ChatCompletionInputJSONSchema(Record):
@@ -149,6 +153,7 @@ class ChatCompletionOutputToolCall(Record):
     )
     id: str | None = None
     type: str | None = None
+    extra_content: dict[str, Any] | None = None
 
 
 class ChatCompletionOutputMessage(Record):
@@ -158,6 +163,8 @@ class ChatCompletionOutputMessage(Record):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_details: list[Any] | None = None
+    thinking_blocks: list[Any] | None = None
     refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: list[ChatCompletionOutputToolCall] | None = None
@@ -224,6 +231,7 @@ class ChatCompletionStreamOutputDeltaToolCall(Record):
     id: str | None = None
     index: int | None = None
     type: str | None = None
+    extra_content: dict[str, Any] | None = None
 
 
 class ChatCompletionStreamOutputDelta(Record):
@@ -233,6 +241,8 @@ class ChatCompletionStreamOutputDelta(Record):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_details: list[Any] | None = None
+    thinking_blocks: list[Any] | None = None
     tool_call_id: str | None = None
     tool_calls: list[ChatCompletionStreamOutputDeltaToolCall] | None = None
 

@@ -61,6 +61,7 @@ def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDe
             index=index,
             type=call.type or "function",
             function=_function(call),
+            extra_content=call.extra_content,
         )
         for index, call in enumerate(message.tool_calls or [])
     ]
@@ -69,6 +70,8 @@ def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDe
         content=message.content,
         reasoning=message.reasoning,
         reasoning_content=message.reasoning_content,
+        reasoning_details=message.reasoning_details,
+        thinking_blocks=message.thinking_blocks,
         tool_calls=calls or None,
     )
 
