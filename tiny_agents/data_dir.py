@@ -10,8 +10,10 @@ from pathlib import Path
 
 
 def data_dir(env: Mapping[str, str], platform: str = sys.platform, home: Path | None = None) -> Path:
-    """Where this platform keeps a program's data for the user."""
+    """Where this platform keeps a program's data for the user; `TINY_AGENTS_DATA` names another folder."""
     home = home or Path.home()
+    if own := env.get("TINY_AGENTS_DATA"):
+        return Path(own).expanduser().absolute()
     if platform == "win32":
         return Path(env.get("LOCALAPPDATA") or home / "AppData" / "Local") / "tiny-agents"
     if platform == "darwin":

@@ -17,9 +17,13 @@ TinyAgentsError
  |   |   `- JobFailedError         also a ValueError and a RuntimeError: a job that was waited for ended in failure
  |   |- InvalidResponseError      .body, also a ValueError: the server's answer isn't what it should be
  |   `- LocalModelError           the embedded model could not be fetched or started
- `- ServerError                   .server: an MCP server
-     |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
-     `- ServerTimeoutError        .timeout_s, also a TimeoutError
+ |- ServerError                   .server: an MCP server
+ |   |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
+ |   `- ServerTimeoutError        .timeout_s, also a TimeoutError
+ `- SessionError                  .session: a saved conversation
+     |- SessionNotFoundError      also a LookupError: there is none of that id
+     |- SessionInUseError         it is open elsewhere, or was changed there
+     `- SessionStoreError         .path: the place where conversations are saved can't be read or written
 
 A message says what happened, to what, and what to do about it. Keys never appear in one: `redact` is applied where text
 from outside (a server's answer, the standard error of a process) becomes part of a message.
@@ -255,3 +259,30 @@ class ServerTimeoutError(ServerError, TimeoutError):
     def __init__(self, message: str, *, server: str, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         super().__init__(message, server=server)
+
+
+class SessionError(TinyAgentsError):
+    """Something is wrong with a saved conversation; `session` is its id, where one was meant."""
+
+    def __init__(self, message: str, *, session: str | None = None) -> None:
+        self.session = session
+        super().__init__(message)
+
+
+class SessionNotFoundError(SessionError, LookupError):
+    """There is no saved conversation of that id, or more than one whose id starts like that."""
+
+
+class SessionInUseError(SessionError):
+    """Somebody else writes this conversation: another process or agent has it open, or changed it."""
+
+
+class SessionStoreError(SessionError):
+    """Conversations can't be read or saved: the disk is full, the file is damaged, or from a newer tiny-agents.
+
+    `path` is the file, where it is one.
+    """
+
+    def __init__(self, message: str, *, session: str | None = None, path: str | Path | None = None) -> None:
+        self.path = str(path) if path is not None else None
+        super().__init__(message, session=session)

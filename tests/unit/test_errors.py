@@ -25,6 +25,8 @@ ERRORS: list[TinyAgentsError] = [
     errors.InvalidResponseError("html", body="<html>"),
     errors.ServerConnectionError("gone", server="s", stderr_tail="t"),
     errors.ServerTimeoutError("late", server="s", timeout_s=2.0),
+    errors.SessionInUseError("open elsewhere", session="3f2a"),
+    errors.SessionStoreError("disk full", session="3f2a", path="/x"),
 ]
 
 

@@ -18,6 +18,7 @@ from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.rules import LoopState, StopReason, after_turn, close_turn
+from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
@@ -57,6 +58,8 @@ class Agent(MCPClient):
         host: Answers what servers ask of us; see `mcp_client.host`. By default nobody does.
         max_turns: Most model calls for one request; calls that only lead to tools count too.
         client: An inference client of your own, in place of what is above about the model.
+        session: Saves the conversation as it goes, and brings along what was said before (see `agent.sessions`). By
+            default nothing is saved.
 
     Attributes:
         messages: The conversation, a valid history at any time: start a new one by cutting it back to its first message.
@@ -82,6 +85,7 @@ class Agent(MCPClient):
         host: Host | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
         client: AsyncInferenceClient | None = None,
+        session: Session | None = None,
     ) -> None:
         if max_turns < 1:
             raise UsageError(f"max_turns must be at least 1; got {max_turns!r}.")
@@ -102,6 +106,10 @@ class Agent(MCPClient):
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
             ChatCompletionInputMessage(role="system", content=prompt or DEFAULT_SYSTEM_PROMPT)
         ]
+        self.session: Session | Unsaved = session or Unsaved()
+        if session is not None:
+            self.messages = session.history(self.messages)
+            session.describe(session.about, [api_key] if api_key else [])
         self.max_turns = max_turns
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
@@ -204,13 +212,16 @@ class Agent(MCPClient):
         self.messages.append(ChatCompletionInputMessage(role="user", content=user_input))
         stop: StopReason = "failed"
         try:
+            await self.session.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
             state = LoopState()
             while state.stop is None:
                 before = len(self.messages)
                 turn = self.process_single_turn_with_tools(self.messages, exit_loop_tools=EXIT_LOOP_TOOLS)
                 async with aclosing(turn if abort_event is None else until_aborted(turn, abort_event)) as items:
                     async for item in items:
+                        await self.session.heard(item)
                         yield item
+                await self.session.turned()
                 added = self.messages[before:]
                 state = after_turn(state, added, max_turns=self.max_turns, exit_tools=_EXIT_TOOL_NAMES)
             stop = state.stop
@@ -223,3 +234,14 @@ class Agent(MCPClient):
             close_turn(self.messages, start, stop)
             self.stop_reason = stop
             self._running = False
+            await self.session.end(stop)
+
+    async def _before_calls(self) -> None:
+        await self.session.changed()
+
+    async def cleanup(self) -> None:
+        """Leave all servers, close the inference client, and let others resume the session."""
+        try:
+            await super().cleanup()
+        finally:
+            await self.session.close()

@@ -424,6 +424,7 @@ class MCPClient:
         calls.sort(key=lambda call: call.name in exit_names)  # stable: those that end the turn come last
         answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
+        await self._before_calls()
         running = [asyncio.create_task(self._answer(call, exit_names, offered)) for call in calls]
         media: list[tuple[str, dict[str, Any]]] = []
         handed_out = 0  # those are the caller's: what it makes of them stays
@@ -438,6 +439,9 @@ class MCPClient:
             await _settle(answers[handed_out:], running[handed_out:])
         if media and not any(call.name in exit_names for call in calls):
             insert_after(messages, answers[-1], media_message(media))
+
+    async def _before_calls(self) -> None:
+        """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""
 
     async def _ask(
         self, messages: MutableSequence[Message], tools: Sequence[ChatCompletionInputTool]

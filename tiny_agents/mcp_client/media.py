@@ -65,14 +65,19 @@ def hide_media(messages: MutableSequence[Any]) -> bool:
     found = False
     for index, message in enumerate(messages):
         content = message.get("content")
-        if message.get("role") != "user" or not isinstance(content, list) or len(content) < 2:
-            continue
-        text = content[0].get("text") if hasattr(content[0], "get") else None
-        if isinstance(text, str) and text.startswith(_INTRODUCTION):
-            words = f"{text[:-1]} This model can't be shown them.]"
+        if is_tool_media(message) and isinstance(content, list) and len(content) > 1:
+            words = f"{content[0].get('text')[:-1]} This model can't be shown them.]"
             messages[index] = ChatCompletionInputMessage(role="user", content=words)
             found = True
     return found
+
+
+def is_tool_media(message: Any) -> bool:
+    """Whether a message in the user's name is one of ours, with what tools returned (or words in place of it)."""
+    content = message.get("content") if message.get("role") == "user" else None
+    first = content[0] if isinstance(content, list) and content else {"text": content}
+    text = first.get("text") if hasattr(first, "get") else None
+    return isinstance(text, str) and text.startswith(_INTRODUCTION)
 
 
 def insert_after(messages: MutableSequence[Any], last: object, added: Any) -> None:

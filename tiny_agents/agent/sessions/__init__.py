@@ -1,0 +1,1 @@
+"""Conversations that are saved as they go, and come back."""

@@ -1,0 +1,107 @@
+"""What is saved of a conversation: plain values. Times are Unix seconds."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Plain = dict[str, Any]
+"""A message as it goes over the wire: plain JSON data, without what is None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """With whom a conversation was had. Nothing here is secret: no keys, no headers, no values of inputs.
+
+    Attributes:
+        agent: What loads the agent again: an absolute path, a bundled name, `user/agent` on the Hub.
+        agent_name: What its definition calls it.
+        agent_hash: Checksum of the definition as it is written, so that a change is noticed.
+        model, provider, endpoint: Which model, where; `endpoint` without user, password and query.
+        tools: Names of the tools that were offered, once there was a request.
+    """
+
+    agent: str | None = None
+    agent_name: str | None = None
+    agent_hash: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    endpoint: str | None = None
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMessage:
+    """A message, when it was complete, and what its turn cost where the server said so (`usage` as it came)."""
+
+    message: Plain
+    created: float
+    usage: Plain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """A saved conversation as a list shows it.
+
+    Attributes:
+        title: Start of the first request, on one line.
+        messages: How many there are, the system prompt included.
+        parent: The session it was forked from, and `parent_messages`, how many messages it took along.
+        stop: How its last request ended (see `agent.rules`); None before the first one, and while one is worked on.
+    """
+
+    id: str
+    title: str = ""
+    about: About = field(default_factory=About)
+    created: float = 0.0
+    updated: float = 0.0
+    messages: int = 0
+    parent: str | None = None
+    parent_messages: int | None = None
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A saved conversation with its messages.
+
+    Attributes:
+        run_start: Index of the request that was being worked on when this was saved; None if none was.
+        partial: What had come of an answer that was being written.
+    """
+
+    info: SessionInfo
+    messages: tuple[SavedMessage, ...] = ()
+    run_start: int | None = None
+    partial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One step of a conversation; saved as a whole or not at all.
+
+    Attributes:
+        puts: Messages that are new or different, by index.
+        length: How many messages there are now; those from here on are gone.
+        settled: Messages before this index were final. Where one of them is replaced or gone, the old one is kept
+            aside: the history is shortened for the model, not for the user.
+        run_start, partial, stop, title, about: As in `StoredSession` and `SessionInfo`.
+        at: When.
+    """
+
+    puts: Mapping[int, SavedMessage] = field(default_factory=dict)
+    length: int
+    settled: int = 0
+    run_start: int | None = None
+    partial: str = ""
+    stop: str | None = None
+    title: str = ""
+    about: About = field(default_factory=About)
+    at: float
+
+
+def new_id() -> str:
+    """An id that nobody else has: 12 hexadecimal digits."""
+    return secrets.token_hex(6)
