@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ProviderError,
         ServerConnectionError,
         ServerError,
+        ServerRefusedError,
         ServerTimeoutError,
         SessionError,
         SessionInUseError,
@@ -123,7 +124,15 @@ if TYPE_CHECKING:
         ZeroShotImageClassificationOutputElement,
     )
     from tiny_agents.mcp_client.client import MCPClient
-    from tiny_agents.mcp_client.events import ServerAsked, ServerLog, ServerLost, ServerReturned, ToolProgress
+    from tiny_agents.mcp_client.events import (
+        ListChanged,
+        ResourceUpdated,
+        ServerAsked,
+        ServerLog,
+        ServerLost,
+        ServerReturned,
+        ToolProgress,
+    )
     from tiny_agents.mcp_client.host import (
         FormRequest,
         Host,
@@ -132,6 +141,8 @@ if TYPE_CHECKING:
         SamplingRequest,
         UrlRequest,
     )
+    from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt, PromptArgument
+    from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
     from tiny_agents.mcp_client.results import ToolResult
 
 __version__ = "0.1.0"
@@ -140,7 +151,12 @@ _HOMES = {
     "Agent": "agent.agent",
     "MCPClient": "mcp_client.client",
     "ToolResult": "mcp_client.results",
-    **dict.fromkeys(("ServerAsked", "ServerLog", "ServerLost", "ServerReturned", "ToolProgress"), "mcp_client.events"),
+    **dict.fromkeys(
+        ("ListChanged", "ResourceUpdated", "ServerAsked", "ServerLog", "ServerLost", "ServerReturned", "ToolProgress"),
+        "mcp_client.events",
+    ),
+    **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.prompts"),
+    **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
     **dict.fromkeys(
         ("FormRequest", "Host", "Reply", "SamplingReply", "SamplingRequest", "UrlRequest"), "mcp_client.host"
     ),
@@ -196,10 +212,12 @@ __all__ = [
     "ChatCompletionStreamOutputLogprobs",
     "ChatCompletionStreamOutputTopLogprob",
     "ChatCompletionStreamOutputUsage",
+    "Completion",
     "ConfigError",
     "DocumentQuestionAnsweringOutputElement",
     "FeatureExtractionInputTruncationDirection",
     "FillMaskOutputElement",
+    "FilledPrompt",
     "FormRequest",
     "Host",
     "ImageClassificationOutputElement",
@@ -218,6 +236,7 @@ __all__ = [
     "InputNotFoundError",
     "InvalidResponseError",
     "JobFailedError",
+    "ListChanged",
     "LocalModelError",
     "MCPClient",
     "MissingCredentialsError",
@@ -227,9 +246,15 @@ __all__ = [
     "ObjectDetectionBoundingBox",
     "ObjectDetectionOutputElement",
     "Padding",
+    "Prompt",
+    "PromptArgument",
     "ProviderError",
     "QuestionAnsweringOutputElement",
     "Reply",
+    "Resource",
+    "ResourceContent",
+    "ResourceTemplate",
+    "ResourceUpdated",
     "SamplingReply",
     "SamplingRequest",
     "ServerAsked",
@@ -237,6 +262,7 @@ __all__ = [
     "ServerError",
     "ServerLog",
     "ServerLost",
+    "ServerRefusedError",
     "ServerReturned",
     "ServerTimeoutError",
     "SessionError",

@@ -19,6 +19,7 @@ TinyAgentsError
  |   `- LocalModelError           the embedded model could not be fetched or started
  |- ServerError                   .server: an MCP server
  |   |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
+ |   |- ServerRefusedError        .code: answered a request, other than a tool call, with an error
  |   `- ServerTimeoutError        .timeout_s, also a TimeoutError
  `- SessionError                  .session: a saved conversation
      |- SessionNotFoundError      also a LookupError: there is none of that id
@@ -250,6 +251,17 @@ class ServerConnectionError(ServerError):
 
     def __init__(self, message: str, *, server: str, stderr_tail: str = "") -> None:
         self.stderr_tail = stderr_tail
+        super().__init__(message, server=server)
+
+
+class ServerRefusedError(ServerError):
+    """The server answered with an error, or with what is no valid answer: there is no such resource, for example.
+
+    `code` is the number of its JSON-RPC error, None where there is none. A tool that fails is no exception but a result.
+    """
+
+    def __init__(self, message: str, *, server: str, code: int | None = None) -> None:
+        self.code = code
         super().__init__(message, server=server)
 
 

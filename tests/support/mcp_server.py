@@ -190,11 +190,11 @@ server.tool("files.read", structured_output=False)(echo)
 server.tool("task_complete", structured_output=False)(echo)
 
 
-def serve(kind: str) -> None:
+def serve(kind: str, server: MCPServer[Any] = server) -> None:
     app = server.streamable_http_app() if kind == "http" else server.sse_app()
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    listening.bind(("127.0.0.1", int(sys.argv[2]) if sys.argv[2:3] and sys.argv[2].isdigit() else 0))
     path = {"http": "mcp", "sse": "sse"}[kind]
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/{path}"
 

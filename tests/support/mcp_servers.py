@@ -28,6 +28,12 @@ def busy_server(**parameters: Any) -> dict[str, Any]:
     return {"type": "stdio", "command": sys.executable, "args": [str(HERE / "busy_server.py")], **parameters}
 
 
+def library_server(*extra: str, **parameters: Any) -> dict[str, Any]:
+    """The one with resources and prompts, over stdio; `extra` is "ttl" or "endless"."""
+    args = [str(HERE / "library_server.py"), "stdio", *extra]
+    return {"type": "stdio", "command": sys.executable, "args": args, "name": "library", **parameters}
+
+
 def bad_server(behaviour: str, argument: str = "", **parameters: Any) -> dict[str, Any]:
     """The one that misbehaves; it needs no SDK and starts in a few hundredths of a second."""
     args = [str(HERE / "bad_server.py"), behaviour, argument]
@@ -54,10 +60,10 @@ class RemoteServer:
 
 
 @contextmanager
-def remote_server(kind: str, port: int = 0) -> Iterator[RemoteServer]:
+def remote_server(kind: str, port: int = 0, script: str = "mcp_server") -> Iterator[RemoteServer]:
     """Our own server over "http" or "sse", on a free port, or once more on one that was free before."""
-    command = [sys.executable, str(HERE / "mcp_server.py"), kind, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", f"tests.support.{script}", kind, str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parent.parent) as process:
         try:
             assert process.stdout is not None
             ready, _, url = process.stdout.readline().strip().partition(" ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -20,9 +21,10 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
+from tiny_agents.mcp_client.catalog import Catalog
 from tiny_agents.mcp_client.coerce import coerced
 from tiny_agents.mcp_client.connection import Connection
-from tiny_agents.mcp_client.events import Events, ServerAsked, ServerEvent, ServerLog
+from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.host import Desk, Host
 from tiny_agents.mcp_client.media import (
@@ -33,6 +35,8 @@ from tiny_agents.mcp_client.media import (
     media_message,
     media_parts,
 )
+from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
+from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.sampling import sample
 from tiny_agents.mcp_client.servers import (
@@ -139,6 +143,7 @@ class MCPClient:
         self._tool_timeout_s = tool_timeout
         self._connections: dict[str, Connection] = {}
         self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
+        self._catalog = Catalog(self.connections)
         self._functions = Functions(tool_timeout_s=tool_timeout)
         self._table = ToolTable()
         self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
@@ -163,6 +168,7 @@ class MCPClient:
         try:
             await asyncio.gather(*(connection.close() for connection in self._connections.values()))
         finally:
+            self._events.close()
             self._spill.close()
             if self._owns_client:
                 await self.client.close()
@@ -323,6 +329,92 @@ class MCPClient:
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, data, name)),
         )
+
+    # ---- resources and prompts
+
+    async def list_resources(self, server: str | None = None) -> list[Resource]:
+        """What can be read, at one server or at all of them. A server is asked anew unless it said that its list holds.
+
+        Raises:
+            UsageError: There is no such server.
+            ServerError: The server that was named fails; of all servers, those that fail are left out with a warning.
+        """
+        return await self._catalog.resources(server)
+
+    async def list_resource_templates(self, server: str | None = None) -> list[ResourceTemplate]:
+        """Patterns for what else can be read; otherwise as `list_resources`."""
+        return await self._catalog.templates(server)
+
+    async def read_resource(self, uri: str, server: str | None = None) -> tuple[ResourceContent, ...]:
+        """Read a resource; one that is a folder, for example, may come in several parts.
+
+        Args:
+            server: Whose; may be left out where only one server has resources, or lists this one or a template for it.
+
+        Raises:
+            UsageError: It isn't clear which server is meant.
+            ServerRefusedError: The server has no such resource, or doesn't give it.
+            ServerConnectionError, ServerTimeoutError: It can't be asked.
+        """
+        return await self._catalog.read(uri, server)
+
+    async def subscribe_resource(self, uri: str, server: str | None = None) -> None:
+        """From now on there is a `ResourceUpdated` event when this resource changes; see `events`.
+
+        It holds until `unsubscribe_resource`, also when the server is lost and started again: then the event comes once,
+        because nobody knows what was missed. Arguments and errors as of `read_resource`.
+        """
+        await self._catalog.subscribe(uri, server)
+
+    async def unsubscribe_resource(self, uri: str, server: str | None = None) -> None:
+        """The end of `subscribe_resource`; a resource that isn't subscribed to doesn't matter."""
+        await self._catalog.unsubscribe(uri, server)
+
+    async def list_prompts(self, server: str | None = None) -> list[Prompt]:
+        """The prompts that servers have prepared; as `list_resources`."""
+        return await self._catalog.prompts(server)
+
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, str] | None = None, server: str | None = None
+    ) -> FilledPrompt:
+        """Fill in a prompt: `messages += (await client.get_prompt("review", {"code": code})).messages`.
+
+        Args:
+            arguments: Texts, by the names of the prompt's arguments.
+            server: Whose prompt; may be left out where only one server has one of this name.
+
+        Raises:
+            UsageError: There is no such prompt, or an argument is missing or unknown: the message names it.
+            ServerError: As `read_resource`.
+        """
+        return await self._catalog.get_prompt(name, arguments or {}, server, images=self._images, audio=self._audio)
+
+    async def complete(
+        self, of: Prompt | ResourceTemplate, argument: str, value: str = "", known: Mapping[str, str] | None = None
+    ) -> Completion:
+        """Values that an argument of a prompt, or a variable of a template, may have; none where the server knows none.
+
+        Args:
+            of: As one of the lists has it.
+            value: What was typed of it so far.
+            known: Other arguments that have their values already.
+
+        Raises:
+            UsageError: It has no such argument.
+            ServerError: As `read_resource`.
+        """
+        return await self._catalog.complete(of, argument, value, known or {})
+
+    def events(self) -> AbstractContextManager[EventStream]:
+        """What happens at the servers, as it happens, also between turns:
+
+            with client.events() as events:
+                async for event in events:
+                    ...
+
+        Several may listen. It ends when the client is closed; of events that nobody takes the last 1,000 are kept.
+        """
+        return self._events.listening()
 
     # ---- one turn
 

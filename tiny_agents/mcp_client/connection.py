@@ -10,25 +10,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
-from tiny_agents.errors import ServerConnectionError, ServerTimeoutError, redact
-from tiny_agents.mcp_client.events import ServerEvent, ServerLost, ServerReturned, ToolProgress
+from tiny_agents.errors import ServerConnectionError, ServerRefusedError, ServerTimeoutError, redact
+from tiny_agents.mcp_client.changes import Change, KeptLists, ListKind, Offered
+from tiny_agents.mcp_client.events import (
+    ListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    ServerLost,
+    ServerReturned,
+    ToolProgress,
+)
 from tiny_agents.mcp_client.host import Desk
-from tiny_agents.mcp_client.listing import follow_tools, list_tools
+from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tools
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.servers import Protocol, Server, StdioServer, older_transport, patient, secrets_of
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
+from tiny_agents.mcp_client.subscriptions import Subscriber
 from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
 from tiny_agents.mcp_client.transports.connect import open_session
 from tiny_agents.mcp_client.transports.session import Session
-from tiny_agents.mcp_client.watch import ConnectionLost, Progress, Watch
+from tiny_agents.mcp_client.watch import ConnectionLost, Progress, Refused, Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")
+
+T = TypeVar("T")
 
 State = Literal["new", "connecting", "ready", "lost", "closed"]
 
@@ -50,6 +62,8 @@ class Connection:
     Attributes:
         name: What it is called in errors and in the names of its tools.
         tools: What it offers, as far as that is allowed; another tuple when that has changed.
+        subscriptions: URIs of the resources whose changes are told.
+        instructions: What the server says about its use, as it says it; None before it was started, or where it is silent.
     """
 
     def __init__(
@@ -66,6 +80,9 @@ class Connection:
     ) -> None:
         self.name = name
         self.tools: tuple[ServerTool, ...] = ()
+        self.subscriptions: frozenset[str] = frozenset()
+        self.instructions: str | None = None
+        self._subscribing = asyncio.Lock()
         self._server = patient(server, tool_timeout_s)
         self._startup_timeout_s = startup_timeout_s
         self._tool_timeout_s = tool_timeout_s
@@ -129,12 +146,113 @@ class Connection:
                 result = await self._call(life, name, arguments, limit_s)
             except ConnectionLost as loss:
                 if not again or not (repeatable or not loss.ran):
-                    self._raise_lost(name, loss, life.watch)
+                    self._raise_lost(f"during the call of '{name}'", loss, life.watch)
                 again = False
                 logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
             else:
                 self._restarts = 0
                 return self._redacted(result) if result.is_error else result
+
+    async def ask(self, what: str, request: Callable[[Session], Awaitable[T]]) -> T:
+        """Ask the server for something that is no tool call: asking twice does no harm, so that is done once if it must be.
+
+        Args:
+            what: To do what, as it ends "the server refused ".
+
+        Raises:
+            ServerRefusedError: It answered with an error, or with nonsense.
+            ServerConnectionError: It went away, twice, or could not be started again.
+            ServerTimeoutError: No answer within `tool_timeout`.
+        """
+        return await self._on_life(what, lambda life: request(life.running))
+
+    async def list_offered(self, kind: ListKind) -> list[dict[str, Any]]:
+        """One of the server's lists, all of it, in the wire's own JSON; with the errors of `ask`.
+
+        It isn't asked again for as long as the server said that its answer holds, unless it announced a change.
+        """
+
+        async def listed(life: _Life) -> list[dict[str, Any]]:
+            clock = asyncio.get_running_loop().time
+            if (kept := life.kept.find(kind, clock())) is not None:
+                return list(kept)
+            times, asked = life.kept.times(kind), clock()
+            items, holds_s = await list_offered(life.running, self.name, kind)
+            life.kept.keep(kind, items, until=asked + holds_s, times=times)
+            return items
+
+        return await self._on_life(f"to list its {kind}", listed)
+
+    def offers(self, what: Offered | Literal["completions"]) -> bool:
+        """Whether the server says that it has something of the kind; False before it was started."""
+        session = None if self._life is None else self._life.session
+        return session is not None and session.offers(what)
+
+    async def subscribe(self, *uris: str) -> None:
+        """Tell of changes of these resources too, also when the server was started again; with the errors of `ask`."""
+        await self._follow(lambda followed: followed | set(uris))
+
+    async def unsubscribe(self, *uris: str) -> None:
+        """The end of `subscribe`, with the same errors; those that weren't subscribed to don't matter."""
+        await self._follow(lambda followed: followed - set(uris))
+
+    async def _follow(self, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+        async with self._subscribing:
+            wanted = change(self.subscriptions)
+            added = ", ".join(sorted(wanted - self.subscriptions))
+            what = f"to tell when {added} changes" if added else "to end a subscription"
+            await self._on_life(what, lambda life: life.follow(wanted))
+            self.subscriptions = wanted
+
+    async def _on_life(self, what: str, request: Callable[[_Life], Awaitable[T]]) -> T:
+        again = True
+        while True:
+            life = await self._alive()
+            try:
+                async with self._limited(life, self._tool_timeout_s):
+                    result = await request(life)
+            except Refused as refused:
+                reason = redact(f"MCP server '{self.name}' refused {what}: {refused}", self._secrets)
+                raise ServerRefusedError(reason, server=self.name, code=refused.code) from refused
+            except ConnectionLost as loss:
+                if not again:
+                    self._raise_lost(f"when it was asked {what}", loss, life.watch, harmless=True)
+                again = False
+                logger.info("MCP server '%s' %s; it is asked again", self.name, loss.how)
+            except TimeoutError:
+                raise ServerTimeoutError(
+                    f"MCP server '{self.name}': no answer within {self._tool_timeout_s:g} s (tool_timeout); "
+                    f"it was asked {what}.",
+                    server=self.name,
+                    timeout_s=self._tool_timeout_s,
+                ) from None
+            else:
+                self._restarts = 0
+                return result
+
+    @asynccontextmanager
+    async def _limited(self, life: _Life, limit_s: float) -> AsyncIterator[asyncio.Timeout]:
+        """A time limit that ends at once when the server goes away.
+
+        Raises:
+            ConnectionLost: It did.
+            TimeoutError: The time is over.
+        """
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                life.calls[limit] = limit_s
+                try:
+                    yield limit
+                finally:
+                    del life.calls[limit]
+        except ConnectionLost as loss:
+            if loss.gone:
+                life.watch.lose(loss.how)
+            raise
+        except TimeoutError:
+            if life.over:
+                raise ConnectionLost(life.watch.how or "closed the connection") from None
+            raise
 
     async def close(self) -> None:
         """End the connection, and the server's process with all it started. From any task, as often as you like."""
@@ -177,6 +295,7 @@ class Connection:
             life = await self._begin()
         except ServerConnectionError as error:
             life = await self._begin_older(error)
+        self.instructions = life.running.instructions
         self._offer(life.tools, warn=first)
         if not first:
             self._emit(ServerReturned(self.name))
@@ -230,15 +349,20 @@ class Connection:
             async with open_session(self._server, life.watch, self._desk, self._protocol) as session:
                 life.tools = await list_tools(session, self.name)
                 life.session = session
+                life.subscriber = Subscriber(session, self.name, self._missed)
                 life.started.set()
-                following = asyncio.create_task(
-                    follow_tools(session, life.watch, self.name, partial(self._renew, life))
-                )
+                following = [
+                    asyncio.create_task(follow_tools(session, life.watch, self.name, partial(self._renew, life))),
+                    asyncio.create_task(life.watch.changes.tell(self._tell)),
+                    asyncio.create_task(self._follow_again(life)),
+                ]
                 try:
                     await life.leave.wait()
                 finally:
-                    following.cancel()
-                    await asyncio.wait({following})
+                    for task in following:
+                        task.cancel()
+                    await asyncio.wait(following)
+                    await life.subscriber.close()
         except Exception as error:  # noqa: BLE001 - whatever a transport raises means that the server is gone
             life.error = error
         finally:
@@ -250,7 +374,30 @@ class Connection:
     def _renew(self, life: _Life, tools: list[ServerTool]) -> None:
         life.tools = tools
         if life is self._life:
+            before = self.tools
             self._offer(tools, warn=False)
+            if self.tools is not before:
+                self._emit(ListChanged(self.name, "tools"))
+
+    async def _follow_again(self, life: _Life) -> None:
+        """What was subscribed to before the server was started again."""
+        if not (wanted := self.subscriptions):
+            return
+        try:
+            await life.follow(wanted)
+        except (Refused, ConnectionLost) as error:
+            logger.warning("MCP server '%s' no longer tells when resources change: %s", self.name, error)
+        for uri in sorted(wanted):
+            self._missed(uri)
+
+    def _missed(self, uri: str) -> None:
+        self._emit(ResourceUpdated(self.name, uri))
+
+    def _tell(self, change: Change) -> None:
+        if change.uri is None:
+            self._emit(ListChanged(self.name, change.of))
+        elif self.subscriptions:
+            self._emit(ResourceUpdated(self.name, change.uri))
 
     def _offer(self, tools: list[ServerTool], *, warn: bool) -> None:
         selected, unknown = select(tools, self._filter)
@@ -267,7 +414,6 @@ class Connection:
     # ---- calls
 
     async def _call(self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float) -> ToolResult:
-        assert life.session is not None
         clock = asyncio.get_running_loop().time
         began = clock()
         reported = False
@@ -280,19 +426,9 @@ class Connection:
                 limit.reschedule(deadline(began, clock(), limit_s))
 
         try:
-            async with asyncio.timeout(limit_s) as limit:
-                life.calls[limit] = limit_s
-                try:
-                    return await life.session.call_tool(name, arguments, progress)
-                finally:
-                    del life.calls[limit]
-        except ConnectionLost as loss:
-            if loss.gone:
-                life.watch.lose(loss.how)
-            raise
+            async with self._limited(life, limit_s) as limit:
+                return await life.running.call_tool(name, arguments, progress)
         except TimeoutError:
-            if life.over:
-                raise ConnectionLost(life.watch.how or "closed the connection") from None
             since = " after its last report of progress" if reported else ""
             raise ServerTimeoutError(
                 f"MCP server '{self.name}': the tool '{name}' did not finish within {limit_s:g} s{since} (tool_timeout). "
@@ -309,11 +445,11 @@ class Connection:
         if not self._closed:
             self._emit(ServerLost(self.name, redact(how, self._secrets)))
 
-    def _raise_lost(self, tool: str, loss: ConnectionLost, watch: Watch) -> NoReturn:
-        ran = "The call may have run." if loss.ran else "The call did not run."
+    def _raise_lost(self, during: str, loss: ConnectionLost, watch: Watch, *, harmless: bool = False) -> NoReturn:
+        ran = "" if harmless else " The call may have run." if loss.ran else " The call did not run."
         verb = "started" if isinstance(self._server, StdioServer) else "connected to"
         again = f" The server is {verb} again when it is needed next." if loss.gone and not self._closed else ""
-        raise self._error(f"{loss.how} during the call of '{tool}'. {ran}{again}", watch) from loss
+        raise self._error(f"{loss.how} {during}.{ran}{again}", watch) from loss
 
     def _error(self, problem: str, watch: Watch | None = None) -> ServerConnectionError:
         stderr = redact(watch.stderr, self._secrets) if watch is not None else ""
@@ -338,12 +474,24 @@ class _Life:
         self._on_lost = on_lost
         self.watch = Watch(on_lost=self._lose, on_pause=self.pause)
         self.session: Session | None = None
+        self.subscriber: Subscriber | None = None
+        self.kept = KeptLists(self.watch.changes)
         self.tools: list[ServerTool] = []
         self.error: Exception | None = None
         self.started = asyncio.Event()
         self.leave = asyncio.Event()
         self.over = False
         self.calls: dict[asyncio.Timeout, float] = {}
+
+    @property
+    def running(self) -> Session:
+        """The session of a server that is ready."""
+        assert self.session is not None
+        return self.session
+
+    async def follow(self, uris: frozenset[str]) -> None:
+        assert self.subscriber is not None
+        await self.subscriber.follow(uris)
 
     def close(self) -> None:
         """Begin the end of this life; its calls fail."""

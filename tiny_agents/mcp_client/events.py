@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from tiny_agents.mcp_client.changes import Offered
 from tiny_agents.mcp_client.host import FormRequest, SamplingRequest, UrlRequest
 
 T = TypeVar("T")
@@ -60,14 +61,34 @@ class ServerAsked:
     request: FormRequest | UrlRequest | SamplingRequest
 
 
-ServerEvent = ToolProgress | ServerLog | ServerLost | ServerReturned | ServerAsked
+@dataclass(frozen=True, slots=True)
+class ListChanged:
+    """A server offers other tools, prompts or resources than before. Tools are listed anew by then."""
+
+    server: str
+    of: Offered
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUpdated:
+    """A resource that was subscribed to has changed, or may have: the server was away, so that nobody knows.
+
+    Attributes:
+        uri: The one that was subscribed to, or one below it.
+    """
+
+    server: str
+    uri: str
+
+
+ServerEvent = ToolProgress | ServerLog | ServerLost | ServerReturned | ServerAsked | ListChanged | ResourceUpdated
 
 
 class Events:
     """Hands events to all who listen at the moment."""
 
     def __init__(self) -> None:
-        self._listeners: list[_Waiting] = []
+        self._listeners: list[EventStream] = []
 
     def emit(self, event: ServerEvent) -> None:
         for listener in self._listeners:
@@ -81,7 +102,7 @@ class Events:
         """
         item: asyncio.Task[T] | None = None
         try:
-            with self._listening() as listener:
+            with self.listening() as listener:
                 while True:
                     item = asyncio.create_task(_next(items))
                     while not item.done():
@@ -105,9 +126,15 @@ class Events:
                 await asyncio.wait({item})
             await items.aclose()
 
+    def close(self) -> None:
+        """Nothing more will happen: those who listen come to the end."""
+        for listener in self._listeners:
+            listener.closed = True
+            listener.some.set()
+
     @contextmanager
-    def _listening(self) -> Iterator[_Waiting]:
-        listener = _Waiting()
+    def listening(self) -> Iterator[EventStream]:
+        listener = EventStream()
         self._listeners.append(listener)
         try:
             yield listener
@@ -115,12 +142,25 @@ class Events:
             self._listeners.remove(listener)
 
 
-class _Waiting:
-    """Events on their way to one listener."""
+class EventStream:
+    """Events on their way to one listener, who iterates over them as they happen."""
 
     def __init__(self) -> None:
         self.events: deque[ServerEvent] = deque(maxlen=MAX_WAITING)
         self.some = asyncio.Event()
+        self.closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ServerEvent:
+        """The next event; the end comes when the client is closed."""
+        while not self.events:
+            if self.closed:
+                raise StopAsyncIteration
+            self.some.clear()
+            await self.some.wait()
+        return self.events.popleft()
 
     def taken(self) -> Iterator[ServerEvent]:
         self.some.clear()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tiny_agents.mcp_client.changes import Changes
 from tiny_agents.mcp_client.transports.process import GRACE_S, ServerProcess
 
 CODE_REFUSED = -32097
@@ -21,7 +22,15 @@ CODE_BROKEN = -32099
 
 
 class Refused(Exception):
-    """The server can't be used, or answered a request of ours with an error. Stays inside the package."""
+    """The server can't be used, or answered a request of ours with an error. Stays inside the package.
+
+    Attributes:
+        code: The number of the server's error; None where there is none.
+    """
+
+    def __init__(self, reason: str, *, code: int | None = None) -> None:
+        self.code = code
+        super().__init__(reason)
 
 
 class ConnectionLost(Exception):
@@ -63,6 +72,7 @@ class Watch:
         grace_s: How long the process may take to leave by itself when it is closed.
         how: How the connection was lost, as a sentence that continues the server's name; empty while it wasn't.
         tools_changed: Set when the server says that it offers other tools now.
+        changes: What else it says has changed.
     """
 
     on_lost: Callable[[], None]
@@ -73,6 +83,7 @@ class Watch:
     grace_s: float = GRACE_S
     how: str = ""
     tools_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    changes: Changes = field(default_factory=Changes)
     on_pause: Callable[[bool], None] = lambda _: None
     pauses: int = 0
 

@@ -6,8 +6,10 @@ import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from tiny_agents.mcp_client.changes import Change
 from tiny_agents.mcp_client.host import (
     Desk,
 )
@@ -19,7 +21,7 @@ from tiny_agents.mcp_client.servers import (
     SseServer,
     StdioServer,
 )
-from tiny_agents.mcp_client.text import encodable_json
+from tiny_agents.mcp_client.text import encodable, encodable_json
 from tiny_agents.mcp_client.transports.asked import CALLBACKS
 from tiny_agents.mcp_client.transports.remote import open_http, open_sse
 from tiny_agents.mcp_client.transports.session import Session
@@ -46,11 +48,7 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
     """
     import mcp
-    from mcp_types import Implementation, LoggingMessageNotificationParams, ToolListChangedNotification
-
-    async def notice(message: object) -> None:
-        if isinstance(message, ToolListChangedNotification):
-            watch.tools_changed.set()
+    from mcp_types import Implementation, LoggingMessageNotificationParams
 
     async def log(params: LoggingMessageNotificationParams) -> None:
         desk.logged(params.level, params.logger, encodable_json(params.data))
@@ -69,12 +67,26 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
         client_info=ourselves,
         mode=protocol,
         cache=None,
-        message_handler=notice,
+        message_handler=partial(_notice, watch),
         logging_callback=log,
         log_level=LOG_LEVEL,
         **callbacks,
     ) as client:
         yield Session(client, watch)
+
+
+async def _notice(watch: Watch, message: object) -> None:
+    """What a server announces, in whichever way: unasked, or on a stream that we opened."""
+    import mcp_types as types
+
+    if isinstance(message, types.ToolListChangedNotification):
+        watch.tools_changed.set()
+    elif isinstance(message, types.PromptListChangedNotification):
+        watch.changes.note(Change("prompts"))
+    elif isinstance(message, types.ResourceListChangedNotification):
+        watch.changes.note(Change("resources"))
+    elif isinstance(message, types.ResourceUpdatedNotification):
+        watch.changes.note(Change("resources", encodable(message.params.uri)))
 
 
 def _in_process(server: InProcessServer, _: Watch) -> Any:

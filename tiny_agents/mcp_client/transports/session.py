@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
+from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.text import encodable
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
@@ -30,11 +32,26 @@ _SDK_BROKEN = "SSE stream"  # how it begins to say that one answer's stream brok
 
 
 class Session:
-    """An open conversation with one server."""
+    """An open conversation with one server.
+
+    Attributes:
+        is_modern: It speaks the protocol of 2026-07-28 or later, in which changes come on streams that we open.
+        instructions: What the server says about its use; None where it says nothing.
+    """
 
     def __init__(self, client: mcp.Client, watch: Watch) -> None:
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
         self._client = client
         self._watch = watch
+        self._listened = False
+        self.is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
+        self.instructions: str | None = client.instructions or None
+
+    def offers(self, what: Offered | Literal["logging", "completions"]) -> bool:
+        """Whether the server says that it has something; True too where it wasn't asked what it has."""
+        declared = self._client.server_capabilities.model_dump(exclude_none=True)
+        return what in declared or (self.is_modern and not declared)
 
     async def list_tools(self, cursor: str | None) -> tuple[list[ServerTool], str | None]:
         """One page of tools, and the cursor of the next; a server without tools has one empty page.
@@ -59,33 +76,161 @@ class Session:
         return [read_tool(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools], page.next_cursor
 
     async def listen(self) -> bool:
-        """Have `Watch.tools_changed` set whenever the tools change, as long as the server's stream of changes is open.
+        """Hear of it whenever the server's lists change, as long as its stream of changes is open.
 
-        It is set at the beginning too: nobody knows what was missed before.
+        At the beginning the tools count as changed, and all lists when it is opened again: nobody knows what was missed.
 
         Returns: Whether a stream was there that has ended and can be opened again. Servers of before 2026-07-28 have none,
             their notices come unasked.
         """
         from mcp import MCPError
         from mcp.client.subscriptions import SubscriptionLost
-        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-        tools = self._client.server_capabilities.tools
-        if self._client.protocol_version not in MODERN_PROTOCOL_VERSIONS or tools is None or not tools.list_changed:
+        declared = self._client.server_capabilities
+        offered: dict[Offered, Any] = {
+            "tools": declared.tools, "prompts": declared.prompts, "resources": declared.resources
+        }  # fmt: skip
+        wanted: list[Offered] = [what for what, it in offered.items() if it is not None and it.list_changed]
+        if not self.is_modern or not wanted:
             return False
         try:
-            async with self._client.listen(tools_list_changed=True) as changes:
-                if not changes.honored.tools_list_changed:
+            async with self._client.listen(
+                tools_list_changed="tools" in wanted,
+                prompts_list_changed="prompts" in wanted,
+                resources_list_changed="resources" in wanted,
+            ) as changes:
+                honored = [what for what in wanted if getattr(changes.honored, f"{what}_list_changed")]
+                if not honored:
                     return False
-                self._watch.tools_changed.set()
+                for what in honored if self._listened else (what for what in honored if what == "tools"):
+                    self._changed(what)
+                self._listened = True
                 async for _ in changes:
-                    self._watch.tools_changed.set()
+                    pass  # the notices themselves arrive where those of older servers do
         except SubscriptionLost as lost:
             logger.debug("a server's stream of changes broke off: %s", lost)
         except MCPError as error:
             logger.debug("a server has no stream of changes: %s", error)
             return error.code in (CODE_UNREACHABLE, CODE_BROKEN)
         return True
+
+    def _changed(self, what: Offered) -> None:
+        if what == "tools":
+            self._watch.tools_changed.set()
+        else:
+            self._watch.changes.note(Change(what))
+
+    async def follow_resources(self, uris: Collection[str], opened: Callable[[], None]) -> bool:
+        """Hear of it whenever one of these resources changes, as long as the stream is open; for 2026-07-28 and later.
+
+        Args:
+            opened: Called once the server has agreed.
+
+        Returns: True, the stream has ended and can be opened again.
+
+        Raises:
+            Refused: The server doesn't agree.
+            ConnectionLost: It went away.
+        """
+        from mcp.client.subscriptions import SubscriptionLost
+
+        try:
+            with self._reported("of subscriptions"):
+                async with self._client.listen(resource_subscriptions=sorted(uris)) as changes:
+                    left_out = set(uris) - set(changes.honored.resource_subscriptions or ())
+                    if left_out:
+                        raise Refused(f"it doesn't tell when these change: {', '.join(sorted(left_out))}")
+                    opened()
+                    async for _ in changes:
+                        pass
+        except SubscriptionLost as lost:
+            logger.debug("a server's stream of changes broke off: %s", lost)
+        except ConnectionLost as loss:
+            if loss.gone:
+                raise
+        return True
+
+    async def subscribe(self, uri: str) -> None:
+        """Hear of it whenever this resource changes; for servers of before 2026-07-28.
+
+        Raises:
+            Refused, ConnectionLost: The server doesn't agree; it went away.
+        """
+        import mcp_types as types
+
+        request = types.SubscribeRequest(params=types.SubscribeRequestParams(uri=uri))
+        with self._reported("to a subscription"):
+            await self._client.session.send_request(request, types.EmptyResult)
+
+    async def unsubscribe(self, uri: str) -> None:
+        """The end of `subscribe`, with the same errors."""
+        import mcp_types as types
+
+        request = types.UnsubscribeRequest(params=types.UnsubscribeRequestParams(uri=uri))
+        with self._reported("to the end of a subscription"):
+            await self._client.session.send_request(request, types.EmptyResult)
+
+    async def list_page(self, kind: ListKind, cursor: str | None) -> tuple[list[dict[str, Any]], str | None, float]:
+        """One page of a list, the cursor of the next, and for how many seconds the server says that the page holds.
+
+        A server that has nothing of the kind has one empty page.
+
+        Raises:
+            Refused: The server can't or won't list them, or its list is no valid MCP.
+            ConnectionLost: It went away.
+        """
+        from mcp_types import METHOD_NOT_FOUND
+
+        fetch, field = _LISTS[kind]
+        try:
+            with self._reported(f"to list its {kind}"):
+                page = await fetch(self._client, cursor)
+        except Refused as refused:
+            if refused.code == METHOD_NOT_FOUND:
+                return [], None, 0.0
+            raise
+        items = [item.model_dump(mode="json", by_alias=True, exclude_none=True) for item in getattr(page, field)]
+        return items, page.next_cursor, max(page.ttl_ms or 0, 0) / 1000
+
+    async def read_resource(self, uri: str) -> list[dict[str, Any]]:
+        """The contents of a resource, in the wire's own JSON; with the errors of `list_page`."""
+        with self._reported("to a request to read"):
+            answer = await self._client.read_resource(uri)
+        return [part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in answer.contents]
+
+    async def get_prompt(self, name: str, arguments: dict[str, str]) -> dict[str, Any]:
+        """A prompt that is filled in, in the wire's own JSON; with the errors of `list_page`."""
+        with self._reported("to a request for a prompt"):
+            answer = await self._client.get_prompt(name, arguments)
+        return answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    async def complete(
+        self, kind: Literal["prompt", "template"], of: str, argument: str, value: str, known: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Values for an argument of a prompt, by its name, or of a template, by itself; with the errors of `list_page`."""
+        import mcp_types as types
+
+        ref = types.PromptReference(name=of) if kind == "prompt" else types.ResourceTemplateReference(uri=of)
+        with self._reported("to a request for completions"):
+            answer = await self._client.complete(ref, {"name": argument, "value": value}, dict(known) or None)
+        return answer.completion.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        """What the SDK raises, as `Refused` or `ConnectionLost`."""
+        from mcp import MCPError
+        from mcp.client import InputRequiredRoundsExceededError
+        from pydantic import ValidationError
+
+        try:
+            yield
+        except MCPError as error:
+            self._raise_if_lost(error)
+            raise Refused(str(error), code=error.code) from error
+        except ValidationError as error:
+            raise Refused(f"its answer {what} is not valid MCP: {first_problem(error)}") from error
+        except InputRequiredRoundsExceededError as error:
+            raise Refused(f"it asked back more than {error.max_rounds} times") from error
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], on_progress: Callable[[Progress], None]
@@ -131,6 +276,14 @@ class Session:
             raise ConnectionLost(self._watch.how or "closed the connection") from error
         if error.code == CONNECTION_CLOSED and error.message.startswith(_SDK_BROKEN) and self._watch.process is None:
             raise ConnectionLost("broke its answer off", gone=False) from error
+
+
+_LISTS: dict[ListKind, tuple[Callable[[mcp.Client, str | None], Awaitable[Any]], str]] = {
+    "prompts": (lambda client, cursor: client.list_prompts(cursor=cursor), "prompts"),
+    "resources": (lambda client, cursor: client.list_resources(cursor=cursor), "resources"),
+    "resource templates": (lambda client, cursor: client.list_resource_templates(cursor=cursor), "resource_templates"),
+}
+"""How each list is asked for, and where its items are in the answer."""
 
 
 def first_problem(error: ValidationError) -> str:
