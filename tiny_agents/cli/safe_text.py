@@ -28,7 +28,7 @@ def _table() -> dict[int, str | None]:
     # Lone surrogates can't be encoded at all.
     table.update(dict.fromkeys(range(55296, 57344), "�"))
     # Tag characters and the supplementary variation selectors are invisible and can carry a whole hidden text.
-    table.update({code: _code_point(code) for code in (*range(0xE0000, 0xE0080), *range(0xE0100, 0xE01F0))})
+    table.update({code: _code_point(code) for code in range(0xE0000, 0xE0200)})
     table.update({code: _code_point(code) for code in (0x2028, 0x2029, 0xFFF9, 0xFFFA, 0xFFFB)})
     # Invisible, and needed by no script: direction marks, zero-width space, word joiner, invisible operators, BOM.
     # The two joiners (U+200C, U+200D) stay: Persian, the Indic scripts and emoji are written with them.
