@@ -7,10 +7,12 @@ with HubServer({"models/owner/name/model.gguf": HubContent(b"...")}) as hub:
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -31,6 +33,14 @@ class HubContent:
     moved_to: str | None = None  # the repository was renamed: path to redirect to
 
     @property
+    def entry(self) -> dict[str, Any]:
+        """How the list of a folder's files describes it."""
+        size = len(self.data) if self.size is None else self.size
+        blob = hashlib.sha1(b"blob %d\0" % len(self.data) + self.data).hexdigest()
+        large = {"lfs": {"oid": self.announced_etag, "size": size, "pointerSize": 130}} if self.large else {}
+        return {"type": "file", "oid": self.etag or blob, "size": size, **large}
+
+    @property
     def announced_etag(self) -> str:
         if self.etag is not None:
             return self.etag
@@ -45,10 +55,27 @@ class Seen:
 
 
 class HubServer:
-    """Files by `models/owner/name/path` or `datasets/owner/name/path`; any revision. `seen` and `content_seen` record."""
+    """Files by `models/owner/name/path` or `datasets/owner/name/path`. `seen` and `content_seen` record.
+
+    Attributes:
+        revisions: Name of a branch or tag -> commit, for the API.
+        versions: Commit -> its files, where they aren't `files`.
+        refusals: Statuses that the API answers with, one after the other, and their headers, before it answers.
+        refusing: A status that the API answers with always.
+        listed: Added to what the API lists of a folder, as it is.
+        page: Entries that the API lists at once.
+        token: Needed for the API.
+    """
 
     def __init__(self, files: dict[str, HubContent]) -> None:
         self.files = files
+        self.revisions = {"main": COMMIT}
+        self.versions: dict[str, dict[str, HubContent]] = {}
+        self.refusals: list[tuple[int, dict[str, str]]] = []
+        self.refusing: int | None = None
+        self.listed: list[Any] = []
+        self.page = 1000
+        self.token: str | None = None
         self.seen: list[Seen] = []
         self.content_seen: list[Seen] = []
         self.begun = threading.Event()
@@ -91,10 +118,12 @@ class HubServer:
 
             def _resolve(self, *, body: bool) -> None:
                 hub.seen.append(self.record())
+                if self.path.startswith("/api/"):
+                    return self._api()
                 repo, _, rest = self.path.lstrip("/").partition("/resolve/")
-                name = rest.partition("/")[2]
+                revision, _, name = rest.partition("/")
                 kind = "" if repo.startswith("datasets/") else "models/"
-                file = hub.files.get(f"{kind}{repo}/{name}")
+                file = hub.versions.get(revision, hub.files).get(f"{kind}{repo}/{unquote(name)}")
                 if file is None:
                     return self.answer(404, {"x-error-code": "EntryNotFound"})
                 if file.moved_to:
@@ -114,13 +143,58 @@ class HubServer:
                 }
                 return self.answer(302, about)
 
+            def _api(self) -> None:
+                url = urlsplit(self.path)
+                _, _, kind, owner, name, verb, revision, *folder = url.path.split("/")
+                if hub.refusals:
+                    return self.answer(*hub.refusals.pop(0))
+                if hub.refusing is not None:
+                    return self.answer(hub.refusing, {})
+                if hub.token and self.headers.get("authorization") != f"Bearer {hub.token}":
+                    return self.say({"error": "Invalid username or password."}, 401)
+                commit = hub.revisions.get(unquote(revision), unquote(revision))
+                repository = f"{kind}/{owner}/{name}/"
+                files = hub.versions.get(commit, hub.files)
+                if not any(path.startswith(repository) for path in files):
+                    return self.say({"error": "Repository not found"}, 404)
+                if commit not in {COMMIT, *hub.revisions.values(), *hub.versions}:
+                    return self.say({"error": f"Invalid rev id: {revision}"}, 404)
+                if verb == "revision":
+                    return self.say({"id": f"{owner}/{name}", "sha": commit})
+                found = hub._entries(files, repository, unquote("/".join(folder)), "recursive=true" in url.query)
+                if not found:
+                    return self.say({"error": f"{folder} does not exist"}, 404)
+                start = int(parse_qs(url.query).get("cursor", ["0"])[0])
+                more = f'<{hub.url}{url.path}?recursive=true&cursor={start + hub.page}>; rel="next"'
+                headers = {"link": more} if start + hub.page < len(found) else {}
+                return self.say(found[start : start + hub.page], 200, headers)
+
+            def say(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
+                self.answer(status, {"content-type": "application/json", **(headers or {})}, json.dumps(value).encode())
+
         return Handler
+
+    def _entries(self, files: dict[str, HubContent], repository: str, folder: str, recursive: bool) -> list[Any]:
+        start = f"{folder}/" if folder else ""
+        found: dict[str, Any] = {}
+        for whole, file in files.items():
+            path = whole.removeprefix(repository)
+            if whole.startswith(repository) and path.startswith(start):
+                *above, _ = path[len(start) :].split("/")
+                for depth in range(len(above)):
+                    name = start + "/".join(above[: depth + 1])
+                    found.setdefault(name, {"type": "directory", "oid": "0" * 40, "size": 0, "path": name})
+                if recursive or not above:
+                    found[path] = {**file.entry, "path": path}
+        if not recursive:
+            found = {path: entry for path, entry in found.items() if "/" not in path[len(start) :]}
+        return [*found.values(), *(self.listed if recursive and found else [])]
 
     def _content_handler(hub) -> type[BaseHTTPRequestHandler]:
         class Handler(_Handler):
             def do_GET(self) -> None:
                 hub.content_seen.append(self.record())
-                file = hub.files[self.path.partition("?")[0].lstrip("/")]
+                file = hub.files[unquote(self.path.partition("?")[0].lstrip("/"))]
                 start = 0
                 wanted = self.headers.get("range", "")
                 if wanted and file.ranges:

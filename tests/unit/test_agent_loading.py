@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.loading import bundled_agents, bundled_names, load_definition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
 
 
@@ -209,7 +211,19 @@ def test_an_unknown_name_lists_the_bundled_agents_and_offers_the_nearest(folder:
         ("", "this folder has no definition"),
         ("x" * 5_000, "there is no agent 'xxx"),
         ("a\0b/c", "no such file or folder"),
-        ("user/agent@main", "'user/agent@main': naming a revision with @ is not supported yet; leave it out"),
+        ("user/agent@", "'user/agent@': what follows @ must be a branch, a tag or a commit, but is ''"),
+        ("user/agent@a b", "'user/agent@a b': what follows @ must be a branch, a tag or a commit, but is 'a b'"),
+        ("user/agent@../x", "what follows @ must be a branch, a tag or a commit, but is '../x'"),
+        (
+            "hf://datasets/owner",
+            "'hf://datasets/owner' is no address of an agent on the Hub: write user/agent[@revision]",
+        ),
+        (
+            "hf://owner/name/agent",
+            "'hf://owner/name/agent': agents are in datasets: write user/agent[@revision] or hf://",
+        ),
+        ("hf://datasets/o/n/a/../b", "'a/../b' can't be a path in a dataset here"),
+        ("hf://datasets/o/n@a%2f..%2fb/c", "what follows @ must be a branch, a tag or a commit, but is 'a/../b'"),
         (
             "https://example.org/agent.yaml",
             "'https://example.org/agent.yaml' is an address; an agent is a file, a folder",
@@ -286,6 +300,39 @@ def test_a_prompt_file_that_can_not_be_used_is_an_error(folder: Path, prompt: st
 
     assert message in str(caught.value)
     assert "not yours" not in str(caught.value)
+
+
+def test_a_folder_that_the_user_allows_may_be_read_and_no_other(folder: Path) -> None:
+    for name in ("shared", "other"):
+        (folder / name).mkdir()
+        (folder / name / "prompt.md").write_text(name)
+    put(folder / "scout", agent_yaml="prompt: ../shared/prompt.md")
+    put(folder / "second", agent_yaml="prompt: ../other/prompt.md")
+
+    assert load_definition("scout", allow_paths=["shared"]).prompt == "shared"
+    with pytest.raises(ConfigError, match=r"prompt: '../other/prompt.md' lies outside .* --allow-path"):
+        load_definition("second", allow_paths=[folder / "shared"])
+    with pytest.raises(ConfigError, match="nowhere: can't be allowed: it is no folder"):
+        load_definition("scout", allow_paths=["nowhere"])
+
+
+def test_the_servers_of_a_downloaded_agent_start_in_its_folder_or_in_ours(folder: Path) -> None:
+    put(folder / "scout", agent_yaml="servers: {a: {command: x, cwd: '${input:where}'}}\ninputs: [{id: where}]")
+    (folder / "work").mkdir()
+    own = load_definition("scout")
+    downloaded = replace(own, downloaded=True)
+
+    def working_folder(definition: AgentDefinition, where: str) -> object:
+        resolved = resolve_inputs(definition, values={"where": where}, env={}, workspace=folder / "work")
+        return resolved.servers[0].params["cwd"]
+
+    assert working_folder(own, "/") == "/"
+    for where in (".", "sub", str(folder / "scout"), str(folder / "work" / "x")):
+        assert working_folder(downloaded, where) == where
+    for where in ("/", "..", "../work2", str(folder)):
+        with pytest.raises(ConfigError, match=r"servers\.a\.cwd: .*is neither; allow it with --allow-path"):
+            working_folder(downloaded, where)
+    assert working_folder(replace(downloaded, allowed=(folder,)), "..") == ".."
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making links needs a privilege there")

@@ -20,7 +20,8 @@ from tiny_agents.errors import (
 
 def test_every_flag_of_run_arrives():
     line = (
-        "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y --trust --debug"
+        "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y --trust --debug "
+        "--allow-path x"
     )
     arguments = parse(line.split())
     assert vars(arguments) == {
@@ -33,6 +34,7 @@ def test_every_flag_of_run_arrives():
         "api_key_env": "K",
         "input": [("a", "1"), ("b", "x=y")],
         "trust": True,
+        "allow_path": ["x"],
         "debug": True,
     }
 

@@ -121,7 +121,9 @@ def _add_run(commands: Any) -> None:
         epilog=RUN_EXAMPLES,
     )
     run.add_argument(
-        "agent", metavar="AGENT", help="name of a bundled agent, folder of an agent, or its agent.yaml / agent.json"
+        "agent",
+        metavar="AGENT",
+        help="name of a bundled agent, folder of an agent, its agent.yaml / agent.json, or user/agent[@revision] on the Hub",
     )
     run.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, print the answer, exit")
     model = run.add_argument_group("which model")
@@ -140,8 +142,19 @@ def _add_run(commands: Any) -> None:
         help="value of an input that the definition asks for; repeatable. Others can see command lines: give secrets in "
         "the environment",
     )
+    _add_allow_path(run)
     run.add_argument("--trust", action="store_true", help="start the commands of a downloaded agent without asking")
     run.add_argument("--debug", action="store_true", help="show log messages and tracebacks")
+
+
+def _add_allow_path(parser: Any) -> None:
+    parser.add_argument(
+        "--allow-path",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="let the definition read files of this folder, too; repeatable",
+    )
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -69,7 +69,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     """
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     flags = _flags(arguments)
-    definition = _startable(load_definition(arguments.agent), reporter)
+    definition = _startable(load_definition(arguments.agent, allow_paths=arguments.allow_path), reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
     reporter.secrets += [value for id, value in arguments.input if id in passwords]
     prompt = _one_shot_prompt(arguments.prompt, reporter)

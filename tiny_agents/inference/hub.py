@@ -131,7 +131,7 @@ def fetch_file(
     cached = _cached(file, sha256)
     if cached is not None and _COMMIT.fullmatch(revision):
         return cached
-    if _is_offline(env):
+    if is_offline(env):
         if cached is not None:
             return cached
         raise InferenceConnectionError(
@@ -164,7 +164,8 @@ def _hub_file(repo_id: str, filename: str, repo_type: RepoType, revision: str, e
     return HubFile(repo_id, filename, repo_type, revision, endpoint, folder)
 
 
-def _is_offline(env: Mapping[str, str]) -> bool:
+def is_offline(env: Mapping[str, str]) -> bool:
+    """Whether the user said that the Hub isn't to be asked."""
     return env.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")
 
 

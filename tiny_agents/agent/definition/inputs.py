@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tiny_agents.agent.definition.boundary import check_working_folders
 from tiny_agents.agent.definition.document import child_key, did_you_mean
 from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
@@ -80,6 +81,7 @@ def resolve_inputs(
     run = _Resolution(definition, values, env, ask, warn, workspace or Path.cwd())
     resolved = run.strict() if definition.strict else run.lenient()
     _check_filled_in(resolved)
+    check_working_folders(resolved, run.workspace)
     return replace(resolved, secrets=frozenset(run.secrets | set(_secrets_in(resolved))))
 
 

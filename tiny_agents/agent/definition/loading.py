@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from tiny_agents.agent.definition.boundary import Boundary, allowed_folders
 from tiny_agents.agent.definition.document import did_you_mean
 from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.reference import HubReference, Origin, hub_reference
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import (
     ConfigError,
@@ -29,45 +30,50 @@ DEFINITION_FILES = ("agent.yaml", "agent.yml", "agent.json")
 """In a folder, the first that is there."""
 PROMPT_FILES = ("PROMPT.md", "AGENTS.md")
 """Beside it, the system prompt, unless the definition has its own."""
-HUB_REPOSITORY = "tiny-agents/tiny-agents"
-"""The dataset on the Hub that `user/agent` refers to."""
-HUB_DEFINITION_FILES = ("agent.yaml", "agent.json")
 MAX_BYTES = 1_000_000
 
 _FORMATS: Mapping[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 _BUNDLED = Path(__file__).parents[2] / "agents"
 _BARE_NAME = re.compile(r"[\w-]+")
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-
-ReadFile = Callable[[str], str | None]
-"""A file beside the definition, by its path from there -> its text, or None where there is none."""
 
 
-def load_definition(ref: str | Path, *, env: Mapping[str, str] = os.environ) -> AgentDefinition:
+def load_definition(
+    ref: str | Path,
+    *,
+    env: Mapping[str, str] = os.environ,
+    allow_paths: Iterable[str | Path] = (),
+    revision: str | None = None,
+) -> AgentDefinition:
     """The agent that `ref` means, its prompt read, its placeholders not yet filled in.
 
-    A text is looked for in this order: an existing file or folder, a bundled name, `user/agent` on the Hub. (A folder
-    without a definition doesn't hide a bundled agent of the same name.) A `Path` is only ever a file or a folder.
+    A text is looked for in this order: an existing file or folder, a bundled name, an agent on the Hub: `user/agent`,
+    `user/agent@revision`, or `hf://datasets/owner/name[@revision]/path`. (A folder without a definition doesn't hide a
+    bundled agent of the same name.) A `Path` is only ever a file or a folder. All files of an agent on the Hub are
+    fetched into the cache, from one revision.
 
     Args:
         env: For the Hub: `HF_ENDPOINT`, `HF_TOKEN` and the like.
+        allow_paths: Folders from which the definition may read files though they aren't its own.
+        revision: Of an agent on the Hub whose `ref` names none; by default its newest.
     Raises:
         ConfigError: There is no such agent, or its definition can't be used.
+        InvalidResponseError: What the Hub has can't be fetched safely: hostile paths, too many or too large files.
         MissingCredentialsError: The Hub refuses to show it.
         InferenceConnectionError, InferenceTimeoutError: The Hub can't be reached and the agent isn't in the cache.
         ProviderError: The Hub failed.
     """
+    allowed = allowed_folders(allow_paths)
     path = _expanded(ref)
     bundled = isinstance(ref, str) and ref in bundled_names()
     if os.path.isdir(path):
         if not bundled or _definition_file(path) is not None:
-            return _load_folder(path)
+            return _load_folder(path, allowed)
     elif os.path.exists(path) and not (bundled and path.suffix not in _FORMATS):
-        return _load_file(path)
+        return _load_file(path, allowed)
     if bundled:
         return _load_file(_BUNDLED / f"{ref}.yaml")
-    if isinstance(ref, str) and _HUB_NAME.fullmatch(ref) and path.suffix not in (*_FORMATS, ".md"):
-        return _load_from_hub(ref, env)
+    if isinstance(ref, str) and (reference := hub_reference(ref)) is not None:
+        return _load_from_hub(reference.at(reference.revision or revision), env, allowed)
     raise _not_found(ref, path)
 
 
@@ -93,10 +99,9 @@ def _not_found(ref: str | Path, path: Path) -> ConfigError:
     names = bundled_names()
     if "://" in text:
         return ConfigError(
-            f"{text!r} is an address; an agent is a file, a folder, a bundled name or user/agent on the Hub"
+            f"{text!r} is an address; an agent is a file, a folder, a bundled name, user/agent on the Hub, or "
+            "hf://datasets/owner/name/path"
         )
-    if re.fullmatch(r"[^@\\]+/[^@\\/]+@[^@\\/]+", text):
-        return ConfigError(f"{text!r}: naming a revision with @ is not supported yet; leave it out for the current one")
     if isinstance(ref, str) and _BARE_NAME.fullmatch(ref):
         return ConfigError(
             f"there is no agent {ref!r}: no file or folder of this name here, and the bundled agents are "
@@ -109,12 +114,13 @@ def _not_found(ref: str | Path, path: Path) -> ConfigError:
 # ---- files
 
 
-def _load_file(path: Path) -> AgentDefinition:
+def _load_file(path: Path, allowed: tuple[Path, ...] = ()) -> AgentDefinition:
     """A single file brings no prompt file, but the one it names."""
-    return _with_prompt(_parse_file(path), _reader(path.parent), look_around=False)
+    definition = replace(_parse_file(path), allowed=allowed)
+    return _with_prompt(definition, Boundary(path.parent, allowed), look_around=False)
 
 
-def _load_folder(folder: Path) -> AgentDefinition:
+def _load_folder(folder: Path, allowed: tuple[Path, ...]) -> AgentDefinition:
     path = _definition_file(folder)
     if path is None:
         try:
@@ -123,7 +129,7 @@ def _load_folder(folder: Path) -> AgentDefinition:
             raise ConfigError(f"this folder can't be read: {_reason(error)}", path=folder) from error
         near = did_you_mean(DEFINITION_FILES[0], beside)
         raise ConfigError(f"this folder has no definition (one of {', '.join(DEFINITION_FILES)}){near}", path=folder)
-    return _with_prompt(_parse_file(path), _reader(folder), look_around=True)
+    return _with_prompt(replace(_parse_file(path), allowed=allowed), Boundary(folder, allowed), look_around=True)
 
 
 def _definition_file(folder: Path) -> Path | None:
@@ -137,7 +143,7 @@ def _parse_file(path: Path) -> AgentDefinition:
             raise ConfigError("definitions in Markdown are not supported yet; write agent.yaml beside it", path=path)
         raise ConfigError(f"a definition is a .yaml, .yml or .json file, not {path.suffix}", path=path)
     text = _read_text(path)
-    return parse_definition(text, path=path, format=format or _guessed_format(text))
+    return replace(parse_definition(text, path=path, format=format or _guessed_format(text)), sources=(path,))
 
 
 def _guessed_format(text: str) -> Literal["yaml", "json"]:
@@ -168,42 +174,37 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _reader(folder: Path) -> ReadFile:
-    """Reads files of `folder`, and no others: not through `..`, an absolute path or a symbolic link either."""
-    root = os.path.realpath(folder)
-
-    def read(name: str) -> str | None:
-        path = folder / name.replace("\\", "/")
-        target = os.path.realpath(path)
-        if not os.path.isfile(target):
-            return None
-        if os.path.commonpath([root, target]) != root:
-            raise ConfigError(
-                f"lies outside the agent's folder ({target}); put the file itself into the folder", path=path
-            )
-        return _read_text(path)
-
-    return read
+def _read_below(boundary: Boundary, name: str) -> str | None:
+    """The text of a file that the definition may read; None where there is none."""
+    path = boundary.resolve(name)
+    return _read_text(path) if os.path.isfile(path) else None
 
 
-def _with_prompt(definition: AgentDefinition, read: ReadFile, *, look_around: bool) -> AgentDefinition:
+def _with_prompt(definition: AgentDefinition, boundary: Boundary, *, look_around: bool) -> AgentDefinition:
     """`definition` with its prompt: its own, else with `look_around` that of a prompt file beside it."""
     if definition.prompt_file is not None:
-        return replace(definition, prompt=_read_named_prompt(definition, definition.prompt_file, read))
+        return _prompted(definition, definition.prompt_file, _read_named_prompt(definition, boundary))
     if definition.prompt is not None or not look_around:
         return definition
-    found = {name: text for name in PROMPT_FILES if (text := read(name)) is not None and text.strip()}
+    found = {name: text for name in PROMPT_FILES if (text := _read_below(boundary, name)) is not None and text.strip()}
     if not found:
         return definition
     used, *others = found
     if any(found[name].strip() != found[used].strip() for name in others):
         log.warning("%s: %s is the prompt; %s differs from it and is not used", definition.path, used, others[0])
-    return replace(definition, prompt=found[used], prompt_file=used)
+    return _prompted(definition, used, found[used])
 
 
-def _read_named_prompt(definition: AgentDefinition, name: str, read: ReadFile) -> str:
+def _prompted(definition: AgentDefinition, name: str, text: str) -> AgentDefinition:
+    folder = definition.path.parent if definition.path is not None else Path()
+    source = folder / name.replace("\\", "/")
+    return replace(definition, prompt=text, prompt_file=name, sources=(*definition.sources, source))
+
+
+def _read_named_prompt(definition: AgentDefinition, boundary: Boundary) -> str:
+    name = definition.prompt_file or ""
     try:
-        text = read(name)
+        text = _read_below(boundary, name)
     except ConfigError as error:
         raise definition.error("prompt", f"{name!r} {error.problem}") from error
     if text is None:
@@ -216,58 +217,47 @@ def _read_named_prompt(definition: AgentDefinition, name: str, read: ReadFile) -
 # ---- the Hub
 
 
-def _load_from_hub(ref: str, env: Mapping[str, str]) -> AgentDefinition:
-    unreachable: InferenceConnectionError | InferenceTimeoutError | None = None
+def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tuple[Path, ...]) -> AgentDefinition:
+    from tiny_agents.inference.hub import HUB_URL
+    from tiny_agents.inference.hub_folder import fetch_folder
 
-    def read(name: str) -> str | None:
-        try:
-            path = _fetch(ref, name, env)
-        except (InferenceConnectionError, InferenceTimeoutError):
-            if unreachable is None:
-                raise
-            return None  # the cache is all there is, and it has no such file
-        return _read_text(path) if path is not None else None
-
-    for name in HUB_DEFINITION_FILES:
-        try:
-            path = _fetch(ref, name, env)
-        except (InferenceConnectionError, InferenceTimeoutError) as error:
-            unreachable = unreachable or error
-            env = {**env, "HF_HUB_OFFLINE": "1"}  # from here on the cache, without waiting for each file in turn
-            continue
-        if path is not None:
-            definition = replace(_parse_file(path), downloaded=True)
-            if "name" not in definition.places:
-                definition = replace(definition, name=ref)
-            return _with_prompt(definition, read, look_around=True)
-    if unreachable is not None:
-        raise InferenceConnectionError(
-            f"{ref!r} is no file or folder here, and the Hub can't be asked for it: {unreachable}",
-            url=getattr(unreachable, "url", None),
-        ) from unreachable
-    raise ConfigError(
-        f"there is no agent {ref!r}: no file or folder of this name here, and the dataset {HUB_REPOSITORY} on the Hub has "
-        f"neither {ref}/{HUB_DEFINITION_FILES[0]} nor {ref}/{HUB_DEFINITION_FILES[1]}"
-    )
-
-
-def _fetch(ref: str, name: str, env: Mapping[str, str]) -> Path | None:
-    """The local copy of the file `name` of the agent `ref`; None where the dataset has none."""
-    from tiny_agents.inference.hub import fetch_file
-
-    filename = posixpath.normpath(posixpath.join(ref, name.replace("\\", "/")))
-    if not filename.startswith(f"{ref}/"):
-        raise ConfigError("lies outside the agent's folder; put the file itself into the folder", path=name)
-    token = find_token(env)
     try:
-        return fetch_file(HUB_REPOSITORY, filename, repo_type="dataset", token=token, env=env, progress=_unseen)
+        snapshot = fetch_folder(
+            reference.repository,
+            reference.folder,
+            revision=reference.revision or "main",
+            token=find_token(env),
+            env=env,
+        )
     except ProviderError as error:
         if error.status == 404:
-            return None
+            raise ConfigError(
+                f"there is no agent {str(reference)!r}: no file or folder of this name here, and {error}"
+            ) from error
         if error.status in (401, 403):
-            raise MissingCredentialsError(f"the agent {ref!r} can't be fetched from the Hub: {error}") from error
+            raise MissingCredentialsError(
+                f"the agent {str(reference)!r} can't be fetched from the Hub: {error}"
+            ) from error
         raise
-
-
-def _unseen(done: int, total: int | None, label: str, /) -> None:
-    """Files of a few kilobytes need no progress bar."""
+    except (InferenceConnectionError, InferenceTimeoutError) as error:
+        raise InferenceConnectionError(
+            f"{str(reference)!r} is no file or folder here, and the Hub can't be asked for it: {error}",
+            url=getattr(error, "url", None),
+        ) from error
+    if snapshot.stale is not None:
+        log.warning(
+            "%s is taken from the cache, as of revision %s: %s", reference.name, snapshot.commit[:12], snapshot.stale
+        )
+    names = (reference.file,) if reference.file is not None else DEFINITION_FILES
+    found = next((name for name in names if name in snapshot.files), None)
+    if found is None:
+        near = did_you_mean(names[0], snapshot.files)
+        raise ConfigError(f"{str(reference)!r} is a folder on the Hub without a definition ({', '.join(names)}){near}")
+    endpoint = (env.get("HF_ENDPOINT") or HUB_URL).rstrip("/")
+    address = reference.address if endpoint == HUB_URL else f"{reference.address} at {endpoint}"
+    files = Origin(reference, snapshot.commit, snapshot.path, snapshot.files, snapshot.sizes, snapshot.content, address)
+    boundary = Boundary(snapshot.path, allowed)
+    definition = replace(_parse_file(snapshot.path / found), downloaded=True, origin=files, allowed=allowed)
+    if "name" not in definition.places:
+        definition = replace(definition, name=reference.name)
+    return _with_prompt(definition, boundary, look_around=reference.file is None)

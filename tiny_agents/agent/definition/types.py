@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tiny_agents.agent.definition.reference import Origin
 from tiny_agents.errors import ConfigError
 from tiny_agents.mcp_client.servers import ServerType
 
@@ -98,6 +99,9 @@ class AgentDefinition:
         path: The file it was read from.
         strict: Read by agent.yaml's rules; False for agent.json's.
         downloaded: It came from the Hub, so its commands need the user's consent.
+        origin: Where on the Hub, at which revision, with which files; None for the user's own.
+        sources: The files that were read for it.
+        allowed: Folders outside its own from which it may read files, as the user said.
         secrets: Values that must not be shown, known once the inputs are resolved.
         places: Key path -> (line, column), for errors that are found later.
     """
@@ -131,6 +135,9 @@ class AgentDefinition:
     path: Path | None = None
     strict: bool = True
     downloaded: bool = False
+    origin: Origin | None = None
+    sources: tuple[Path, ...] = ()
+    allowed: tuple[Path, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
