@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, delta, raw, status, text
 from tests.support.processes import Mark, linux_only
-from tests.support.program import LIMIT_S, run, script, start, write_agent
+from tests.support.program import LIMIT_S, SUPPORT, run, script, start, write_agent
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")]
 
@@ -253,6 +253,26 @@ def test_a_secret_input_is_never_shown(tmp_path):
         assert done.code == 1
         assert "no access with ***" in done.err
         assert KEY not in done.err
+
+
+def test_what_servers_tell_of_a_secret_input_is_masked_for_the_user_and_for_the_model(tmp_path):
+    server = {"command": "${python}", "args": [str(SUPPORT / "leaky_server.py"), "${input:pw}"]}
+    agent = write_agent(
+        tmp_path,
+        inputs=[{"id": "pw", "password": True}],
+        servers={"leaky": server, "dying": {**server, "args": [*server["args"], "dies"]}},
+    )
+    (tmp_path / "pw.txt").write_text("hunter-2-tango\n")
+    turns = [calls(("fail", {})), calls(("crash", {})), text("I'm done.")]
+    with OpenAIServer(turns) as model:
+        done = run("run", agent, "--base-url", model.url, "-p", "hi", "--input", "pw=@pw.txt", "--debug", cwd=tmp_path)
+        told = [message["content"] for message in model.chats[-1]["messages"] if message["role"] == "tool"]
+    assert (done.code, done.out) == (0, "I'm done.\n")
+    assert told[0] == "Error: I was started with ***, I was"
+    assert "I was started with ***, I was" in told[1]
+    assert "MCP server 'dying'" in done.err
+    assert "starting with ***" in done.err
+    assert "hunter" not in done.err + json.dumps(model.chats)
 
 
 @linux_only

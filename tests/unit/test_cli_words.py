@@ -19,11 +19,8 @@ from tiny_agents.errors import (
 
 
 def test_every_flag_of_run_arrives():
-    line = (
-        "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y --trust --debug "
-        "--allow-path x"
-    )
-    arguments = parse(line.split())
+    line = "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y"
+    arguments = parse([*line.split(), "--remember", "--trust", "--allow-path", "x", "--debug"])
     assert vars(arguments) == {
         "command": "run",
         "agent": "clock",
@@ -33,6 +30,7 @@ def test_every_flag_of_run_arrives():
         "base_url": "u",
         "api_key_env": "K",
         "input": [("a", "1"), ("b", "x=y")],
+        "remember": True,
         "trust": True,
         "allow_path": ["x"],
         "debug": True,

@@ -274,8 +274,29 @@ BAD = [
     ("servers: {a: {command: x, startup: 3}}", "servers.a.startup: is called startup_timeout here"),
     ("servers: {a: {command: x, protocol: 2025-11-25}}", "servers.a.protocol: must be one of auto, legacy, 2026-07-28"),
     ("servers: {a: {command: x, tool_timeout: 0}}", "servers.a.tool_timeout: must be"),
-    ("inputs: [{id: a, type: pickString}]", "inputs[0].type: pickString is not supported yet: use promptString"),
-    ("inputs: [{id: a, store: keyring}]", "inputs[0].store: is not supported yet"),
+    (
+        "inputs: [{id: a, type: command}]",
+        "inputs[0].type: command asks VS Code to run something, which only VS Code can: use promptString or pickString",
+    ),
+    (
+        "inputs: [{id: a, type: picKstring}]",
+        "type: must be one of promptString, pickString, but is picKstring (did you mean 'pickString'?)",
+    ),
+    ("inputs: [{id: a, type: pickString}]", "inputs[0].options: missing; they are what can be picked"),
+    ("inputs: [{id: a, options: [b]}]", "inputs[0].options: is for inputs of type pickString"),
+    ("inputs: [{id: a, type: pickString, options: []}]", "inputs[0].options: is an empty list; name what can be"),
+    ("inputs: [{id: a, type: pickString, options: [b, b]}]", "inputs[0].options[1]: 'b' is listed twice"),
+    ("inputs: [{id: a, type: pickString, options: [{label: b}]}]", "inputs[0].options[0].value: missing; it is what"),
+    ("inputs: [{id: a, type: pickString, options: ['${x}']}]", "options[0]: placeholders are not filled in here"),
+    (
+        "inputs: [{id: a, type: pickString, options: [b, c], default: d}]",
+        "inputs[0].default: must be one of the options: b, c",
+    ),
+    (
+        "inputs: [{id: a, default: b, required: true}]",
+        "inputs[0].required: an input with a `default` always has a value; keep one of the two",
+    ),
+    ("inputs: [{id: a, store: file}]", "inputs[0].store: must be one of keyring, but is file"),
     # values
     ("model: 3", "model: must be text, but is a number; put it in quotes if that is the text"),
     ("model: true", "model: must be text, but is true; put it in quotes if that is the text"),

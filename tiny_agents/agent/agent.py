@@ -147,7 +147,7 @@ class Agent(MCPClient):
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it."""
         return cls(
             **model.as_kwargs(),
-            servers=[server.as_kwargs() for server in definition.servers],
+            servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
             prompt=definition.prompt,
             tool_emulation=definition.tool_emulation,
             host=host,

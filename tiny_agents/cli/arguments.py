@@ -139,8 +139,11 @@ def _add_run(commands: Any) -> None:
         action="append",
         default=[],
         type=input_value,
-        help="value of an input that the definition asks for; repeatable. Others can see command lines: give secrets in "
-        "the environment",
+        help="value of an input that the definition asks for; repeatable. Others can see command lines: give secrets as "
+        "ID=@FILE, or in the environment",
+    )
+    run.add_argument(
+        "--remember", action="store_true", help="keep the values of inputs in the system's keyring for the next time"
     )
     _add_allow_path(run)
     run.add_argument("--trust", action="store_true", help="start the commands of a downloaded agent without asking")

@@ -13,17 +13,19 @@ from argparse import Namespace
 from dataclasses import dataclass, replace
 
 from tiny_agents.agent.agent import Agent
+from tiny_agents.agent.definition.input_values import Keyring, owner_of
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.requirements import missing_requirements
-from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
+from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.cli.asking import TerminalHost
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
+from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
-from tiny_agents.cli.prompts import ask_line, ask_secret, compose_prompt, is_terminal, read_stdin
+from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.terminal import Screen, Style
@@ -71,15 +73,18 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     flags = _flags(arguments)
     definition = _startable(load_definition(arguments.agent, allow_paths=arguments.allow_path), reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
-    reporter.secrets += [value for id, value in arguments.input if id in passwords]
+    given = given_values(arguments.input)
+    reporter.secrets += [value for id, value in given.items() if id in passwords]
     prompt = _one_shot_prompt(arguments.prompt, reporter)
     if definition.downloaded and not arguments.trust:
         require_trust(definition, can_ask=someone_is_there)
     definition = resolve_inputs(
         without_overridden(definition, flags, os.environ),
-        values=dict(arguments.input),
-        ask=_ask if someone_is_there else None,
+        values=given,
+        ask=ask_for_input if someone_is_there else None,
         warn=reporter.warning,
+        keeper=Keyring(owner_of(definition), reporter.warning),
+        remember=arguments.remember,
     )
     reporter.secrets += definition.secrets
     token = find_token()
@@ -131,11 +136,6 @@ def _one_shot_prompt(flag: str | None, reporter: Reporter) -> str | None:
             return None
         return compose_prompt(flag, None)
     return compose_prompt(flag, read_stdin(sys.stdin, reporter.notice, optional=flag is not None))
-
-
-def _ask(wanted: InputDefinition) -> str:
-    question = f"{wanted.description.rstrip('.:') or wanted.id} ({wanted.id}):"
-    return (ask_secret if wanted.password else ask_line)(question)
 
 
 # ---- from here on servers and models are at work

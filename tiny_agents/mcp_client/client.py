@@ -47,10 +47,11 @@ from tiny_agents.mcp_client.servers import (
     StdioServerParameters,
     describe_options,
     describe_server,
+    secrets_of,
     server_name,
 )
 from tiny_agents.mcp_client.spill import READ_ON, Spill
-from tiny_agents.mcp_client.text import encodable
+from tiny_agents.mcp_client.text import encodable, without_secrets
 from tiny_agents.mcp_client.tools import Offer, ToolTable, find, refreshed, unknown_tool
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -198,8 +199,8 @@ class MCPClient:
                 "inprocess" takes a server object of the package mcp.
             **params: For any server `name` (what to call it in errors and tool names; by default its package, script or
                 host), `allowed_tools` (names of the tools to offer, as the server spells them), `tools` (the same with
-                patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout`, `tool_timeout` and `protocol`
-                ("auto", "legacy" or "2026-07-28"). For
+                patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout`, `tool_timeout`, `protocol`
+                ("auto", "legacy" or "2026-07-28") and `secrets` (texts that must not appear in messages and results). For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
                 `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
                 "inprocess" `server`. Times are seconds or a timedelta.
@@ -222,9 +223,10 @@ class MCPClient:
             server,
             startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
             tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
-            desk=self._desk(name),
+            desk=self._desk(name, secrets_of(server, options.secrets)),
             tools=options.tools,
             protocol=options.protocol,
+            secrets=options.secrets,
             emit=self._events.emit,
         )
         try:
@@ -320,14 +322,14 @@ class MCPClient:
             self._offered = {tool.function.name for tool in definitions}
             self._available[:] = refreshed(self._available, before, definitions)
 
-    def _desk(self, server: str) -> Desk:
+    def _desk(self, server: str, secrets: Sequence[str]) -> Desk:
         emit = self._events.emit
         return Desk(
             server,
             self._host,
             partial(sample, self.client, self.payload_model),
             asked=lambda request: emit(ServerAsked(request)),
-            logged=lambda level, name, data: emit(ServerLog(server, level, data, name)),
+            logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
         )
 
     # ---- resources and prompts

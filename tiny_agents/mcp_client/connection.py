@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -76,6 +76,7 @@ class Connection:
         desk: Desk,
         tools: ToolFilter = ALL_TOOLS,
         protocol: Protocol = "auto",
+        secrets: Iterable[str] = (),
         emit: Callable[[ServerEvent], None] = lambda _: None,
     ) -> None:
         self.name = name
@@ -90,7 +91,7 @@ class Connection:
         self._desk = desk
         self._protocol: Protocol = protocol
         self._emit = emit
-        self._secrets = secrets_of(server)
+        self._secrets = secrets_of(server, secrets)
         self._life: _Life | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -421,7 +422,8 @@ class Connection:
         def progress(report: Progress) -> None:
             nonlocal reported
             reported = True
-            self._emit(ToolProgress(self.name, name, report.done, report.total, report.message))
+            said = redact(report.message, self._secrets) if report.message else report.message
+            self._emit(ToolProgress(self.name, name, report.done, report.total, said))
             if not (life.over or limit.expired() or life.watch.pauses):
                 limit.reschedule(deadline(began, clock(), limit_s))
 

@@ -53,6 +53,8 @@ class CommonParameters(TypedDict):
     """For a tool call; the client's if left out."""
     protocol: NotRequired[Protocol | None]
     """"auto" if left out; "legacy" spares an old server the question whether it is a new one."""
+    secrets: NotRequired[Sequence[str] | None]
+    """Texts that must not appear in messages and results, beside its headers and what its environment may hide."""
 
 
 class StdioServerParameters(CommonParameters):
@@ -144,6 +146,7 @@ class ServerOptions:
     startup_timeout_s: float | None = None
     tool_timeout_s: float | None = None
     protocol: Protocol = "auto"
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
@@ -182,6 +185,7 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         startup_timeout_s=read.seconds("startup_timeout"),
         tool_timeout_s=read.seconds("tool_timeout"),
         protocol=read.protocol(),
+        secrets=read.texts("secrets"),
     )
 
 
@@ -199,20 +203,23 @@ def older_transport(server: Server, status: int | None) -> SseServer | None:
     return SseServer(server.url, server.headers, server.timeout_s, server.read_timeout_s)
 
 
-def secrets_of(server: Server) -> list[str]:
+def secrets_of(server: Server, more: Iterable[str] = ()) -> list[str]:
     """Values of the description that must not appear in a message: headers, and what the environment may hide.
 
     Any variable may hold a key, so all are meant but those that are too short to be one or look like a path.
+
+    Args:
+        more: What is known to be secret, however short.
+    Returns: The longest first, as one may be a part of another.
     """
-    if isinstance(server, InProcessServer):
-        return []
+    values: Iterable[str] = ()
     if isinstance(server, StdioServer):
-        values: Iterable[str] = (v for v in server.env.values() if not v.startswith(("/", "./", "../", "~")))
-    else:
+        values = (v for v in server.env.values() if not v.startswith(("/", "./", "../", "~")))
+    elif not isinstance(server, InProcessServer):
         values = [part for value in server.headers.values() for part in (value, value.rpartition(" ")[2])]
         split = urlsplit(server.url)
         values += [part for part in (split.query, split.password) if part]
-    return sorted({value for value in values if len(value) >= 6}, key=lambda value: (-len(value), value))
+    return sorted({*more, *(value for value in values if len(value) >= 6)}, key=lambda value: (-len(value), value))
 
 
 def address(server: Server) -> str:

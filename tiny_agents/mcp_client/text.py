@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
+
+from tiny_agents.errors import redact
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _UNSEEN = re.compile(
@@ -53,3 +56,12 @@ def last_lines(text: str, count: int, width: int = 300) -> list[str]:
     """The last `count` lines of `text` that aren't empty, each at most `width` characters long."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines[-count:]]
+
+
+def without_secrets(value: Any, secrets: Sequence[str]) -> Any:
+    """JSON data with the secrets in its texts replaced by `***`."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {without_secrets(key, secrets): without_secrets(item, secrets) for key, item in value.items()}
+    return [without_secrets(item, secrets) for item in value] if isinstance(value, (list, tuple)) else value

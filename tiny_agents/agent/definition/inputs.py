@@ -17,6 +17,7 @@ from typing import Any
 
 from tiny_agents.agent.definition.boundary import check_working_folders
 from tiny_agents.agent.definition.document import child_key, did_you_mean
+from tiny_agents.agent.definition.input_values import Keeper, Sources
 from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
 from tiny_agents.errors import ConfigError
@@ -59,17 +60,21 @@ def resolve_inputs(
     ask: Callable[[InputDefinition], str] | None = None,
     warn: Callable[[str], None] = log.warning,
     workspace: Path | None = None,
+    keeper: Keeper | None = None,
+    remember: bool = False,
 ) -> AgentDefinition:
     """`definition` with every placeholder replaced, and with the secrets it now contains.
 
     A value comes from `values`, else from the environment (the input's `env`, or its id in capitals with `_` for `-`), else
-    from `ask`, else from the input's default. White space around it is cut; a blank value counts as none.
+    from `keeper`, else from `ask`, else from the input's default. White space around it is cut; a blank value is none.
 
     Args:
         values: Input id -> value, from the command line.
         ask: Asks the person for one input; not called for inputs that nothing uses. None where nobody can be asked.
         warn: Told what is odd but no error, one sentence at a time.
         workspace: What `${workspaceFolder}` stands for; the current folder unless given.
+        keeper: Remembers values of passwords and of inputs that say `store`; see `input_values.Keyring`.
+        remember: Have it keep everything that is given or typed.
     Raises:
         ConfigError: agent.yaml: an input or a variable has no value, or a placeholder isn't one. Both formats: a value
             for an input that the definition doesn't have; a filled-in value that can't be used where it goes.
@@ -78,7 +83,8 @@ def resolve_inputs(
     for id in values:
         if id not in {declared.id for declared in definition.inputs}:
             raise _unknown_value(definition, id)
-    run = _Resolution(definition, values, env, ask, warn, workspace or Path.cwd())
+    sources = Sources(definition, values, env, ask, keeper, remember)
+    run = _Resolution(definition, sources, env, warn, workspace or Path.cwd())
     resolved = run.strict() if definition.strict else run.lenient()
     _check_filled_in(resolved)
     check_working_folders(resolved, run.workspace)
@@ -118,9 +124,8 @@ class _Resolution:
     """One run of `resolve_inputs`: its arguments, and the secrets met on the way."""
 
     definition: AgentDefinition
-    values: Mapping[str, str]
+    sources: Sources
     env: Mapping[str, str]
-    ask: Callable[[InputDefinition], str] | None
     warn: Callable[[str], None]
     workspace: Path
     secrets: set[str] = field(default_factory=set)
@@ -136,7 +141,7 @@ class _Resolution:
         for spot, inner in placeholders(self.definition):  # before anybody is asked for anything
             self._expanded(spot, inner, dict.fromkeys(used, ""))
         self._warn_of_unused(used)
-        found = {id: self._value_of(declared[id]) for id in used}
+        found = {id: self.sources.value_of(declared[id]) for id in used}
         missing = [declared[id] for id, value in found.items() if value is None]
         if missing:
             raise self.definition.error(used[missing[0].id][0].key, _missing_inputs(missing))
@@ -189,7 +194,7 @@ class _Resolution:
                 self.warn(f"{self._file()}: ${{input:{id}}} names no input of the definition; it is left as it stands")
                 continue
             covered = all(spot.legacy and self.env.get(spot.name, "").strip() for spot in spots)
-            texts[id] = self._value_of(declared[id], may_ask=not covered)
+            texts[id] = self.sources.value_of(declared[id], may_ask=not covered)
         self._warn_of_unused(used)
         self._note_passwords({id: value for id, value in texts.items() if value})
 
@@ -229,14 +234,6 @@ class _Resolution:
         for item in self.definition.inputs:
             if item.id not in used:
                 self.warn(f"{self._file()}: nothing uses the input {item.id!r}; it is not asked for")
-
-    def _value_of(self, item: InputDefinition, *, may_ask: bool = True) -> str | None:
-        for value in (self.values.get(item.id), self.env.get(item.variable)):
-            if value and value.strip():
-                return value.strip()
-        if self.ask is not None and may_ask and (answer := self.ask(item).strip()):
-            return answer
-        return item.default
 
     def _note_passwords(self, texts: Mapping[str, str]) -> None:
         self.secrets.update(texts[item.id] for item in self.definition.inputs if item.password and texts.get(item.id))

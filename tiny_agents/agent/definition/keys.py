@@ -17,6 +17,7 @@ from tiny_agents.agent.definition.readings import (
     FLAG,
     HEADERS,
     PLAIN_MAP,
+    SCALAR,
     SECONDS,
     TEXT,
     TEXT_OR_TEXTS,
@@ -27,8 +28,10 @@ from tiny_agents.agent.definition.readings import (
     choice,
     either,
     number,
+    read_each,
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
+from tiny_agents.agent.definition.types import InputOption
 from tiny_agents.mcp_client.servers import PROTOCOLS, ServerType
 
 NOT_YET = "is not supported yet"
@@ -46,11 +49,40 @@ def _input_id(value: Value) -> str:
 
 
 def _input_type(value: Value) -> str:
-    if value.data in ("pickString", "command"):
-        raise value.error(f"{value.data} {NOT_YET}: use promptString")
-    if value.data != "promptString":
-        raise value.error(f"must be promptString, but is {value.written or value.kind}")
-    return "promptString"
+    if value.data == "command":
+        raise value.error(
+            "command asks VS Code to run something, which only VS Code can: use promptString or pickString"
+        )
+    return str(INPUT_TYPES.read(value))
+
+
+INPUT_TYPES = choice("promptString", "pickString")
+
+
+def _option(value: Value) -> InputOption:
+    """One option: its value, or VS Code's `{label: ..., value: ...}`."""
+    fields = OPTION.read(value) if isinstance(value.data, dict) else {"value": value.text_as_written()}
+    return InputOption(**fields)
+
+
+def _input_options(value: Value) -> tuple[InputOption, ...]:
+    options = tuple(read_each(value.items(), _option))
+    if not options:
+        raise value.error("is an empty list; name what can be picked")
+    for n, option in enumerate(options):
+        if option.value in [other.value for other in options[:n]]:
+            raise value.items()[n].error(f"{option.value!r} is listed twice")
+        if "${" in option.value:
+            raise value.items()[n].error("placeholders are not filled in here")
+    return options
+
+
+_TEXT_AS_WRITTEN = Shape(Value.text_as_written, SCALAR)
+OPTION = Table(
+    "an option",
+    (Key("value", _TEXT_AS_WRITTEN, "what `${input:ID}` becomes"), Key("label", TEXT, "what is shown instead of it")),
+    needed={"value": "it is what ${input:...} becomes"},
+)
 
 
 def _input_default(value: Value) -> str:
@@ -65,7 +97,24 @@ INPUT = Table(
     (
         Key("id", Shape(_input_id, {"type": "string", "pattern": r"^[\w.-]+$"}), "the name in `${input:ID}`"),
         Key("description", TEXT, "what is asked for"),
-        Key("type", Shape(_input_type, {"enum": ["promptString"]}), "`promptString`, which is also the default"),
+        Key(
+            "type",
+            Shape(_input_type, INPUT_TYPES.schema),
+            "`promptString` for any text, which is the default, or `pickString` for one of `options`",
+        ),
+        Key(
+            "options",
+            Shape(
+                _input_options,
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "uniqueItems": True,
+                    "items": {"anyOf": [SCALAR, OPTION.schema()]},
+                },
+            ),
+            "for `pickString`: the values that can be picked, each a text or `{label: ..., value: ...}`",
+        ),
         Key("password", FLAG, "`true`: never echoed, and masked wherever it might show up"),
         Key(
             "env",
@@ -74,12 +123,15 @@ INPUT = Table(
         ),
         Key(
             "default",
-            Shape(_input_default, {"type": ["string", "number", "boolean"]}),
+            Shape(_input_default, SCALAR),
             'used where nobody gives a value; `""` makes the input optional',
         ),
-        Key("options", TEXTS, "what can be picked", NOT_YET),
-        Key("required", FLAG, "whether", f"{NOT_YET}: an input without a default must have a value"),
-        Key("store", TEXT, "where a value is kept", NOT_YET),
+        Key("required", FLAG, "`false`: without a value it is an empty text"),
+        Key(
+            "store",
+            choice("keyring"),
+            "`keyring`: what is typed or given with `--input` is kept in the operating system's keyring for the next time",
+        ),
     ),
     hints=MERGE_KEY,
     needed={"id": "it is the name in ${input:...}"},

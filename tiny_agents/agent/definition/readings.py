@@ -14,7 +14,7 @@ from tiny_agents.errors import redact
 NO_ADDRESS = "must be an address such as https://host/path"
 NO_HEADER = "the value of a header can't contain a line break"
 
-_SCALAR: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
+SCALAR: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
 """What counts as text where `8080` needs no quotes."""
 
 _FILLED = r"\S"  # a text that isn't blank
@@ -87,15 +87,15 @@ def text_or_texts(value: Value) -> tuple[str, ...]:
 
 
 TEXT = Shape(Value.text, {"type": "string", "pattern": _FILLED})
-TEXTS = Shape(Value.texts, {"type": "array", "items": _SCALAR})
+TEXTS = Shape(Value.texts, {"type": "array", "items": SCALAR})
 TEXT_OR_TEXTS = Shape(text_or_texts, {"anyOf": [TEXT.schema, TEXTS.schema]})
 FLAG = Shape(Value.flag, {"type": "boolean"})
 SECONDS = Shape(Value.seconds, {"type": "number", "exclusiveMinimum": 0})
 COUNT = Shape(Value.count, {"type": "integer", "minimum": 1})
 WHOLE = Shape(Value.whole, {"type": "integer", "minimum": 0})
 URL = Shape(url, {"type": "string", "pattern": r"^\s*https?://[^\s/]|\$\{"})
-ENV = Shape(env, {"type": "object", "propertyNames": {"pattern": "^[^=]+$"}, "additionalProperties": _SCALAR})
-HEADERS = Shape(headers, {"type": "object", "additionalProperties": _SCALAR})
+ENV = Shape(env, {"type": "object", "propertyNames": {"pattern": "^[^=]+$"}, "additionalProperties": SCALAR})
+HEADERS = Shape(headers, {"type": "object", "additionalProperties": SCALAR})
 ARGS = Shape(args, TEXTS.schema)
 VARIABLE = Shape(variable, {"type": "string", "pattern": f"^{_VARIABLE}$"})
 PLAIN = Shape(Value.plain, {})

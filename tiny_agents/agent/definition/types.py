@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from tiny_agents.agent.definition.reference import Origin
-from tiny_agents.errors import ConfigError
+from tiny_agents.errors import ConfigError, redact
 from tiny_agents.mcp_client.servers import ServerType
 
 
@@ -35,11 +35,17 @@ class ServerDefinition:
     legacy: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
-    def as_kwargs(self) -> dict[str, Any]:
-        """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`."""
+    def as_kwargs(self, secrets: Collection[str] = ()) -> dict[str, Any]:
+        """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`.
+
+        Args:
+            secrets: Of the whole definition, once its inputs are resolved.
+        """
         kwargs: dict[str, Any] = {"type": self.type, "name": self.name, **_listed({**self.params, **self.options})}
         if self.allowed_tools is not None:
             kwargs["allowed_tools"] = list(self.allowed_tools)
+        if secrets:
+            kwargs["secrets"] = sorted(secrets)
         return kwargs
 
 
@@ -51,21 +57,35 @@ def _listed(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class InputOption:
+    """One of the values that an input may have; `label` is what a person is shown, the value itself if it is empty."""
+
+    value: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class InputDefinition:
     """A value that the person who runs the agent brings along, used as `${input:id}`.
 
     Attributes:
+        type: "promptString" is any text, "pickString" one of `options`.
         password: Never echo it, never show it.
-        default: Used where nobody gives a value; None means that there must be one.
+        default: Used where nobody gives a value; None means that there must be one, unless `required` is False.
         env: Environment variable that is looked at; None for the id in capitals with `_` for `-`.
+        required: False: without a value it is an empty text. None is what the definition doesn't say.
+        store: Where a value is kept that was given or typed; None remembers nothing.
     """
 
     id: str
     description: str = ""
-    type: Literal["promptString"] = "promptString"
+    type: Literal["promptString", "pickString"] = "promptString"
     password: bool = False
-    default: str | None = None
+    default: str | None = field(default=None, repr=False)
     env: str | None = None
+    options: tuple[InputOption, ...] = ()
+    required: bool | None = None
+    store: Literal["keyring"] | None = None
     key: str = ""
 
     @property
@@ -73,8 +93,13 @@ class InputDefinition:
         """The environment variable that gives this input its value."""
         return self.env or self.id.upper().replace("-", "_")
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of `options`."""
+        return tuple(option.value for option in self.options)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AgentDefinition:
     """An agent as its file describes it; None is what the file doesn't say.
 
@@ -140,6 +165,11 @@ class AgentDefinition:
     allowed: tuple[Path, ...] = ()
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Which agent it is, and nothing that may hold a secret."""
+        servers = ", ".join(server.name for server in self.servers)
+        return redact(f"<AgentDefinition {self.name!r} path={str(self.path)!r} servers=[{servers}]>", self.secrets)
 
     def limits(self) -> dict[str, Any]:
         """The limits that the definition sets, as keyword arguments of `Agent`."""

@@ -37,9 +37,25 @@ def _inputs(value: Value) -> tuple[InputDefinition, ...]:
         if fields["id"] in taken:
             raise item.error(f"the id {fields['id']!r} is used twice")
         taken.add(fields["id"])
+        _check_input(item, fields)
         return InputDefinition(**fields, key=item.key)
 
     return tuple(read_each(value.items(), read))
+
+
+def _check_input(item: Value, fields: Mapping[str, Any]) -> None:
+    """What several keys of an input have to do with one another."""
+    entries = item.mapping()
+    picks = fields.get("type") == "pickString"
+    if picks and "options" not in fields:
+        raise item.missing("options", "they are what can be picked")
+    if "options" in fields and not picks:
+        raise entries["options"].error("is for inputs of type pickString")
+    options = [option.value for option in fields.get("options", ())]
+    if picks and fields.get("default", options[0]) not in options:
+        raise entries["default"].error(f"must be one of the options: {', '.join(options)}")
+    if "default" in fields and "required" in fields:
+        raise entries["required"].error("an input with a `default` always has a value; keep one of the two")
 
 
 # ---- servers
@@ -123,6 +139,13 @@ _SERVERS_SCHEMA: dict[str, Any] = {
 }
 _INPUTS_SCHEMA: dict[str, Any] = {"type": "array", "items": {"$ref": "#/definitions/input"}}
 
+_INPUT_RULES: dict[str, Any] = {
+    "if": {"properties": {"type": {"const": "pickString"}}, "required": ["type"]},
+    "then": {"required": ["options"]},
+    "else": {"not": {"required": ["options"]}},
+    "not": {"required": ["default", "required"]},
+}
+
 AGENT = agent_table(Shape(_inputs, _INPUTS_SCHEMA), Shape(_servers, _SERVERS_SCHEMA))
 """The table of the whole definition."""
 
@@ -131,7 +154,7 @@ def schema_parts() -> dict[str, Any]:
     """What the schema of `AGENT` refers to as `#/definitions/...`."""
     server = _server_schema()
     return {
-        "input": INPUT.schema(),
+        "input": INPUT.schema() | _INPUT_RULES,
         "server": server,
         "namedServer": {"allOf": [{"$ref": "#/definitions/server"}, {"not": {"required": ["name"]}}]},
     }

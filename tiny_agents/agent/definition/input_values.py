@@ -1,0 +1,129 @@
+"""Where the value of an input comes from: whoever runs the agent, the environment, the keyring, the definition itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
+
+SERVICE = "tiny-agents"
+"""What our entries in the keyring are filed under."""
+
+
+class Keeper(Protocol):
+    """Something that remembers values from one run to the next, such as `Keyring`."""
+
+    def get(self, id: str) -> str | None: ...
+
+    def put(self, id: str, value: str) -> None: ...
+
+
+@dataclass
+class Sources:
+    """Everybody who may know a value, in the order in which they are asked.
+
+    Attributes:
+        values: What the command line or the caller gave, by id.
+        ask: Asks the person for one input; None where nobody can be asked.
+        keeper: Remembers values; None to remember nothing.
+        remember: Keep what was given or typed, also where the definition doesn't say `store`.
+    """
+
+    definition: AgentDefinition
+    values: Mapping[str, str]
+    env: Mapping[str, str]
+    ask: Callable[[InputDefinition], str] | None = None
+    keeper: Keeper | None = None
+    remember: bool = False
+
+    def value_of(self, item: InputDefinition, *, may_ask: bool = True) -> str | None:
+        """The first value that isn't blank, without white space around it; None where there is none.
+
+        Raises:
+            ConfigError: It is none of the input's options.
+        """
+        for source, value in (("as given", self.values.get(item.id)), (item.variable, self.env.get(item.variable))):
+            if value and value.strip():
+                return self._kept(
+                    item, _picked(self.definition, item, value.strip(), source), given=source == "as given"
+                )
+        if self.keeper is not None and (item.password or item.store):
+            kept = self.keeper.get(item.id)
+            if kept and (not item.options or kept in item.choices):
+                return kept
+        if self.ask is not None and may_ask and (answer := self.ask(item).strip()):
+            return self._kept(item, _picked(self.definition, item, answer, "as typed"), given=True)
+        return "" if item.default is None and item.required is False else item.default
+
+    def _kept(self, item: InputDefinition, value: str, *, given: bool) -> str:
+        if self.keeper is not None and given and (item.store or self.remember):
+            self.keeper.put(item.id, value)
+        return value
+
+
+def _picked(definition: AgentDefinition, item: InputDefinition, value: str, source: str) -> str:
+    if item.options and value not in item.choices:
+        shown = "the value" if item.password else repr(value)
+        raise definition.error(
+            item.key, f"the input {item.id!r} must be one of {', '.join(item.choices)}; {shown} ({source}) is none"
+        )
+    return value
+
+
+class Keyring:
+    """Values of one agent's inputs in the keyring of the operating system, through the package `keyring`.
+
+    Entries belong to the definition's file: another agent that has an input of the same name doesn't see them.
+
+    Args:
+        owner: Which agent, see `owner_of`.
+        warn: Told, once, why nothing can be remembered.
+    """
+
+    def __init__(self, owner: str, warn: Callable[[str], None]) -> None:
+        self._owner = owner
+        self._warn = warn
+        self._broken = False
+
+    def get(self, id: str) -> str | None:
+        """The value that was kept; None where there is none, or no keyring."""
+        module = self._module(complain=False)
+        return self._tried(lambda: module.get_password(SERVICE, self._entry(id)), "read") if module else None
+
+    def put(self, id: str, value: str) -> None:
+        """Keep a value, in place of the one before."""
+        module = self._module(complain=True)
+        if module:
+            self._tried(lambda: module.set_password(SERVICE, self._entry(id), value), "written")
+
+    def _entry(self, id: str) -> str:
+        return f"{self._owner}#{id}"
+
+    def _module(self, *, complain: bool) -> Any:
+        if self._broken:
+            return None
+        try:
+            import keyring
+        except ImportError:
+            if complain:
+                self._broken = True
+                self._warn("nothing is remembered: the keyring needs pip install 'tiny-agents[keyring]'")
+            return None
+        return keyring
+
+    def _tried(self, use: Callable[[], Any], done: str) -> Any:
+        from keyring.errors import KeyringError
+
+        try:
+            return use()
+        except (KeyringError, OSError) as error:
+            self._broken = True
+            self._warn(f"the keyring can't be {done}: {' '.join(str(error).split()) or type(error).__name__}")
+            return None
+
+
+def owner_of(definition: AgentDefinition) -> str:
+    """Which agent values in the keyring belong to: the file of its definition, or its name where it has none."""
+    return str(definition.path.resolve()) if definition.path is not None else definition.name
