@@ -125,5 +125,7 @@ class Keyring:
 
 
 def owner_of(definition: AgentDefinition) -> str:
-    """Which agent values in the keyring belong to: the file of its definition, or its name where it has none."""
+    """Which agent values in the keyring belong to: its place on the Hub, else its file, else its name."""
+    if definition.origin is not None:
+        return definition.origin.address
     return str(definition.path.resolve()) if definition.path is not None else definition.name
