@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.definition.loading import load_definition
+    from tiny_agents.agent.sessions.database import SessionDatabase
+    from tiny_agents.agent.sessions.session import Session
+    from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
+    from tiny_agents.agent.sessions.store import MemorySessionStore, SessionStore
+    from tiny_agents.agent.sessions.types import SessionInfo
     from tiny_agents.errors import (
         ConfigError,
         IncompleteStreamError,
@@ -164,6 +169,12 @@ _HOMES = {
     "InferenceApi": "inference.inference_api",
     "InferenceClient": "inference.client",
     "ModelStatus": "inference.legacy",
+    "MemorySessionStore": "agent.sessions.store",
+    "Session": "agent.sessions.session",
+    "SessionDatabase": "agent.sessions.database",
+    "SessionInfo": "agent.sessions.types",
+    "SessionStore": "agent.sessions.store",
+    "SqliteSessionStore": "agent.sessions.sqlite",
     "load_definition": "agent.definition.loading",
 }
 
@@ -239,6 +250,7 @@ __all__ = [
     "ListChanged",
     "LocalModelError",
     "MCPClient",
+    "MemorySessionStore",
     "MissingCredentialsError",
     "MissingDependencyError",
     "ModelStatus",
@@ -265,10 +277,15 @@ __all__ = [
     "ServerRefusedError",
     "ServerReturned",
     "ServerTimeoutError",
+    "Session",
+    "SessionDatabase",
     "SessionError",
     "SessionInUseError",
+    "SessionInfo",
     "SessionNotFoundError",
+    "SessionStore",
     "SessionStoreError",
+    "SqliteSessionStore",
     "SummarizationOutput",
     "SummarizationTruncationStrategy",
     "TableQuestionAnsweringOutputElement",

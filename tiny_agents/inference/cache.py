@@ -50,19 +50,20 @@ def locked(path: Path, cancelled: threading.Event | None = None) -> Iterator[Non
     """Hold the lock file `path`: one process (and one thread) at a time. The operating system frees it if we die."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        while not _try_lock(file):
+        while not try_lock(file):
             check_stopped(cancelled)
             time.sleep(LOCK_POLL_S)
         try:
             yield
         finally:
-            _unlock(file)
+            unlock(file)
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file: IO[bytes]) -> bool:
+    def try_lock(file: IO[bytes]) -> bool:
+        """Take the lock on an open file; False if somebody else has it."""
         file.seek(0)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -70,19 +71,22 @@ if sys.platform == "win32":
             return False
         return True
 
-    def _unlock(file: IO[bytes]) -> None:
+    def unlock(file: IO[bytes]) -> None:
+        """Give the lock back."""
         file.seek(0)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
 
-    def _try_lock(file: IO[bytes]) -> bool:
+    def try_lock(file: IO[bytes]) -> bool:
+        """Take the lock on an open file; False if somebody else has it."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def _unlock(file: IO[bytes]) -> None:
+    def unlock(file: IO[bytes]) -> None:
+        """Give the lock back."""
         fcntl.flock(file, fcntl.LOCK_UN)

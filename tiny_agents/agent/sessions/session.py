@@ -202,8 +202,12 @@ class Session:
         self._closed = True
         if self._writing is not None:
             await self._writing
-        if self._created:
-            await self._store.release(self.id)
+        try:
+            if self._created:
+                await self._store.release(self.id)
+        except SessionError as error:
+            if self.problem is None:
+                logger.warning("%s", error)
 
     # ---- what has to be saved
 
