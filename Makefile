@@ -14,7 +14,7 @@ else
   INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo test check lint format types clean
+.PHONY: demo test check servers browser lint format types clean
 
 demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
 	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
@@ -23,6 +23,14 @@ test: $(VENV)/.dev ## the whole suite
 	$(BIN)/python -m pytest
 
 check: lint types test ## what CI runs
+
+servers: $(VENV)/.dev ## MCP servers made by others, installed into .servers/, and what takes long (a network is needed, Node.js is used if it is there)
+	@PYTHON=$(PYTHON) tests/servers/install.sh .servers time git sqlite fastmcp node
+	$(BIN)/python -m pytest tests/servers
+
+browser: $(VENV)/.dev ## a browser that a model drives: needs Node.js, and a chromium on the PATH
+	@PYTHON=$(PYTHON) tests/servers/install.sh .servers browser
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -36,7 +44,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

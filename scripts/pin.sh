@@ -1,12 +1,31 @@
 #!/usr/bin/env bash
-# Renew constraints.txt: the newest versions that satisfy pyproject.toml, from a fresh environment. Run the tests afterwards.
+# Renew constraints.txt: the newest versions that satisfy pyproject.toml, from a fresh environment; and what tests/servers
+# installs: the packages named in the first line of each requirements file, and those of each package.json.
+# Run `make check servers browser` afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
-"${PYTHON:-python3}" -m venv "$new"
-"$new/bin/python" -m pip install --quiet --disable-pip-version-check '.[dev]'
-{
-  echo "# The development environment, pinned: versions only, no addresses. Renew with \`scripts/pin.sh\`."
-  "$new/bin/python" -m pip list --format=freeze --disable-pip-version-check | grep -Eiv '^(pip|setuptools|wheel|tiny-agents)=='
-} > constraints.txt
+
+pinned() { # pinned FILE COMMENT REQUIREMENT...
+  "${PYTHON:-python3}" -m venv --clear "$new"
+  "$new/bin/python" -m pip install --quiet --disable-pip-version-check "${@:3}"
+  {
+    echo "# $2"
+    "$new/bin/python" -m pip list --format=freeze --disable-pip-version-check | grep -Eiv '^(pip|setuptools|wheel|tiny-agents)=='
+  } > "$1"
+}
+
+pinned constraints.txt "The development environment, pinned: versions only, no addresses. Renew with \`scripts/pin.sh\`." '.[dev]'
+for file in tests/servers/requirements/*.txt; do
+  wanted=$(sed -n '1s/^# //p' "$file")
+  # shellcheck disable=SC2086 # several requirements, separated by spaces
+  pinned "$file" "$wanted" $wanted
+done
+if command -v npm > /dev/null; then
+  for folder in tests/servers/node tests/servers/browser; do
+    # shellcheck disable=SC2046
+    (cd "$folder" && npm install --package-lock-only --omit-lockfile-registry-resolved --save-exact --no-audit --no-fund \
+      $(node -p "Object.keys(require('./package.json').dependencies).map((name) => name + '@latest').join(' ')"))
+  done
+fi

@@ -259,7 +259,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a server's answer can make the SDK, or the schema it is checked against, fail in any way
             return failure(str(error) or type(error).__name__)
         return read_result(
-            [block.model_dump(mode="json", by_alias=True) for block in answer.content],
+            [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in answer.content],
             structured_content=answer.structured_content,
             is_error=bool(answer.is_error),
         )

@@ -1,0 +1,49 @@
+"""What is opened and closed a thousand times leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from tests.support.mcp_servers import bad_server, no_model
+from tests.support.processes import Mark, linux_only, open_descriptors, resident_bytes
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+AT_ONCE = 4
+CYCLES = 1_000
+MOST_GROWTH = 8_000_000
+"""Bytes. A kilobyte lost per cycle would be a megabyte; the allocator's own ups and downs are larger than that."""
+
+
+@linux_only
+async def test_a_thousand_processes_come_and_go() -> None:
+    mark = Mark()
+
+    async def cycle() -> None:
+        async with no_model() as client:
+            await client.add_mcp_server(**bad_server("well_behaved", env=mark.env))
+            assert (await client.call_tool("ping")).text == "pong"
+
+    async def cycles(count: int) -> None:
+        for _ in range(count // AT_ONCE):
+            await asyncio.gather(*(cycle() for _ in range(AT_ONCE)))
+
+    async with asyncio.timeout(400):
+        await cycles(60)  # until everything is imported, cached and grown to its size
+        gc.collect()
+        tasks, descriptors, objects, memory = (
+            len(asyncio.all_tasks()),
+            open_descriptors(),
+            len(gc.get_objects()),
+            resident_bytes(),
+        )
+        await cycles(CYCLES)
+        await mark.gone()
+        gc.collect()
+        assert len(asyncio.all_tasks()) == tasks
+        assert open_descriptors() == descriptors
+        assert len(gc.get_objects()) - objects < CYCLES  # less than one per cycle
+        assert resident_bytes() - memory < MOST_GROWTH

@@ -1,0 +1,157 @@
+"""The reference server with everything of the protocol in it, over its three transports, through our public API only."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.installed import needs_node
+from tests.support.hosts import RecordingHost
+from tests.support.mcp_servers import no_model
+from tests.support.openai_server import calls, text
+from tiny_agents import FormRequest, MCPClient, SamplingRequest, ServerLog, ToolProgress, UrlRequest
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration, needs_node]
+
+PLAIN = {
+    "echo",
+    "get-annotated-message",
+    "get-env",
+    "get-resource-links",
+    "get-resource-reference",
+    "get-structured-content",
+    "get-sum",
+    "get-tiny-image",
+    "gzip-file-as-resource",
+    "toggle-simulated-logging",
+    "toggle-subscriber-updates",
+    "trigger-long-running-operation",
+}
+ASKING = {
+    "get-roots-list": "roots",
+    "trigger-sampling-request": "sampling",
+    "trigger-elicitation-request": "elicitation",
+    "trigger-url-elicitation": "elicitation",
+}
+
+
+def names(client: MCPClient) -> set[str]:
+    return {tool.function.name for tool in client.available_tools}
+
+
+async def until_offered(client: MCPClient, wanted: set[str]) -> None:
+    """The server adds tools after it has seen what we serve, and says so."""
+    while not wanted <= names(client):
+        await asyncio.sleep(0.01)
+
+
+async def test_every_kind_of_result(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        assert names(client) >= PLAIN
+        assert (await client.call_tool("echo", {"message": "grüße 😀"})).text == "Echo: grüße 😀"
+        assert (await client.call_tool("get-sum", {"a": 1, "b": 2})).text == "The sum of 1 and 2 is 3."
+        wrong = await client.call_tool("get-sum", {"a": "one"})
+        assert wrong.is_error
+        assert "expected number" in wrong.text
+
+        structured = await client.call_tool("get-structured-content", {"location": "New York"})
+        assert structured.structured_content == {"temperature": 33, "conditions": "Cloudy", "humidity": 82}
+        assert structured.text == '{"temperature":33,"conditions":"Cloudy","humidity":82}'
+
+        image = await client.call_tool("get-tiny-image")
+        assert [block["type"] for block in image.content] == ["text", "image", "text"]
+        assert "[Binary Content: Image image/png, 4033 bytes]" in image.text
+        annotated = await client.call_tool("get-annotated-message", {"messageType": "error", "includeImage": True})
+        assert annotated.content[0]["annotations"] == {"priority": 1, "audience": ["user", "assistant"]}
+
+        links = await client.call_tool("get-resource-links", {"count": 2})
+        assert "[Resource link 'Text Resource 2' (demo://resource/dynamic/text/2, text/plain)" in links.text
+        embedded = await client.call_tool("get-resource-reference", {"resourceType": "Text", "resourceId": 7})
+        assert "Resource 7: This is a plaintext resource" in embedded.text
+        data = {"name": "a.gz", "data": "data:text/plain,hello", "outputType": "resource"}
+        zipped = await client.call_tool("gzip-file-as-resource", data)
+        assert zipped.text.startswith("[Binary Content (demo://resource/session/a.gz): application/gzip, ")
+
+
+async def test_an_image_reaches_the_model(everything_server: dict[str, Any], serve: Any) -> None:
+    model = serve(calls(("get-tiny-image", {})), text("a logo"))
+    async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m") as client:
+        await client.add_mcp_server(**everything_server)
+        messages: list[Any] = [{"role": "user", "content": "Show me."}]
+        for _ in range(2):
+            async for _item in client.process_single_turn_with_tools(messages):
+                pass
+    shown = [part for part in model.chats[1]["messages"][-1]["content"] if part["type"] == "image_url"]
+    assert len(shown) == 1
+    assert shown[0]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+
+
+async def test_progress_and_logs_are_seen(everything_server: dict[str, Any], serve: Any) -> None:
+    long, loud = "trigger-long-running-operation", "toggle-simulated-logging"
+    model = serve(calls((long, {"duration": 0.3, "steps": 3}), (loud, {})), calls((loud, {})))
+    async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m") as client:
+        await client.add_mcp_server(**everything_server)
+        messages: list[Any] = [{"role": "user", "content": "Work."}]
+        seen = [item async for item in client.process_single_turn_with_tools(messages, events=True)]
+        async for _item in client.process_single_turn_with_tools(messages):  # stops the logging again
+            pass
+    progress = [(item.tool, item.done, item.total) for item in seen if isinstance(item, ToolProgress)]
+    assert progress == [(long, 1, 3), (long, 2, 3), (long, 3, 3)]
+    assert any(isinstance(item, ServerLog) and "level message" in str(item.data) for item in seen)
+
+
+async def test_what_it_asks_is_answered(everything_server: dict[str, Any], serve: Any, tmp_path: Path) -> None:
+    model = serve(text("a poem"))
+    host = RecordingHost(content={"name": "Ada", "check": True}, folders=[tmp_path])
+    async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", host=host) as client:
+        await client.add_mcp_server(**everything_server)
+        await until_offered(client, set(ASKING))
+
+        roots = await client.call_tool("get-roots-list")
+        assert tmp_path.as_uri() in roots.text
+
+        sampled = await client.call_tool("trigger-sampling-request", {"prompt": "Rhyme", "maxTokens": 20})
+        assert '"text": "a poem"' in sampled.text
+        assert model.chats[0]["max_tokens"] == 20
+        assert "Rhyme" in model.chats[0]["messages"][-1]["content"]
+
+        form = await client.call_tool("trigger-elicitation-request")
+        assert "- Name: Ada" in form.text
+        assert "- Favorite Integer: 42" in form.text  # a default of the form
+        page = {"url": "https://example.com/x", "elicitationId": "e", "message": "Log in"}
+        assert '"action": "accept"' in (await client.call_tool("trigger-url-elicitation", page)).text
+    kinds = [type(request) for request in host.asked if request != "roots"]
+    assert kinds == [SamplingRequest, FormRequest, UrlRequest]
+
+
+async def test_a_refusal_is_told_and_nothing_waits(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model(host=RecordingHost(allow=False)) as client:
+        await client.add_mcp_server(**everything_server)
+        await until_offered(client, set(ASKING))
+        assert "User declined" in (await client.call_tool("trigger-elicitation-request")).text
+        sampled = await client.call_tool("trigger-sampling-request", {"prompt": "Rhyme"})
+        assert sampled.is_error
+        assert "the user refused the sampling request" in sampled.text
+
+
+async def test_it_is_told_only_of_what_is_served(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        assert (await client.call_tool("echo", {"message": "settled"})).text == "Echo: settled"
+        assert not names(client) & set(ASKING)
+
+
+async def test_a_cancelled_call_leaves_it_usable(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        long = asyncio.create_task(client.call_tool("trigger-long-running-operation", {"duration": 30, "steps": 300}))
+        await asyncio.sleep(0)
+        assert (await client.call_tool("echo", {"message": "meanwhile"})).text == "Echo: meanwhile"
+        long.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await long
+        assert (await client.call_tool("echo", {"message": "after"})).text == "Echo: after"
