@@ -148,12 +148,12 @@ def test_ctrl_c_stops_a_tool_and_its_server_lives_on(tmp_path, quick, open_termi
 
 
 def test_a_failed_turn_is_shown_and_its_prompt_comes_back(bare, open_terminal):
-    turns = [status(400, {"error": {"message": "this model\x1b[2J does not support tools"}}), text("Fine.")]
+    turns = [status(400, {"error": {"message": "this model\x1b[2J is not for you"}}), text("Fine.")]
     with OpenAIServer(turns) as model, open_terminal(model, bare) as terminal:
         terminal.wait_for(READY)
         terminal.type("Do it" + ENTER)
         screen = terminal.wait_for(r"^The conversation goes on")
-        assert "answered 400: this model␛[2J does not support tools" in screen.replace("\n", "")
+        assert "answered 400: this model␛[2J is not for you" in screen.replace("\n", "")
         assert "Traceback" not in screen
         terminal.wait_for(READY)
         terminal.type(UP + ENTER)

@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import ProviderError, ServerError, UsageError
+from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.streams import AsyncChatStream
@@ -20,6 +20,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionInputTool,
     ChatCompletionStreamOutput,
 )
+from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
 from tiny_agents.mcp_client.catalog import Catalog
 from tiny_agents.mcp_client.coerce import coerced
@@ -27,14 +28,7 @@ from tiny_agents.mcp_client.connection import Connection
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.host import Desk, Host
-from tiny_agents.mcp_client.media import (
-    REFUSING_STATUSES,
-    TakesImages,
-    hide_media,
-    insert_after,
-    media_message,
-    media_parts,
-)
+from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
 from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
 from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
 from tiny_agents.mcp_client.results import ToolResult
@@ -53,6 +47,7 @@ from tiny_agents.mcp_client.servers import (
 from tiny_agents.mcp_client.spill import READ_ON, Spill
 from tiny_agents.mcp_client.text import encodable, without_secrets
 from tiny_agents.mcp_client.tools import Offer, ToolTable, find, refreshed, unknown_tool
+from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed, chat_request
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -135,7 +130,7 @@ class MCPClient:
             tool_emulation=tool_emulation,
         )
         text_only = images == "auto" and (provider == "local" or tool_emulation)
-        self._images: TakesImages = False if text_only else images
+        self._seat = Seat(self.client, model, False if text_only else images)
         self._audio = audio
         self._host = host or Host()
         self._events = Events()
@@ -171,6 +166,7 @@ class MCPClient:
         finally:
             self._events.close()
             self._spill.close()
+            await self._seat.close()
             if self._owns_client:
                 await self.client.close()
 
@@ -428,6 +424,7 @@ class MCPClient:
         exit_if_first_chunk_no_tool: bool = False,
         *,
         events: Literal[False] = False,
+        options: TurnOptions | None = None,
     ) -> AsyncGenerator[Item, None]: ...
 
     @overload
@@ -438,6 +435,7 @@ class MCPClient:
         exit_if_first_chunk_no_tool: bool = False,
         *,
         events: Literal[True],
+        options: TurnOptions | None = None,
     ) -> AsyncGenerator[Item | ServerEvent, None]: ...
 
     def process_single_turn_with_tools(
@@ -447,6 +445,7 @@ class MCPClient:
         exit_if_first_chunk_no_tool: bool = False,
         *,
         events: bool = False,
+        options: TurnOptions | None = None,
     ) -> AsyncGenerator[Item, None] | AsyncGenerator[Item | ServerEvent, None]:
         """Ask the model once, and carry out the tool calls it makes.
 
@@ -464,6 +463,7 @@ class MCPClient:
                 would have written is not read.
             events: Yield what happens at the servers too, as it happens: how far calls are, what servers log and ask, which
                 are lost and return (see `mcp_client.events`).
+            options: Further arguments of the chat call, whether tools may be called, a note to the model.
 
         Yields:
             Each chunk of the model's answer as it comes; then the tool messages in the order of the calls, each as soon
@@ -474,7 +474,7 @@ class MCPClient:
         Raises:
             InferenceError: The model could not be asked, or its answer broke off.
         """
-        turn = self._turn(messages, exit_loop_tools, exit_if_first_chunk_no_tool)
+        turn = self._turn(messages, exit_loop_tools, exit_if_first_chunk_no_tool, options or TurnOptions())
         return self._events.beside(turn) if events else turn
 
     async def _turn(
@@ -482,6 +482,7 @@ class MCPClient:
         messages: MutableSequence[Message],
         exit_loop_tools: Sequence[ChatCompletionInputTool] | None,
         exit_if_first_chunk_no_tool: bool,
+        options: TurnOptions,
     ) -> AsyncGenerator[Item, None]:
         start = len(messages)
         exit_names = {tool["function"]["name"] for tool in exit_loop_tools or ()}
@@ -491,7 +492,8 @@ class MCPClient:
         ]
         offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
         fold = ChatFold()
-        stream = await self._ask(messages, tools)
+        request = chat_request(messages, tools, options)
+        stream = await self._seat.ask(messages, request)
         try:
             if exit_if_first_chunk_no_tool:
                 first = [chunk async for chunk in _first(stream, PROBED_CHUNKS)]
@@ -510,12 +512,14 @@ class MCPClient:
                 messages.insert(start, kept)
             raise
         finally:
+            options.asked(Asked(request.messages, request.tools, fold))
             await stream.aclose()
 
         if (message := fold.message()) is None:
             return
         calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=ids_in(messages))
         calls.sort(key=lambda call: call.name in exit_names)  # stable: those that end the turn come last
+        calls = [allowed(call, options, exit_names) for call in calls]
         answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
         await self._before_calls()
@@ -537,25 +541,6 @@ class MCPClient:
     async def _before_calls(self) -> None:
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""
 
-    async def _ask(
-        self, messages: MutableSequence[Message], tools: Sequence[ChatCompletionInputTool]
-    ) -> AsyncChatStream:
-        """Ask the model; where it refuses the images of tools that were sent on trial, once more without."""
-        try:
-            return await self._create(messages, tools)
-        except ProviderError as error:
-            if self._images != "auto" or error.status not in REFUSING_STATUSES or not hide_media(messages):
-                raise
-            self._images = False
-            logger.info("the model takes no images (%s); what tools return is described to it", error)
-            return await self._create(messages, tools)
-
-    async def _create(self, messages: Iterable[Message], tools: Sequence[ChatCompletionInputTool]) -> AsyncChatStream:
-        create = self.client.chat.completions.create
-        if not tools:
-            return await create(messages, model=self.payload_model, stream=True)
-        return await create(messages, model=self.payload_model, tools=tools, tool_choice="auto", stream=True)
-
     async def _answer(
         self, call: PlannedCall, exit_names: Collection[str], offered: Mapping[str, Offer | None]
     ) -> _Told:
@@ -575,7 +560,7 @@ class MCPClient:
         text = self._spill.told(result)
         if not self._spill.is_empty and not self._functions.has(READ_ON):
             self._functions.add(self._spill.read_on, READ_ON, None)  # offered from the next turn on
-        return _Told(encodable(text), media_parts(result, images=self._images, audio=self._audio))
+        return _Told(encodable(text), media_parts(result, images=self._seat.images, audio=self._audio))
 
 
 @dataclass(frozen=True, slots=True)
