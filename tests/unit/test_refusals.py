@@ -102,8 +102,15 @@ def test_a_note_is_at_the_end_of_the_last_message_and_does_not_stay(last: Any, c
 
 
 def test_a_turn_without_tools_sends_none_or_forbids_them() -> None:
-    tools: list[Any] = [{"type": "function"}]
+    tools: list[Any] = [{"type": "function", "function": {"name": "f"}}]
     assert chat_request([], tools, TurnOptions(tools="absent")).tools == ()
     forbidden = chat_request([], tools, TurnOptions(tools="none", params={"temperature": 0}))
     assert (forbidden.tools, forbidden.params) == (tools, {"tool_choice": "none", "temperature": 0})
     assert chat_request([], tools, TurnOptions()).params == {}
+
+
+def test_tools_that_only_end_a_turn_are_simply_left_out() -> None:
+    tools: list[Any] = [{"type": "function", "function": {"name": name}} for name in ("task_complete", "add")]
+    idle = chat_request([], tools[:1], TurnOptions(tools="none"), {"task_complete"})
+    assert without(idle, {"tools"}) == ChatRequest([], (), {}, False)
+    assert without(chat_request([], tools, TurnOptions(), {"task_complete"}), {"tools"}).tools == tools

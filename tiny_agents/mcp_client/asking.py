@@ -36,6 +36,7 @@ class Seat:
     images: TakesImages = "auto"
     refused: set[str] = field(default_factory=set)
     _emulating: AsyncInferenceClient | None = None
+    _why: ProviderError | None = None
 
     async def ask(self, messages: MutableSequence[Message], request: ChatRequest) -> AsyncChatStream:
         """Ask; what the server refuses is left out, and images of tools that were sent on trial are taken out of `messages`.
@@ -46,14 +47,11 @@ class Seat:
         while True:
             asked = without(request, self.refused)
             try:
-                return await self._send(asked)
+                stream = await self._send(asked)
             except ProviderError as error:
                 if (refusal := refusal_in(error, asked)) is not None and refusal.name not in self.refused:
                     self.refused.add(refusal.name)
-                    if refusal.name == TOOLS:
-                        self._emulate(error)
-                    else:
-                        logger.info("the server takes no %s (%s); asking without", refusal.name, error)
+                    self._why = error
                     continue
                 if self.images != "auto" or error.status not in REFUSING_STATUSES or not hide_media(messages):
                     raise
@@ -62,26 +60,41 @@ class Seat:
                 held = list(request.messages)
                 hide_media(held)
                 request = replace(request, messages=held)
+            else:
+                self._say_why(asked)
+                return stream
 
     async def _send(self, request: ChatRequest) -> AsyncChatStream:
         params: dict[str, Any] = {**request.params}
         if request.tools:
             params = {"tool_choice": "auto", **params, "tools": request.tools}
-        completions = (self._emulating or self.client).chat.completions
-        stream: AsyncChatStream = await completions.create(request.messages, model=self.model, stream=True, **params)
+        client = self._in_words() if request.tools and TOOLS in self.refused else self.client
+        create = client.chat.completions.create
+        stream: AsyncChatStream = await create(request.messages, model=self.model, stream=True, **params)
         return stream
 
-    def _emulate(self, error: ProviderError) -> None:
-        """From now on tools are offered in words."""
-        logger.warning(
-            "%s: tools are offered in words from now on, which takes more calls and works less well "
-            "(tool_emulation: true does so from the start)",
-            error,
-        )
-        self._emulating = copy.copy(self.client)
-        self._emulating.settings = replace(self.client.settings, tool_emulation=True)
-        if self.images == "auto":
-            self.images = False
+    def _in_words(self) -> AsyncInferenceClient:
+        """A client that offers tools in words."""
+        if self._emulating is None:
+            self._emulating = copy.copy(self.client)
+            self._emulating.settings = replace(self.client.settings, tool_emulation=True)
+            if self.images == "auto":
+                self.images = False
+        return self._emulating
+
+    def _say_why(self, request: ChatRequest) -> None:
+        """Log what a server was found not to take, once going without has helped."""
+        error, self._why = self._why, None
+        if error is None:
+            return
+        if request.tools and TOOLS in self.refused:
+            logger.warning(
+                "%s: tools are offered in words from now on, which takes more calls and works less well "
+                "(tool_emulation: true does so from the start)",
+                error,
+            )
+        else:
+            logger.info("the server doesn't take all that is asked for (%s); asking without", error)
 
     async def close(self) -> None:
         """Close what was opened here, not the client."""

@@ -385,7 +385,9 @@ class MCPClient:
             UsageError: There is no such prompt, or an argument is missing or unknown: the message names it.
             ServerError: As `read_resource`.
         """
-        return await self._catalog.get_prompt(name, arguments or {}, server, images=self._images, audio=self._audio)
+        return await self._catalog.get_prompt(
+            name, arguments or {}, server, images=self._seat.images, audio=self._audio
+        )
 
     async def complete(
         self, of: Prompt | ResourceTemplate, argument: str, value: str = "", known: Mapping[str, str] | None = None
@@ -492,7 +494,7 @@ class MCPClient:
         ]
         offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
         fold = ChatFold()
-        request = chat_request(messages, tools, options)
+        request = chat_request(messages, tools, options, exit_names)
         stream = await self._seat.ask(messages, request)
         try:
             if exit_if_first_chunk_no_tool:

@@ -24,11 +24,13 @@ class ChatRequest:
 
     Attributes:
         params: Further arguments of a chat completion.
+        tools_matter: Whether the tools do anything; those that only end a turn can be left out.
     """
 
     messages: Sequence[Any]
     tools: Sequence[Any] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
+    tools_matter: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,14 @@ class Refusal:
         statuses: With which it may say so.
         says: Found in its error.
         is_in: Whether a request has it.
-        without: The request without it; None where leaving it out is not what helps.
+        without: The request without it.
     """
 
     name: str
     statuses: Collection[int]
     says: re.Pattern[str]
     is_in: Callable[[ChatRequest], bool]
-    without: Callable[[ChatRequest], ChatRequest] | None = None
+    without: Callable[[ChatRequest], ChatRequest]
 
 
 def refusal_in(error: ProviderError, request: ChatRequest) -> Refusal | None:
@@ -62,7 +64,7 @@ def refusal_in(error: ProviderError, request: ChatRequest) -> Refusal | None:
 def without(request: ChatRequest, refused: Collection[str]) -> ChatRequest:
     """`request` without all that was refused before, by name."""
     for refusal in REFUSALS:
-        if refusal.name in refused and refusal.without is not None:
+        if refusal.name in refused:
             request = refusal.without(request)
     return request
 
@@ -79,6 +81,10 @@ def _less(*names: str) -> Callable[[ChatRequest], ChatRequest]:
         return replace(request, params={key: value for key, value in request.params.items() if key not in names})
 
     return without_params
+
+
+def _without_idle_tools(request: ChatRequest) -> ChatRequest:
+    return request if request.tools_matter else _less("tool_choice")(replace(request, tools=()))
 
 
 def _reasons(request: ChatRequest) -> bool:
@@ -149,5 +155,7 @@ REFUSALS: Sequence[Refusal] = (
         _has("response_format"),
         _less("response_format"),
     ),
-    Refusal(TOOLS, frozenset({400, 404, 422, 500, 501}), _NO_TOOLS, lambda request: bool(request.tools)),
+    Refusal(
+        TOOLS, frozenset({400, 404, 422, 500, 501}), _NO_TOOLS, lambda request: bool(request.tools), _without_idle_tools
+    ),
 )

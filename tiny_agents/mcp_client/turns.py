@@ -53,11 +53,16 @@ NO_TOOLS_NOW = "Error: no tools can be called any more for this request, so this
 
 
 def chat_request(
-    messages: Sequence[Any], tools: Sequence[ChatCompletionInputTool], options: TurnOptions
+    messages: Sequence[Any],
+    tools: Sequence[ChatCompletionInputTool],
+    options: TurnOptions,
+    exit_names: Collection[str] = (),
 ) -> ChatRequest:
     """What is sent for a turn."""
     params = {"tool_choice": "none", **options.params} if options.tools == "none" and tools else options.params
-    return ChatRequest(with_note(messages, options.note), () if options.tools == "absent" else tools, params)
+    sent = () if options.tools == "absent" else tools
+    tools_matter = any(tool["function"]["name"] not in exit_names for tool in sent)
+    return ChatRequest(with_note(messages, options.note), sent, params, tools_matter)
 
 
 def allowed(call: PlannedCall, options: TurnOptions, exit_names: Collection[str]) -> PlannedCall:
