@@ -15,7 +15,12 @@ from tiny_agents.cli.report import Reporter, guarded
 
 Command = Callable[[Namespace, Reporter], int]
 
-COMMANDS = {"run": "tiny_agents.cli.run", "list": "tiny_agents.cli.list", "schema": "tiny_agents.cli.schema"}
+COMMANDS = {
+    "run": "tiny_agents.cli.run",
+    "list": "tiny_agents.cli.list",
+    "trust": "tiny_agents.cli.trust",
+    "schema": "tiny_agents.cli.schema",
+}
 """Name of a command -> module whose `command(arguments)` does it and returns the exit status."""
 
 

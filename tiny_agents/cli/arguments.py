@@ -51,6 +51,16 @@ Name it in the first line of your agent.yaml:
   # yaml-language-server: $schema=./agent.schema.json
 """
 
+HUB_AGENT = "user/agent[@revision] or hf://datasets/owner/name/path"
+TRUST_EXAMPLES = """\
+examples:
+  tiny-agents trust add user/agent       see what it does, and agree to it
+  tiny-agents trust add user/agent@v1 --yes
+      agree in a script, to what that revision is
+  tiny-agents trust list                 what was agreed to
+  tiny-agents trust revoke user/agent    be asked again
+"""
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors look like all others of this program."""
@@ -110,7 +120,27 @@ def build_parser() -> Parser:
         description="Print the JSON Schema of agent.yaml, for editors.",
         epilog=SCHEMA_EXAMPLES,
     )
+    _add_trust(commands)
     return parser
+
+
+def _add_trust(commands: Any) -> None:
+    trust = commands.add_parser(
+        "trust",
+        help="downloaded agents that may start without asking",
+        description="Downloaded agents that may start without asking, as they were when you agreed.",
+        epilog=TRUST_EXAMPLES,
+    )
+    actions = trust.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    actions.add_parser("list", help="show them, and what each does")
+    add = actions.add_parser("add", help="look at an agent, and agree to it")
+    add.add_argument("agent", metavar="AGENT", help=HUB_AGENT)
+    add.add_argument("--yes", action="store_true", help="agree without being asked")
+    _add_allow_path(add)
+    revoke = actions.add_parser("revoke", help="be asked again")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("agent", metavar="AGENT", nargs="?", help="as `trust list` shows it")
+    which.add_argument("--all", action="store_true", help="all agents")
 
 
 def _add_run(commands: Any) -> None:

@@ -17,6 +17,7 @@ from tiny_agents.agent.definition.input_values import Keyring, owner_of
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.requirements import missing_requirements
+from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.cli.asking import TerminalHost
@@ -71,13 +72,15 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     """
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     flags = _flags(arguments)
-    definition = _startable(load_definition(arguments.agent, allow_paths=arguments.allow_path), reporter)
+    loaded = load_definition(arguments.agent, allow_paths=arguments.allow_path)
+    definition = _startable(loaded, reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
     given = given_values(arguments.input)
     reporter.secrets += [value for id, value in given.items() if id in passwords]
     prompt = _one_shot_prompt(arguments.prompt, reporter)
     if definition.downloaded and not arguments.trust:
-        require_trust(definition, can_ask=someone_is_there)
+        # All of it, also what can't be started here yet: the answer will hold when it can.
+        require_trust(loaded, TrustStore.of_user(), can_ask=someone_is_there, warn=reporter.warning)
     definition = resolve_inputs(
         without_overridden(definition, flags, os.environ),
         values=given,
