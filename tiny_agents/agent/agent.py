@@ -56,6 +56,7 @@ class Agent(MCPClient):
         tool_emulation: Offer tools in words, for an endpoint that has no tool API.
         images, audio: Whether the model takes what tools return of these; see `MCPClient`.
         host: Answers what servers ask of us; see `mcp_client.host`. By default nobody does.
+        instructions: Whether the model is told what servers say about their use; see `MCPClient`.
         max_turns: Most model calls for one request; calls that only lead to tools count too.
         client: An inference client of your own, in place of what is above about the model.
         session: Saves the conversation as it goes, and brings along what was said before (see `agent.sessions`). By
@@ -83,6 +84,7 @@ class Agent(MCPClient):
         images: TakesImages = "auto",
         audio: bool = False,
         host: Host | None = None,
+        instructions: bool = True,
         max_turns: int = DEFAULT_MAX_TURNS,
         client: AsyncInferenceClient | None = None,
         session: Session | None = None,
@@ -101,6 +103,7 @@ class Agent(MCPClient):
             images=images,
             audio=audio,
             host=host,
+            instructions=instructions,
             client=client,
         )
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
@@ -150,6 +153,7 @@ class Agent(MCPClient):
             servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
             prompt=definition.prompt,
             tool_emulation=definition.tool_emulation,
+            instructions=definition.instructions,
             host=host,
             **definition.limits(),
         )

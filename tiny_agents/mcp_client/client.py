@@ -28,6 +28,7 @@ from tiny_agents.mcp_client.connection import Connection
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.host import Desk, Host
+from tiny_agents.mcp_client.instructions import instructions_text, with_instructions
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
 from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
 from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
@@ -36,6 +37,7 @@ from tiny_agents.mcp_client.sampling import sample
 from tiny_agents.mcp_client.servers import (
     HttpServerParameters,
     InProcessServerParameters,
+    ServerOptions,
     ServerType,
     SseServerParameters,
     StdioServerParameters,
@@ -87,6 +89,8 @@ class MCPClient:
             else the model reads what they are. "auto" sends them until a server refuses.
         audio: The same for sound.
         host: Answers what servers ask of us: of a person, of the model, which folders. By default nobody does.
+        instructions: Whether the model is told, at the end of the system prompt, what servers say about their use; bounded
+            and marked as theirs (see `mcp_client.instructions`). `messages` stay as they are.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
     Attributes:
@@ -112,6 +116,7 @@ class MCPClient:
         images: TakesImages = "auto",
         audio: bool = False,
         host: Host | None = None,
+        instructions: bool = True,
         client: AsyncInferenceClient | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
@@ -133,6 +138,8 @@ class MCPClient:
         self._seat = Seat(self.client, model, False if text_only else images)
         self._audio = audio
         self._host = host or Host()
+        self._instructions = instructions
+        self._silent: set[str] = set()  # servers whose instructions aren't told
         self._events = Events()
         self._spill = Spill()
         self._startup_timeout_s = startup_timeout
@@ -196,7 +203,9 @@ class MCPClient:
             **params: For any server `name` (what to call it in errors and tool names; by default its package, script or
                 host), `allowed_tools` (names of the tools to offer, as the server spells them), `tools` (the same with
                 patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout`, `tool_timeout`, `protocol`
-                ("auto", "legacy" or "2026-07-28") and `secrets` (texts that must not appear in messages and results). For
+                ("auto", "legacy" or "2026-07-28"), `roots` (folders that it is told it may work in), `instructions` (False:
+                what it says about its use isn't told to the model), `log_level` (the least serious report it should
+                send, such as "warning") and `secrets` (texts that must not appear in messages and results). For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
                 `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
                 "inprocess" `server`. Times are seconds or a timedelta.
@@ -219,17 +228,24 @@ class MCPClient:
             server,
             startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
             tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
-            desk=self._desk(name, secrets_of(server, options.secrets)),
+            desk=self._desk(name, options, secrets_of(server, options.secrets)),
             tools=options.tools,
             protocol=options.protocol,
             secrets=options.secrets,
             emit=self._events.emit,
         )
+        if not options.instructions:
+            self._silent.add(name)
         try:
             await connection.start()
         except BaseException:
             del self._connections[name]
+            self._silent.discard(name)
             raise
+
+    async def announce_roots(self) -> None:
+        """Tell the servers that the host's `roots` have changed. Newer ones (2026-07-28) ask whenever they want to know."""
+        await asyncio.gather(*(connection.announce_roots() for connection in self._connections.values()))
 
     # ---- tools
 
@@ -318,7 +334,7 @@ class MCPClient:
             self._offered = {tool.function.name for tool in definitions}
             self._available[:] = refreshed(self._available, before, definitions)
 
-    def _desk(self, server: str, secrets: Sequence[str]) -> Desk:
+    def _desk(self, server: str, options: ServerOptions, secrets: Sequence[str]) -> Desk:
         emit = self._events.emit
         return Desk(
             server,
@@ -326,6 +342,8 @@ class MCPClient:
             partial(sample, self.client, self.payload_model),
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
+            folders=options.roots,
+            log_level=options.log_level,
         )
 
     # ---- resources and prompts
@@ -494,7 +512,7 @@ class MCPClient:
         ]
         offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
         fold = ChatFold()
-        request = chat_request(messages, tools, options, exit_names)
+        request = chat_request(with_instructions(messages, self._told_instructions()), tools, options, exit_names)
         stream = await self._seat.ask(messages, request)
         try:
             if exit_if_first_chunk_no_tool:
@@ -542,6 +560,12 @@ class MCPClient:
 
     async def _before_calls(self) -> None:
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""
+
+    def _told_instructions(self) -> str | None:
+        if not self._instructions:
+            return None
+        told = {name: c.instructions for name, c in self._connections.items() if name not in self._silent}
+        return instructions_text(told)
 
     async def _answer(
         self, call: PlannedCall, exit_names: Collection[str], offered: Mapping[str, Offer | None]

@@ -189,6 +189,11 @@ class Connection:
         session = None if self._life is None else self._life.session
         return session is not None and session.offers(what)
 
+    async def announce_roots(self) -> None:
+        """Tell a running server that was told of folders that they have changed; another asks when it starts."""
+        if self.state == "ready" and "roots" in self._desk.serves and self._life is not None:
+            await self._life.running.announce_roots()
+
     async def subscribe(self, *uris: str) -> None:
         """Tell of changes of these resources too, also when the server was started again; with the errors of `ask`."""
         await self._follow(lambda followed: followed | set(uris))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from tiny_agents.mcp_client.servers import LOG_LEVELS, LogLevel
+
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 T = TypeVar("T")
@@ -124,6 +126,8 @@ class Desk:
     Attributes:
         asked: Told of each request that the host is about to answer.
         logged: Told what the server logs: level, name of the logger, data.
+        folders: Those that this server may work in, in place of the host's; None for the host's.
+        log_level: The least serious report that is wanted; None for whatever the server sends.
     """
 
     server: str
@@ -131,11 +135,14 @@ class Desk:
     sample: Sample
     asked: Callable[[FormRequest | UrlRequest | SamplingRequest], None] = lambda _: None
     logged: Callable[[str, str | None, Any], None] = lambda level, name, data: None
+    folders: Sequence[Path] | None = None
+    log_level: LogLevel | None = None
     serves: frozenset[Service] = field(init=False)
     samplings: int = 0
 
     def __post_init__(self) -> None:
-        self.serves = self.host.serves
+        told: frozenset[Service] = frozenset({"roots"} if self.folders else ())
+        self.serves = (self.host.serves - (frozenset() if self.folders is None else {"roots"})) | told
 
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         if isinstance(request, UrlRequest) and not is_web_page(request.url):
@@ -157,7 +164,13 @@ class Desk:
         return await self.sample(request)
 
     async def roots(self) -> Sequence[Path]:
-        return await self._of_host(self.host.roots())
+        return self.folders if self.folders is not None else await self._of_host(self.host.roots())
+
+    def log(self, level: str, name: str | None, data: Any) -> None:
+        """Pass on what the server reports, unless it is less serious than what was asked for."""
+        wanted, known = self.log_level, LOG_LEVELS
+        if wanted is None or level not in known or known.index(level) >= known.index(wanted):
+            self.logged(level, name, data)
 
     async def _of_host(self, asked: Awaitable[T]) -> T:
         try:

@@ -22,6 +22,11 @@ ServerType = Literal["stdio", "http", "sse", "inprocess"]
 Protocol = Literal["auto", "legacy", "2026-07-28"]
 """Which protocol is spoken: found out, that of before 2026-07-28 with its handshake, or that version unasked."""
 
+LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
+"""How serious a report of a server is, as in syslog."""
+
+LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
 PROTOCOLS: tuple[Protocol, ...] = ("auto", "legacy", "2026-07-28")
 
 HTTP_TIMEOUT_S = 30.0
@@ -55,6 +60,12 @@ class CommonParameters(TypedDict):
     """"auto" if left out; "legacy" spares an old server the question whether it is a new one."""
     secrets: NotRequired[Sequence[str] | None]
     """Texts that must not appear in messages and results, beside its headers and what its environment may hide."""
+    roots: NotRequired[Sequence[str | Path] | None]
+    """Folders that the server is told it may work in; those of the client's host if left out."""
+    instructions: NotRequired[bool | None]
+    """False: the model isn't told what the server says about its use."""
+    log_level: NotRequired[LogLevel | None]
+    """The least serious report that the server should send; "info" if left out, older servers then decide themselves."""
 
 
 class StdioServerParameters(CommonParameters):
@@ -147,6 +158,9 @@ class ServerOptions:
     tool_timeout_s: float | None = None
     protocol: Protocol = "auto"
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    roots: tuple[Path, ...] | None = None
+    instructions: bool = True
+    log_level: LogLevel | None = None
 
 
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
@@ -186,6 +200,9 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         tool_timeout_s=read.seconds("tool_timeout"),
         protocol=read.protocol(),
         secrets=read.texts("secrets"),
+        roots=read.paths("roots") if read.has("roots") else None,
+        instructions=read.flag("instructions", True),
+        log_level=read.log_level(),
     )
 
 
@@ -351,6 +368,24 @@ class _Reader:
             if value == known:
                 return known
         raise UsageError(f"{self._where}: 'protocol' must be 'auto', 'legacy' or '2026-07-28', not {value!r}")
+
+    def log_level(self) -> LogLevel | None:
+        value = self._given.get("log_level")
+        for known in LOG_LEVELS:
+            if value == known:
+                return known
+        if value is None:
+            return None
+        raise UsageError(f"{self._where}: 'log_level' must be one of {', '.join(LOG_LEVELS)}, not {value!r}")
+
+    def paths(self, key: str) -> tuple[Path, ...]:
+        value = self._given[key]
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise self.refuse(key, "a list of paths")
+        for item in value:
+            if not isinstance(item, (str, Path)) or not str(item).strip() or "\0" in str(item):
+                raise UsageError(f"{self._where}: '{key}' must be a list of paths, and one is {item!r}")
+        return tuple(Path(item).expanduser().absolute() for item in value)
 
     def mapping(self, key: str) -> dict[str, str]:
         value = self._given.get(key, {})

@@ -45,6 +45,12 @@ def readable(text: str) -> str:
     return _UNSEEN.sub("", _ESCAPES.sub("", text))
 
 
+def escaped(text: str) -> str:
+    """`text` with what a reader can't see written out, as `\\x1b` or `\\u202e`: it stays, and does nothing."""
+    text = encodable(text).replace("\r\n", "\n")
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def shortened(text: str, limit: int) -> str:
     """At most the first `limit` characters of `text`, and a sentence that says how much is missing."""
     if len(text) <= limit:

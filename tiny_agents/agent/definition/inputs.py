@@ -88,6 +88,7 @@ def resolve_inputs(
     resolved = run.strict() if definition.strict else run.lenient()
     _check_filled_in(resolved)
     check_working_folders(resolved, run.workspace)
+    resolved = _with_roots(resolved, run) if definition.strict else resolved
     return replace(resolved, secrets=frozenset(run.secrets | set(_secrets_in(resolved))))
 
 
@@ -244,6 +245,20 @@ def _agent_dir(run: _Resolution) -> str:
     return str(path.absolute().parent if path is not None else run.workspace)
 
 
+def _with_roots(definition: AgentDefinition, run: _Resolution) -> AgentDefinition:
+    """Folders that servers are told of are relative to the definition."""
+
+    def absolute(server: ServerDefinition) -> ServerDefinition:
+        roots = server.options.get("roots")
+        if roots is None:
+            return server
+        folder = Path(_agent_dir(run))
+        found = tuple(os.path.normpath(folder / Path(root).expanduser()) for root in roots)
+        return replace(server, options={**server.options, "roots": found})
+
+    return replace(definition, servers=tuple(absolute(server) for server in definition.servers))
+
+
 _FOLDERS: Mapping[str, Callable[[_Resolution], str]] = {
     "agentDir": _agent_dir,
     "workspaceFolder": lambda run: str(run.workspace.absolute()),
@@ -314,7 +329,13 @@ def _change_server(server: ServerDefinition, change: Change) -> ServerDefinition
             }
         else:
             params[name] = value
-    return replace(server, params=params)
+    options = dict(server.options)
+    if "roots" in options:
+        key = child_key(server.key, "roots")
+        options["roots"] = tuple(
+            change(Spot(child_key(key, n), "roots"), text) for n, text in enumerate(options["roots"])
+        )
+    return replace(server, params=params, options=options)
 
 
 def _check_filled_in(definition: AgentDefinition) -> None:
@@ -336,6 +357,7 @@ _PROBLEMS: Mapping[str, Callable[[str], str | None]] = {  # without the text its
     "endpointUrl": lambda text: None if is_address(text) else NO_ADDRESS,
     "headers": lambda text: NO_HEADER if has_line_break(text) else None,
     "command": lambda text: None if text.strip() else "is empty",
+    "roots": lambda text: None if text.strip() else "is empty",
 }
 
 

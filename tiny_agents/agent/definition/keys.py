@@ -32,7 +32,7 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import InputOption
-from tiny_agents.mcp_client.servers import PROTOCOLS, ServerType
+from tiny_agents.mcp_client.servers import LOG_LEVELS, PROTOCOLS, ServerType
 
 NOT_YET = "is not supported yet"
 MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}
@@ -148,6 +148,13 @@ SERVER_TOOLS = Table(
     ),
 )
 
+
+def _instructions(value: Value) -> bool:
+    if isinstance(value.data, str):
+        raise value.error("is true or false; what the model should know is written into `prompt`")
+    return value.flag()
+
+
 _TYPE = Key("type", TEXT, "`stdio`, `http` (streamable HTTP) or `sse`, if you'd rather say it")
 _OPTIONS = (
     Key(
@@ -166,8 +173,22 @@ _OPTIONS = (
     Key("required", FLAG, "`true`: without this server the agent doesn't start", NOT_YET),
     Key("restart", WHOLE, "how often it is started again", NOT_YET),
     Key("prefix", TEXT, "what its tools' names begin with", NOT_YET),
-    Key("roots", TEXTS, "folders that the server is told it may work in", NOT_YET),
-    Key("instructions", FLAG, "whether the model is told what the server says of itself", NOT_YET),
+    Key(
+        "roots",
+        TEXTS,
+        'folders that the server is told it may work in, relative to the definition: `[., "${workspaceFolder}"]`; `[]` for '
+        "none",
+    ),
+    Key(
+        "instructions",
+        Shape(_instructions, FLAG.schema),
+        "`false`: what the server says about its use isn't told to the model (default: that of the file)",
+    ),
+    Key(
+        "log_level",
+        choice(*LOG_LEVELS),
+        "the least serious report that the server should send: `debug`, `info`, `notice`, `warning`, `error`, ...",
+    ),
     Key("approval", choice("never", "destructive", "always"), "which calls are asked for first", NOT_YET),
     Key("defer", either(FLAG, bool, otherwise=choice("auto")), "whether its tools are found by searching", NOT_YET),
 )
@@ -408,6 +429,11 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
                 "tool_emulation",
                 FLAG,
                 "`true` where the model or endpoint has no tool API: tools are then chosen by constrained decoding",
+            ),
+            Key(
+                "instructions",
+                Shape(_instructions, FLAG.schema),
+                "`false`: what servers say about their use isn't told to the model (default `true`)",
             ),
             Key("requires", TEXT_OR_TEXTS, "a text, or a list of texts, that says what must be installed"),
             Key("params", CHAT_PARAMS.shape, "passed on with every call", f"{NOT_YET}: the model's own defaults apply"),

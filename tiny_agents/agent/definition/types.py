@@ -21,8 +21,9 @@ class ServerDefinition:
         params: stdio: `command`, `args`, `env`, `cwd`. http and sse: `url`, `headers`, `timeout` and `sse_read_timeout`
             in seconds, `terminate_on_close` (http). Only what the definition gives.
         allowed_tools: The tools the model may see, by the server's own names; None for all.
-        options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`. Only
-            what the definition gives.
+        options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`,
+            `roots` (absolute once the placeholders are filled in), `instructions`, `log_level`. Only what the definition
+            gives.
         key: Where it stands in the definition: `servers.files` or `servers[0]`.
         legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
     """
@@ -119,6 +120,7 @@ class AgentDefinition:
         output: `schema` of the final answer: a path relative to the definition, or the schema itself.
         tools: `tasks`, `python`, `agents`: tools that come from no server.
         imports: Files with more servers, relative to the definition.
+        instructions: Whether the model is told what servers say about their use.
         tool_emulation: The model or endpoint has no tool API: choose tools by constrained decoding.
         requires: What must be there for it to work, in words for people.
         path: The file it was read from.
@@ -155,6 +157,7 @@ class AgentDefinition:
     skills: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    instructions: bool = True
     tool_emulation: bool = False
     requires: tuple[str, ...] = ()
     path: Path | None = None

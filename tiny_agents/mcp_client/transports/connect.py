@@ -51,7 +51,7 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
     from mcp_types import Implementation, LoggingMessageNotificationParams
 
     async def log(params: LoggingMessageNotificationParams) -> None:
-        desk.logged(params.level, params.logger, encodable_json(params.data))
+        desk.log(params.level, params.logger, encodable_json(params.data))
 
     # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
     # whoever configures logging gets all of it.
@@ -69,10 +69,13 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
         cache=None,
         message_handler=partial(_notice, watch),
         logging_callback=log,
-        log_level=LOG_LEVEL,
+        log_level=desk.log_level or LOG_LEVEL,
         **callbacks,
     ) as client:
-        yield Session(client, watch)
+        session = Session(client, watch)
+        if desk.log_level is not None and not session.is_modern and session.offers("logging"):
+            await session.set_log_level(desk.log_level)
+        yield session
 
 
 async def _notice(watch: Watch, message: object) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
+from tiny_agents.mcp_client.servers import LogLevel
 from tiny_agents.mcp_client.text import encodable
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
 from tiny_agents.mcp_client.watch import (
@@ -169,6 +170,24 @@ class Session:
         request = types.UnsubscribeRequest(params=types.UnsubscribeRequestParams(uri=uri))
         with self._reported("to the end of a subscription"):
             await self._client.session.send_request(request, types.EmptyResult)
+
+    async def set_log_level(self, level: LogLevel) -> None:
+        """Say which reports are wanted; for servers of before 2026-07-28. One that refuses sends what it likes."""
+        import mcp_types as types
+
+        request = types.SetLevelRequest(params=types.SetLevelRequestParams(level=level))
+        try:
+            with self._reported("to a level of logging"):
+                await self._client.session.send_request(request, types.EmptyResult)
+        except Refused as refused:
+            logger.debug("a server takes no level of logging: %s", refused)
+
+    async def announce_roots(self) -> None:
+        """Say that the folders have changed; servers of 2026-07-28 and later ask whenever they want to know."""
+        import mcp_types as types
+
+        if not self.is_modern:
+            await self._client.session.send_notification(types.RootsListChangedNotification())
 
     async def list_page(self, kind: ListKind, cursor: str | None) -> tuple[list[dict[str, Any]], str | None, float]:
         """One page of a list, the cursor of the next, and for how many seconds the server says that the page holds.
