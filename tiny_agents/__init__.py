@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         SessionNotFoundError,
         SessionStoreError,
         TinyAgentsError,
+        ToolRefusedError,
         UnreadableInputError,
         UnsupportedTaskError,
         UsageError,
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
         ServerLog,
         ServerLost,
         ServerReturned,
+        ToolChanged,
         ToolProgress,
     )
     from tiny_agents.mcp_client.host import (
@@ -146,6 +148,7 @@ if TYPE_CHECKING:
         SamplingRequest,
         UrlRequest,
     )
+    from tiny_agents.mcp_client.known_servers import KnownServers
     from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt, PromptArgument
     from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
     from tiny_agents.mcp_client.results import ToolResult
@@ -157,11 +160,21 @@ _HOMES = {
     "MCPClient": "mcp_client.client",
     "ToolResult": "mcp_client.results",
     **dict.fromkeys(
-        ("ListChanged", "ResourceUpdated", "ServerAsked", "ServerLog", "ServerLost", "ServerReturned", "ToolProgress"),
+        (
+            "ListChanged",
+            "ResourceUpdated",
+            "ServerAsked",
+            "ServerLog",
+            "ServerLost",
+            "ServerReturned",
+            "ToolChanged",
+            "ToolProgress",
+        ),
         "mcp_client.events",
     ),
     **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.prompts"),
     **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
+    "KnownServers": "mcp_client.known_servers",
     **dict.fromkeys(
         ("FormRequest", "Host", "Reply", "SamplingReply", "SamplingRequest", "UrlRequest"), "mcp_client.host"
     ),
@@ -247,6 +260,7 @@ __all__ = [
     "InputNotFoundError",
     "InvalidResponseError",
     "JobFailedError",
+    "KnownServers",
     "ListChanged",
     "LocalModelError",
     "MCPClient",
@@ -305,7 +319,9 @@ __all__ = [
     "TinyAgentsError",
     "TokenClassificationAggregationStrategy",
     "TokenClassificationOutputElement",
+    "ToolChanged",
     "ToolProgress",
+    "ToolRefusedError",
     "ToolResult",
     "TranslationOutput",
     "TranslationTruncationStrategy",

@@ -20,6 +20,7 @@ TinyAgentsError
  |- ServerError                   .server: an MCP server
  |   |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
  |   |- ServerRefusedError        .code: answered a request, other than a tool call, with an error
+ |   |- ToolRefusedError          .tool: held back, because it changed after it was first used
  |   `- ServerTimeoutError        .timeout_s, also a TimeoutError
  `- SessionError                  .session: a saved conversation
      |- SessionNotFoundError      also a LookupError: there is none of that id
@@ -262,6 +263,14 @@ class ServerRefusedError(ServerError):
 
     def __init__(self, message: str, *, server: str, code: int | None = None) -> None:
         self.code = code
+        super().__init__(message, server=server)
+
+
+class ToolRefusedError(ServerError):
+    """A tool is held back: it changed after it was first used, and the user hasn't accepted that (`pinning="strict"`)."""
+
+    def __init__(self, message: str, *, server: str, tool: str) -> None:
+        self.tool = tool
         super().__init__(message, server=server)
 
 

@@ -20,7 +20,8 @@ from tiny_agents.errors import (
 
 def test_every_flag_of_run_arrives():
     line = "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y"
-    arguments = parse([*line.split(), "--remember", "--trust", "--allow-path", "x", "--debug"])
+    flags = ["--remember", "--trust", "--allow-path", "x", "--debug", "--pinning", "strict", "--accept-tools"]
+    arguments = parse([*line.split(), *flags])
     assert vars(arguments) == {
         "command": "run",
         "agent": "clock",
@@ -34,6 +35,8 @@ def test_every_flag_of_run_arrives():
         "trust": True,
         "allow_path": ["x"],
         "debug": True,
+        "pinning": "strict",
+        "accept_tools": True,
     }
 
 

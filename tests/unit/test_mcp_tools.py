@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_agents.inference.types.chat import ChatCompletionInputTool
+from tiny_agents.mcp_client.pinning import ToolPrint
 from tiny_agents.mcp_client.tools import (
     MAX_DESCRIPTION_CHARS,
     RESERVED_NAMES,
@@ -179,7 +181,9 @@ def test_a_listed_tool_is_read_with_its_hints() -> None:
             "annotations": {"readOnlyHint": True, "idempotentHint": None},
         }
     )
-    assert tool == ServerTool("get", "Gets. Now", {"type": "object", "properties": {}}, read_only=True)
+    expected = ServerTool("get", "Gets. Now", {"type": "object", "properties": {}}, read_only=True)
+    assert replace(tool, print=ToolPrint()) == expected
+    assert (tool.destructive, tool.open_world) == (None, None)
     assert tool.repeatable
     assert not ServerTool("set").repeatable
     assert read_tool({"name": "x", "title": "A title", "annotations": None}).description == "A title"

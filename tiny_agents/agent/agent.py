@@ -27,7 +27,9 @@ from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCom
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerEvent
 from tiny_agents.mcp_client.host import Host
+from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.media import TakesImages
+from tiny_agents.mcp_client.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.agent")
 
@@ -57,6 +59,8 @@ class Agent(MCPClient):
         images, audio: Whether the model takes what tools return of these; see `MCPClient`.
         host: Answers what servers ask of us; see `mcp_client.host`. By default nobody does.
         instructions: Whether the model is told what servers say about their use; see `MCPClient`.
+        pinning, known_servers: What becomes of tools that change, and where it is kept how they were; see `MCPClient`.
+        max_parallel_calls: Most tool calls of one answer that run at the same time; by default all of them do.
         max_turns: Most model calls for one request; calls that only lead to tools count too.
         client: An inference client of your own, in place of what is above about the model.
         session: Saves the conversation as it goes, and brings along what was said before (see `agent.sessions`). By
@@ -85,6 +89,9 @@ class Agent(MCPClient):
         audio: bool = False,
         host: Host | None = None,
         instructions: bool = True,
+        pinning: Pinning = "warn",
+        known_servers: KnownServers | None = None,
+        max_parallel_calls: int | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
         client: AsyncInferenceClient | None = None,
         session: Session | None = None,
@@ -104,6 +111,9 @@ class Agent(MCPClient):
             audio=audio,
             host=host,
             instructions=instructions,
+            pinning=pinning,
+            known_servers=known_servers,
+            max_parallel_calls=max_parallel_calls,
             client=client,
         )
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
@@ -146,8 +156,20 @@ class Agent(MCPClient):
         return cls.from_definition(definition, chosen)
 
     @classmethod
-    def from_definition(cls, definition: AgentDefinition, model: ModelSettings, *, host: Host | None = None) -> Self:
-        """An agent from a definition whose inputs are filled in, and the model that was chosen for it."""
+    def from_definition(
+        cls,
+        definition: AgentDefinition,
+        model: ModelSettings,
+        *,
+        host: Host | None = None,
+        pinning: Pinning | None = None,
+        known_servers: KnownServers | None = None,
+    ) -> Self:
+        """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
+
+        Args:
+            pinning: In place of the definition's.
+        """
         return cls(
             **model.as_kwargs(),
             servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
@@ -155,6 +177,8 @@ class Agent(MCPClient):
             tool_emulation=definition.tool_emulation,
             instructions=definition.instructions,
             host=host,
+            pinning=pinning or definition.pinning or "warn",
+            known_servers=known_servers,
             **definition.limits(),
         )
 

@@ -176,6 +176,17 @@ def _add_run(commands: Any) -> None:
         "--remember", action="store_true", help="keep the values of inputs in the system's keyring for the next time"
     )
     _add_allow_path(run)
+    tools = run.add_argument_group("what tools may do")
+    tools.add_argument(
+        "--pinning",
+        choices=("off", "warn", "strict"),
+        help="what becomes of a tool that changed since it was first used: a warning (the default), or it is refused",
+    )
+    tools.add_argument(
+        "--accept-tools",
+        action="store_true",
+        help="accept tools that changed since they were first used, as they are now",
+    )
     run.add_argument("--trust", action="store_true", help="start the commands of a downloaded agent without asking")
     run.add_argument("--debug", action="store_true", help="show log messages and tracebacks")
 

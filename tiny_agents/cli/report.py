@@ -15,7 +15,8 @@ from tiny_agents.cli.terminal import Style, abilities, styled
 from tiny_agents.errors import ServerError, redact, redact_addresses
 
 SAME_WARNINGS = 3
-"""How often warnings of one kind are shown: a server that writes nonsense does it all the time. --debug shows all."""
+"""How often warnings of one kind about one server are shown: one that writes nonsense does it all the time. --debug shows
+all."""
 
 
 class Reporter:
@@ -118,13 +119,14 @@ def set_up_diagnostics(reporter: Reporter) -> None:
             return neutralise(redact_addresses(redact(super().format(record), reporter.secrets)))
 
     class Warnings(logging.Handler):
-        told: Counter[str] = Counter()
+        told: Counter[tuple[str, str]] = Counter()
 
         def emit(self, record: logging.LogRecord) -> None:
             if any(isinstance(value, ServerError) for value in record.args or ()):
                 return  # the command tells these itself
-            self.told[record.msg] += 1
-            if self.told[record.msg] <= SAME_WARNINGS:
+            kind = (record.msg, str(record.args[0]) if isinstance(record.args, tuple) and record.args else "")
+            self.told[kind] += 1
+            if self.told[kind] <= SAME_WARNINGS:
                 reporter.warning(record.getMessage())
 
     if reporter.debug:

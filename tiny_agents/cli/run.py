@@ -29,6 +29,7 @@ from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturb
 from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
+from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.data_dir import data_dir
@@ -36,6 +37,8 @@ from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
+from tiny_agents.mcp_client.known_servers import KnownServers, file_of
+from tiny_agents.mcp_client.pinning import Pinning
 
 SLOW_START_S = 2.0
 """Seconds of silence before we say that servers are still starting."""
@@ -47,11 +50,15 @@ class Plan:
 
     Attributes:
         prompt: For one-shot use; None is a conversation.
+        pinning: What the command line says about tools that change.
+        accept_tools: Take those that changed as they are now.
     """
 
     definition: AgentDefinition
     model: ModelSettings
     prompt: str | None
+    pinning: Pinning | None = None
+    accept_tools: bool = False
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -94,7 +101,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
-    return Plan(_startable(definition, reporter), model, prompt)
+    return Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools)
 
 
 def _flags(arguments: Namespace) -> ModelSettings:
@@ -150,7 +157,8 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
     try:
         # With a single prompt nobody can be asked.
         host = TerminalHost(lambda: reporter.before_line()) if plan.prompt is None else None
-        agent = Agent.from_definition(plan.definition, plan.model, host=host)
+        known = KnownServers(file_of(os.environ))
+        agent = Agent.from_definition(plan.definition, plan.model, host=host, pinning=plan.pinning, known_servers=known)
         try:
             return await _work(agent, plan, interrupts, reporter)
         finally:
@@ -169,6 +177,9 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
 async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
     """Load the tools, then answer the one prompt or talk until the user leaves."""
     await _load_tools(agent, reporter)
+    if plan.accept_tools:
+        for server, names in agent.accept_tools().items():
+            reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")
     one_shot = plan.prompt is not None
     nothing_works = bool(agent.failed_servers) and not agent.connections
     for error in agent.failed_servers.values():

@@ -46,13 +46,21 @@ def sha256_of(path: Path, cancelled: threading.Event | None = None) -> str:
 
 
 @contextlib.contextmanager
-def locked(path: Path, cancelled: threading.Event | None = None) -> Iterator[None]:
-    """Hold the lock file `path`: one process (and one thread) at a time. The operating system frees it if we die."""
+def locked(path: Path, cancelled: threading.Event | None = None, *, limit_s: float | None = None) -> Iterator[None]:
+    """Hold the lock file `path`: one process (and one thread) at a time. The operating system frees it if we die.
+
+    Raises:
+        TimeoutError: Somebody else has held it for `limit_s` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    poll_s = LOCK_POLL_S if limit_s is None else min(LOCK_POLL_S, limit_s / 100)
+    end = None if limit_s is None else time.monotonic() + limit_s
     with path.open("ab") as file:
         while not try_lock(file):
             check_stopped(cancelled)
-            time.sleep(LOCK_POLL_S)
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"another process has been using it for {limit_s:g} s")
+            time.sleep(poll_s)
         try:
             yield
         finally:

@@ -29,7 +29,9 @@ from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, Serv
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.host import Desk, Host
 from tiny_agents.mcp_client.instructions import instructions_text, with_instructions
+from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
+from tiny_agents.mcp_client.pinning import PINNING, Pinning
 from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
 from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
 from tiny_agents.mcp_client.results import ToolResult
@@ -46,6 +48,7 @@ from tiny_agents.mcp_client.servers import (
     secrets_of,
     server_name,
 )
+from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.spill import READ_ON, Spill
 from tiny_agents.mcp_client.text import encodable, without_secrets
 from tiny_agents.mcp_client.tools import Offer, ToolTable, find, refreshed, unknown_tool
@@ -91,6 +94,12 @@ class MCPClient:
         host: Answers what servers ask of us: of a person, of the model, which folders. By default nobody does.
         instructions: Whether the model is told, at the end of the system prompt, what servers say about their use; bounded
             and marked as theirs (see `mcp_client.instructions`). `messages` stay as they are.
+        pinning: What becomes of a tool whose description, schemas or hints change after it was first used: "warn" tells
+            of it (an event, and a warning in the log), "strict" also refuses it until `accept_tools` is called, "off"
+            does nothing.
+        known_servers: What is remembered of servers and their tools. By default until this client is closed;
+            `KnownServers(path)` keeps it from one program to the next.
+        max_parallel_calls: Most tool calls of one answer that run at the same time; by default all of them do.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
     Attributes:
@@ -117,6 +126,9 @@ class MCPClient:
         audio: bool = False,
         host: Host | None = None,
         instructions: bool = True,
+        pinning: Pinning = "warn",
+        known_servers: KnownServers | None = None,
+        max_parallel_calls: int | None = None,
         client: AsyncInferenceClient | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
@@ -124,6 +136,10 @@ class MCPClient:
         for name, seconds in (("startup_timeout", startup_timeout), ("tool_timeout", tool_timeout)):
             if not seconds > 0:
                 raise UsageError(f"{name} must be more than 0 seconds, not {seconds!r}")
+        if pinning not in PINNING:
+            raise UsageError(f"pinning must be 'off', 'warn' or 'strict', not {pinning!r}")
+        if max_parallel_calls is not None and max_parallel_calls < 1:
+            raise UsageError(f"max_parallel_calls must be at least 1, not {max_parallel_calls!r}")
         self.payload_model = model
         self._owns_client = client is None
         self.client = client or AsyncInferenceClient(
@@ -142,6 +158,9 @@ class MCPClient:
         self._silent: set[str] = set()  # servers whose instructions aren't told
         self._events = Events()
         self._spill = Spill()
+        self._pinning: Pinning = pinning
+        self._known = known_servers or KnownServers()
+        self._slots = Slots(max_parallel_calls)
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
         self._connections: dict[str, Connection] = {}
@@ -205,7 +224,8 @@ class MCPClient:
                 patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout`, `tool_timeout`, `protocol`
                 ("auto", "legacy" or "2026-07-28"), `roots` (folders that it is told it may work in), `instructions` (False:
                 what it says about its use isn't told to the model), `log_level` (the least serious report it should
-                send, such as "warning") and `secrets` (texts that must not appear in messages and results). For
+                send, such as "warning"), `max_parallel_calls` (most calls it gets at the same time) and `secrets` (texts
+                that must not appear in messages and results). For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
                 `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
                 "inprocess" `server`. Times are seconds or a timedelta.
@@ -232,6 +252,9 @@ class MCPClient:
             tools=options.tools,
             protocol=options.protocol,
             secrets=options.secrets,
+            pinning=self._pinning,
+            known=self._known,
+            max_parallel_calls=options.max_parallel_calls,
             emit=self._events.emit,
         )
         if not options.instructions:
@@ -307,14 +330,47 @@ class MCPClient:
 
         Raises:
             UsageError: No server offers this tool.
+            ToolRefusedError: It changed in this moment, and `pinning` is "strict".
             ServerConnectionError: Its server went away (the call may have run), or could not be started again.
             ServerTimeoutError: No answer in time; the server stays usable.
         """
         self._refresh()
         offer = self._table.find(name)
         if offer is None:
-            raise UsageError(unknown_tool(name, self._offered))
+            raise UsageError(self._no_tool(name, self._offered))
         return await self._source(offer).call_tool(offer.tool.name, dict(arguments or {}), timeout_s=timeout)
+
+    @property
+    def changed_tools(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Tools that aren't what they were when they were first used, by server, and which parts of them differ."""
+        return {name: dict(c.guard.changed) for name, c in self._connections.items() if c.guard.changed}
+
+    def accept_tools(self, server: str | None = None, tools: Iterable[str] | None = None) -> dict[str, list[str]]:
+        """Accept that tools have changed: as they are now they count as known, and what was held back is offered.
+
+        Args:
+            server: The server's name; None for all.
+            tools: Names as that server spells them; None for all that changed.
+
+        Returns: What was accepted, by server.
+
+        Raises:
+            UsageError: There is no such server.
+        """
+        if server is not None and server not in self._connections:
+            raise UsageError(f"accept_tools: there is no server '{server}'")
+        chosen = self._connections if server is None else {server: self._connections[server]}
+        names = None if tools is None else list(tools)
+        accepted = {name: connection.accept_tools(names) for name, connection in chosen.items()}
+        return {name: taken for name, taken in accepted.items() if taken}
+
+    def _no_tool(self, name: str, offered: Collection[str]) -> str:
+        """Why there is no tool of this name; one that is held back is told apart from one that never was."""
+        server, tool = self._table.was(name) or (None, name)
+        for connection in self._connections.values():
+            if server in (None, connection.name) and (problem := connection.guard.refused.get(tool)) is not None:
+                return problem
+        return unknown_tool(name, offered)
 
     def _source(self, offer: Offer) -> Connection | Functions:
         return self._functions if offer.server == FUNCTIONS else self._connections[offer.server]
@@ -577,10 +633,11 @@ class MCPClient:
             return _Told(encodable(call.problem))
         offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
         if offer is None:
-            return _Told(encodable(f"Error: {unknown_tool(call.name, offered)}"))
+            return _Told(encodable(f"Error: {self._no_tool(call.name, offered)}"))
         try:
             arguments = coerced(call.arguments, offer.tool.parameters)
-            result = await self._source(offer).call_tool(offer.tool.name, arguments)
+            async with self._slots:
+                result = await self._source(offer).call_tool(offer.tool.name, arguments)
         except ServerError as error:
             return _Told(encodable(f"Error: {error}"))
         text = self._spill.told(result)

@@ -16,8 +16,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NoReturn, TypeVar
 
-from tiny_agents.errors import ServerConnectionError, ServerRefusedError, ServerTimeoutError, redact
+from tiny_agents.errors import (
+    ServerConnectionError,
+    ServerRefusedError,
+    ServerTimeoutError,
+    ToolRefusedError,
+    redact,
+)
 from tiny_agents.mcp_client.changes import Change, KeptLists, ListKind, Offered
+from tiny_agents.mcp_client.era import EraMemory
 from tiny_agents.mcp_client.events import (
     ListChanged,
     ResourceUpdated,
@@ -27,12 +34,25 @@ from tiny_agents.mcp_client.events import (
     ToolProgress,
 )
 from tiny_agents.mcp_client.host import Desk
+from tiny_agents.mcp_client.known_servers import Era, KnownServers, identity_of
 from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tools
+from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.results import ToolResult
-from tiny_agents.mcp_client.servers import Protocol, Server, StdioServer, older_transport, patient, secrets_of
+from tiny_agents.mcp_client.servers import (
+    Protocol,
+    Server,
+    SseServer,
+    StdioServer,
+    address,
+    older_transport,
+    patient,
+    secrets_of,
+)
+from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.subscriptions import Subscriber
 from tiny_agents.mcp_client.text import encodable_json
+from tiny_agents.mcp_client.tool_guard import ToolGuard
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
 from tiny_agents.mcp_client.transports.connect import open_session
 from tiny_agents.mcp_client.transports.session import Session
@@ -64,6 +84,7 @@ class Connection:
         tools: What it offers, as far as that is allowed; another tuple when that has changed.
         subscriptions: URIs of the resources whose changes are told.
         instructions: What the server says about its use, as it says it; None before it was started, or where it is silent.
+        guard: Which of its tools have changed since they were first used.
     """
 
     def __init__(
@@ -77,6 +98,9 @@ class Connection:
         tools: ToolFilter = ALL_TOOLS,
         protocol: Protocol = "auto",
         secrets: Iterable[str] = (),
+        pinning: Pinning = "warn",
+        known: KnownServers | None = None,
+        max_parallel_calls: int | None = None,
         emit: Callable[[ServerEvent], None] = lambda _: None,
     ) -> None:
         self.name = name
@@ -91,6 +115,11 @@ class Connection:
         self._desk = desk
         self._protocol: Protocol = protocol
         self._emit = emit
+        known = known or KnownServers()
+        identity = identity_of(server)
+        self.guard = ToolGuard(name, identity, address(server), pinning, known, emit)
+        self._eras = EraMemory(identity, known, protocol)
+        self._slots = Slots(max_parallel_calls)
         self._secrets = secrets_of(server, secrets)
         self._life: _Life | None = None
         self._starting = asyncio.Lock()
@@ -98,6 +127,7 @@ class Connection:
         self._restarts = 0
         self._started_at = 0.0
         self._start_error: ServerConnectionError | None = None
+        self._listed: list[ServerTool] = []
 
     def __repr__(self) -> str:
         return f"<Connection {self.name!r} {self.state}>"
@@ -136,13 +166,20 @@ class Connection:
         Raises:
             ServerConnectionError: The server went away (the call may have run), or could not be started again.
             ServerTimeoutError: No answer in time; the server was told to stop.
+            ToolRefusedError: The tool changed, and is held back until the user accepts that.
         """
+        async with self._slots:
+            return await self._call_tool(name, arguments, timeout_s)
+
+    async def _call_tool(self, name: str, arguments: dict[str, Any], timeout_s: float | None) -> ToolResult:
         limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
         arguments = encodable_json(arguments)
         repeatable = any(tool.name == name and tool.repeatable for tool in self.tools)
         again = True
         while True:
             life = await self._alive()
+            if (problem := self.guard.refused.get(name)) is not None:
+                raise ToolRefusedError(problem, server=self.name, tool=name)
             try:
                 result = await self._call(life, name, arguments, limit_s)
             except ConnectionLost as loss:
@@ -297,30 +334,59 @@ class Connection:
         if self._closed:
             raise self._error("has been closed.")
         first = self._life is None
-        try:
-            life = await self._begin()
-        except ServerConnectionError as error:
-            life = await self._begin_older(error)
+        era = self._eras.remembered()
+        life = await (self._begin_anew() if era is None else self._begin_as_before(era))
         self.instructions = life.running.instructions
         self._offer(life.tools, warn=first)
         if not first:
             self._emit(ServerReturned(self.name))
         return life
 
-    async def _begin(self) -> _Life:
+    async def _begin_as_before(self, era: Era) -> _Life:
+        """Begin as the last start did; where that doesn't work any more, find out anew."""
+        given = self._server
+        if era.sse and (older := older_transport(given, 404)) is not None:
+            self._server = older
+        try:
+            life = await self._begin(era)
+        except BaseException as error:
+            self._server = given
+            if not isinstance(error, ServerConnectionError) or self._closed:
+                raise
+            self._eras.forget()
+            if isinstance(error.__cause__, TimeoutError):
+                raise  # it had its time; the next start asks
+            logger.info("MCP server '%s' can't be spoken to as before: it is asked again", self.name)
+            return await self._begin_anew()
+        self._learn(life, era)
+        return life
+
+    async def _begin_anew(self) -> _Life:
+        try:
+            life = await self._begin()
+        except ServerConnectionError as error:
+            life = await self._begin_older(error)
+        self._learn(life, None)
+        return life
+
+    def _learn(self, life: _Life, used: Era | None) -> None:
+        if life.session is not None:
+            self._eras.learn(life.session.era(older_transport=isinstance(self._server, SseServer)), used)
+
+    async def _begin(self, era: Era | None = None) -> _Life:
         self._start_error = None
         self._started_at = time.monotonic()
         life = self._life = _Life(self._lost)
-        life.owner = asyncio.create_task(self._own(life), name=f"MCP server {self.name}")
+        life.owner = asyncio.create_task(self._own(life, era), name=f"MCP server {self.name}")
         _owners.add(life.owner)
         life.owner.add_done_callback(_owners.discard)
         try:
             async with asyncio.timeout(self._startup_timeout_s):
                 await life.started.wait()
-        except TimeoutError:
+        except TimeoutError as slow:
             await life.abandon()
             self._start_error = self._error(slow_problem(life.watch, self._startup_timeout_s), life.watch)
-            raise self._start_error from None
+            raise self._start_error from slow
         except BaseException:
             await life.abandon()
             raise
@@ -349,10 +415,10 @@ class Connection:
         logger.info("MCP server '%s' speaks the older HTTP+SSE transport", self.name)
         return life
 
-    async def _own(self, life: _Life) -> None:
+    async def _own(self, life: _Life, era: Era | None) -> None:
         """Enter, stay and leave in this task."""
         try:
-            async with open_session(self._server, life.watch, self._desk, self._protocol) as session:
+            async with open_session(self._server, life.watch, self._desk, self._protocol, era) as session:
                 life.tools = await list_tools(session, self.name)
                 life.session = session
                 life.subscriber = Subscriber(session, self.name, self._missed)
@@ -383,7 +449,7 @@ class Connection:
             before = self.tools
             self._offer(tools, warn=False)
             if self.tools is not before:
-                self._emit(ListChanged(self.name, "tools"))
+                self._emit(tools_changed(self.name, before, self.tools))
 
     async def _follow_again(self, life: _Life) -> None:
         """What was subscribed to before the server was started again."""
@@ -406,9 +472,11 @@ class Connection:
             self._emit(ResourceUpdated(self.name, change.uri))
 
     def _offer(self, tools: list[ServerTool], *, warn: bool) -> None:
+        self._listed = tools
         selected, unknown = select(tools, self._filter)
-        if tuple(selected) != self.tools:
-            self.tools = tuple(selected)
+        passed = tuple(self.guard.passed(selected))
+        if passed != self.tools:
+            self.tools = passed
         if unknown and warn:
             logger.warning(
                 "MCP server '%s' has no tool %s; it offers: %s",
@@ -416,6 +484,12 @@ class Connection:
                 ", ".join(unknown),
                 ", ".join(tool.name for tool in tools[:20]) or "none",
             )
+
+    def accept_tools(self, names: Iterable[str] | None = None) -> list[str]:
+        """Take tools that changed as they are now, and offer them again; all if no names are given. Returns which ones."""
+        accepted = self.guard.accept(names)
+        self._offer(self._listed, warn=False)
+        return accepted
 
     # ---- calls
 
@@ -543,6 +617,13 @@ async def _ends(task: asyncio.Task[None]) -> bool:
     if not task.done():  # one that is done may belong to an event loop that is gone
         await asyncio.wait({task}, timeout=CLOSE_S)
     return task.done()
+
+
+def tools_changed(server: str, before: Iterable[ServerTool], now: Iterable[ServerTool]) -> ListChanged:
+    """The event that says which tools came and went."""
+    had, has = [tool.name for tool in before], [tool.name for tool in now]
+    added = tuple(name for name in has if name not in set(had))
+    return ListChanged(server, "tools", added, tuple(name for name in had if name not in set(has)))
 
 
 def restart_delay(restarts: int, since_last_s: float) -> float | None:

@@ -63,10 +63,16 @@ class ServerAsked:
 
 @dataclass(frozen=True, slots=True)
 class ListChanged:
-    """A server offers other tools, prompts or resources than before. Tools are listed anew by then."""
+    """A server offers other tools, prompts or resources than before. Tools are listed anew by then.
+
+    Attributes:
+        added, removed: Names of the tools that came and went.
+    """
 
     server: str
     of: Offered
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,24 @@ class ResourceUpdated:
     uri: str
 
 
-ServerEvent = ToolProgress | ServerLog | ServerLost | ServerReturned | ServerAsked | ListChanged | ResourceUpdated
+@dataclass(frozen=True, slots=True)
+class ToolChanged:
+    """A tool isn't any more what it was when it was first used (see `pinning`).
+
+    Attributes:
+        parts: What differs: "description", "input schema", "output schema", "annotations".
+        refused: Whether it can't be used until the user accepts it.
+    """
+
+    server: str
+    tool: str
+    parts: tuple[str, ...]
+    refused: bool
+
+
+ServerEvent = (
+    ToolProgress | ServerLog | ServerLost | ServerReturned | ServerAsked | ListChanged | ResourceUpdated | ToolChanged
+)
 
 
 class Events:

@@ -66,6 +66,8 @@ class CommonParameters(TypedDict):
     """False: the model isn't told what the server says about its use."""
     log_level: NotRequired[LogLevel | None]
     """The least serious report that the server should send; "info" if left out, older servers then decide themselves."""
+    max_parallel_calls: NotRequired[int | None]
+    """Most calls that the server gets at the same time; further ones wait. No limit if left out."""
 
 
 class StdioServerParameters(CommonParameters):
@@ -161,6 +163,7 @@ class ServerOptions:
     roots: tuple[Path, ...] | None = None
     instructions: bool = True
     log_level: LogLevel | None = None
+    max_parallel_calls: int | None = None
 
 
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
@@ -203,6 +206,7 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         roots=read.paths("roots") if read.has("roots") else None,
         instructions=read.flag("instructions", True),
         log_level=read.log_level(),
+        max_parallel_calls=read.count("max_parallel_calls"),
     )
 
 
@@ -407,6 +411,14 @@ class _Reader:
         if not (value > 0 and math.isfinite(value)):
             raise UsageError(f"{self._where}: '{key}' must be more than 0 seconds and finite, not {value}")
         return float(value)
+
+    def count(self, key: str) -> int | None:
+        value = self._given.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self.refuse(key, "a whole number")
+        if value is not None and value < 1:
+            raise UsageError(f"{self._where}: '{key}' must be at least 1, not {value}")
+        return value
 
     def flag(self, key: str, default: bool) -> bool:
         value = self._given.get(key, default)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
+from tiny_agents.mcp_client.pinning import ToolPrint, print_of
 from tiny_agents.mcp_client.text import readable, shortened
 
 MAX_NAME = 64
@@ -45,6 +46,9 @@ class ServerTool:
         parameters: JSON Schema of the arguments, always an object with `properties`.
         read_only: The server says that a call changes nothing.
         idempotent: The server says that a second call with the same arguments changes nothing more.
+        destructive: Whether the server says that a call may destroy something; None where it says neither.
+        open_world: Whether it says that a call reaches beyond a closed domain, such as into the web; None likewise.
+        print: How all that its server says of it looked, to tell whether that changes.
     """
 
     name: str
@@ -52,6 +56,9 @@ class ServerTool:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
     idempotent: bool = False
+    destructive: bool | None = None
+    open_world: bool | None = None
+    print: ToolPrint = field(default=ToolPrint(), repr=False)
 
     @property
     def repeatable(self) -> bool:
@@ -69,7 +76,14 @@ def read_tool(listed: Mapping[str, Any]) -> ServerTool:
         parameters=object_schema(listed.get("inputSchema")),
         read_only=hints.get("readOnlyHint") is True,
         idempotent=hints.get("idempotentHint") is True,
+        destructive=_flag(hints.get("destructiveHint")),
+        open_world=_flag(hints.get("openWorldHint")),
+        print=print_of(listed),
     )
+
+
+def _flag(hint: Any) -> bool | None:
+    return hint if isinstance(hint, bool) else None
 
 
 def object_schema(schema: Any) -> dict[str, Any]:
@@ -204,6 +218,10 @@ class ToolTable:
     def find(self, name: str) -> Offer | None:
         """As the function `find`, among all of them."""
         return find(self._offers, name)
+
+    def was(self, name: str) -> tuple[str, str] | None:
+        """Server and tool that a name is given to, also while the tool isn't on offer."""
+        return next((key for key, given in self._given.items() if given == name), None)
 
     def offers(self) -> list[Offer]:
         return list(self._offers.values())

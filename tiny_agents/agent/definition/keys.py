@@ -32,6 +32,7 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import InputOption
+from tiny_agents.mcp_client.pinning import PINNING
 from tiny_agents.mcp_client.servers import LOG_LEVELS, PROTOCOLS, ServerType
 
 NOT_YET = "is not supported yet"
@@ -170,6 +171,7 @@ _OPTIONS = (
         "`auto`; `legacy` for the handshake of before 2026-07-28, which spares an old server a question; `2026-07-28` for "
         "that version unasked",
     ),
+    Key("max_parallel_calls", COUNT, "most calls it gets at the same time; the others wait"),
     Key("required", FLAG, "`true`: without this server the agent doesn't start", NOT_YET),
     Key("restart", WHOLE, "how often it is started again", NOT_YET),
     Key("prefix", TEXT, "what its tools' names begin with", NOT_YET),
@@ -425,6 +427,15 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
                 "hour",
             ),
             Key("max_turns", COUNT, "most model calls per prompt (default 20)"),
+            Key(
+                "max_parallel_calls", COUNT, "most tool calls of one answer that run at the same time; all if left out"
+            ),
+            Key(
+                "pinning",
+                choice(*PINNING),
+                "what becomes of a tool that changes after it was first used: `warn` (the default), `strict` or `off`; see "
+                "[security.md](security.md)",
+            ),
             Key(
                 "tool_emulation",
                 FLAG,

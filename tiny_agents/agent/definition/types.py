@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tiny_agents.agent.definition.reference import Origin
 from tiny_agents.errors import ConfigError, redact
+from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.servers import ServerType
 
 
@@ -22,8 +23,8 @@ class ServerDefinition:
             in seconds, `terminate_on_close` (http). Only what the definition gives.
         allowed_tools: The tools the model may see, by the server's own names; None for all.
         options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`,
-            `roots` (absolute once the placeholders are filled in), `instructions`, `log_level`. Only what the definition
-            gives.
+            `roots` (absolute once the placeholders are filled in), `instructions`, `log_level`, `max_parallel_calls`. Only
+            what the definition gives.
         key: Where it stands in the definition: `servers.files` or `servers[0]`.
         legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
     """
@@ -112,6 +113,8 @@ class AgentDefinition:
         startup_timeout: Seconds a server may take to start.
         tool_timeout: Seconds a tool call may take.
         max_turns: Model calls per prompt.
+        max_parallel_calls: Tool calls of one answer that run at the same time.
+        pinning: What becomes of a tool that changes after it was first used.
         fallback_models: Models to ask, in this order, where `model` can't answer.
         params: Passed on with every call of the model, by the names of `chat_completion`.
         limit_values: What one prompt may use up, by the names in `keys.LIMITS`.
@@ -147,6 +150,8 @@ class AgentDefinition:
     startup_timeout: float | None = None
     tool_timeout: float | None = None
     max_turns: int | None = None
+    max_parallel_calls: int | None = None
+    pinning: Pinning | None = None
     fallback_models: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     limit_values: Mapping[str, float] = field(default_factory=dict)
@@ -176,7 +181,7 @@ class AgentDefinition:
 
     def limits(self) -> dict[str, Any]:
         """The limits that the definition sets, as keyword arguments of `Agent`."""
-        names = ("timeout", "startup_timeout", "tool_timeout", "max_turns")
+        names = ("timeout", "startup_timeout", "tool_timeout", "max_turns", "max_parallel_calls")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def error(self, key: str, problem: str) -> ConfigError:

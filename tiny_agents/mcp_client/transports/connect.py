@@ -13,6 +13,7 @@ from tiny_agents.mcp_client.changes import Change
 from tiny_agents.mcp_client.host import (
     Desk,
 )
+from tiny_agents.mcp_client.known_servers import Era
 from tiny_agents.mcp_client.servers import (
     HttpServer,
     InProcessServer,
@@ -31,18 +32,21 @@ from tiny_agents.mcp_client.watch import (
 )
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
-    pass
+    from mcp_types import DiscoverResult
 
 LOG_LEVEL: Final = "info"
 
 
 @asynccontextmanager
-async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Protocol = "auto") -> AsyncIterator[Session]:
+async def open_session(
+    server: Server, watch: Watch, desk: Desk, protocol: Protocol = "auto", era: Era | None = None
+) -> AsyncIterator[Session]:
     """Connect, agree on a protocol version, and stay connected while the block is open. Enter and leave in one task.
 
     Args:
         desk: Where what the server asks of us is answered.
         protocol: "legacy" shakes hands as before 2026-07-28, "2026-07-28" speaks that version unasked; "auto" finds out.
+        era: What the last connection found out; spares the question.
 
     Raises:
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
@@ -65,7 +69,8 @@ async def open_session(server: Server, watch: Watch, desk: Desk, protocol: Proto
     async with mcp.Client(
         transport,
         client_info=ourselves,
-        mode=protocol,
+        mode=protocol if era is None else era.protocol,
+        prior_discover=_discovered(era),
         cache=None,
         message_handler=partial(_notice, watch),
         logging_callback=log,
@@ -90,6 +95,14 @@ async def _notice(watch: Watch, message: object) -> None:
         watch.changes.note(Change("resources"))
     elif isinstance(message, types.ResourceUpdatedNotification):
         watch.changes.note(Change("resources", encodable(message.params.uri)))
+
+
+def _discovered(era: Era | None) -> DiscoverResult | None:
+    if era is None or era.discovered is None:
+        return None
+    from mcp_types import DiscoverResult
+
+    return DiscoverResult.model_validate(era.discovered)
 
 
 def _in_process(server: InProcessServer, _: Watch) -> Any:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_agents.mcp_client.changes import Change, ListKind, Offered
+from tiny_agents.mcp_client.era import era_of
+from tiny_agents.mcp_client.known_servers import Era
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.servers import LogLevel
 from tiny_agents.mcp_client.text import encodable
@@ -53,6 +55,21 @@ class Session:
         """Whether the server says that it has something; True too where it wasn't asked what it has."""
         declared = self._client.server_capabilities.model_dump(exclude_none=True)
         return what in declared or (self.is_modern and not declared)
+
+    def era(self, *, older_transport: bool) -> Era | None:
+        """What can be remembered of how this server is spoken to."""
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+        info = self._client.server_info
+        discovered = self._client.session.discover_result
+        return era_of(
+            self._client.protocol_version,
+            modern=self._client.protocol_version in MODERN_PROTOCOL_VERSIONS,
+            server=f"{info.name} {info.version}" if info is not None else "",
+            older_transport=older_transport,
+            discovered=None if discovered is None else discovered.model_dump(mode="json", by_alias=True),
+            ttl_s=0.0 if discovered is None else discovered.ttl_ms / 1000,
+        )
 
     async def list_tools(self, cursor: str | None) -> tuple[list[ServerTool], str | None]:
         """One page of tools, and the cursor of the next; a server without tools has one empty page.
