@@ -228,15 +228,15 @@ def test_an_unknown_name_lists_the_bundled_agents_and_offers_the_nearest(folder:
             "https://example.org/agent.yaml",
             "'https://example.org/agent.yaml' is an address; an agent is a file, a folder",
         ),
-        ("notes.md", "notes.md: definitions in Markdown are not supported yet; write agent.yaml beside it"),
-        ("tool.py", "tool.py: a definition is a .yaml, .yml or .json file, not .py"),
+        ("notes.md", "notes.md:1: a definition in Markdown begins with a line '---', then what agent.yaml would say"),
+        ("tool.py", "tool.py: a definition is a .yaml, .yml, .json or .md file, not .py"),
         ("latin.yaml", "latin.yaml:2: is not UTF-8 text (byte 0xe9); save it as UTF-8"),
         ("wide.yaml", "wide.yaml: is UTF-16 text; save it as UTF-8"),
         ("big.yaml", "big.yaml: is larger than 1 MB, which no definition or prompt needs"),
     ],
 )
 def test_what_can_not_be_loaded_says_why(folder: Path, ref: str, message: str) -> None:
-    (folder / "notes.md").write_text("---\nmodel: m\n---\n")
+    (folder / "notes.md").write_text("# Notes\n")
     (folder / "tool.py").write_text("print()")
     (folder / "latin.yaml").write_bytes(b"model: m\nname: caf\xe9\n")
     (folder / "wide.yaml").write_bytes("model: m".encode("utf-16"))
@@ -257,7 +257,8 @@ def test_a_folder_without_a_definition_offers_what_looks_like_one(folder: Path) 
         load_definition("scout")
 
     assert str(caught.value) == (
-        "scout: this folder has no definition (one of agent.yaml, agent.yml, agent.json) (did you mean 'agents.yaml'?)"
+        "scout: this folder has no definition (one of agent.yaml, agent.yml, agent.json, agent.md) (did you "
+        "mean 'agents.yaml'?)"
     )
 
 

@@ -257,7 +257,7 @@ BAD = [
         ":1:1: permissions: is not supported yet: leave tools out with `tools` of their server",
     ),
     ("limits: {}", "limits: is not supported yet: use max_turns, timeout, startup_timeout and tool_timeout"),
-    *((f"{key}: {{}}", f"{key}: is not supported yet") for key in ("params", "import", "tools", "context", "output")),
+    *((f"{key}: {{}}", f"{key}: is not supported yet") for key in ("params", "tools", "context", "output")),
     *((f"{key}: []", f"{key}: is not supported yet") for key in ("skills", "tests")),
     ("model: [a, b]", "model: a list of models is not supported yet: name one"),
     (

@@ -17,6 +17,7 @@ from typing import Any
 
 from tiny_agents.agent.definition.boundary import check_working_folders
 from tiny_agents.agent.definition.document import child_key, did_you_mean
+from tiny_agents.agent.definition.env_files import with_env_files
 from tiny_agents.agent.definition.input_values import Keeper, Sources
 from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
@@ -85,7 +86,7 @@ def resolve_inputs(
             raise _unknown_value(definition, id)
     sources = Sources(definition, values, env, ask, keeper, remember)
     run = _Resolution(definition, sources, env, warn, workspace or Path.cwd())
-    resolved = run.strict() if definition.strict else run.lenient()
+    resolved = with_env_files(run.strict() if definition.strict else run.lenient(), run.workspace)
     _check_filled_in(resolved)
     check_working_folders(resolved, run.workspace)
     resolved = _with_roots(resolved, run) if definition.strict else resolved

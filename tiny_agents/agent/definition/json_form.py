@@ -66,7 +66,8 @@ def _server(server: Value, taken: Iterable[str]) -> ServerDefinition:
     for needed, why in SERVERS[type].needed.items():
         if needed not in entries:
             raise server.missing(needed, why)
-    params = {key.name: key.shape.read(entries[key.name]) for key in PARAMS[type] if key.name in entries}
+    known = [key for key in PARAMS[type] if key.name in entries and key.name not in _LATER_KEYS]
+    params = {key.name: key.shape.read(entries[key.name]) for key in known}
     allowed = entries["allowed_tools"].texts() if "allowed_tools" in entries else None
     return ServerDefinition(derived_name(type, params, taken), type, params, allowed, server.key, legacy)
 
@@ -82,6 +83,7 @@ def _flattened(config: Value) -> dict[str, Value]:
     return entries
 
 
+_LATER_KEYS = ("envFile",)  # agent.json's runtimes never knew them
 _KEYS: Readings = {
     "model": Value.text,
     "provider": Value.text,

@@ -31,7 +31,7 @@ from tiny_agents.agent.definition.readings import (
     read_each,
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
-from tiny_agents.agent.definition.types import InputOption
+from tiny_agents.agent.definition.types import ImportDefinition, InputOption
 from tiny_agents.mcp_client.pinning import PINNING
 from tiny_agents.mcp_client.servers import LOG_LEVELS, PROTOCOLS, ServerType
 
@@ -209,6 +209,9 @@ _STDIO = (
         "variables added to a few harmless ones (PATH, HOME and the like); nothing else of your environment is passed on",
     ),
     Key("cwd", TEXT, "the folder it is started in; yours if left out"),
+    Key(
+        "envFile", TEXT, "a file with lines `NAME=value`, added to `env`, which wins; its path counts from your folder"
+    ),
 )
 _REMOTE = (
     Key("url", URL, "the address"),
@@ -227,7 +230,6 @@ OPTIONS = tuple(key.name for key in _OPTIONS)
 
 _SERVER_HINTS = {
     "startup": "is called startup_timeout here",
-    "envFile": f"{NOT_YET}: write the variables into env",
     "disabled": "is no key here: leave the server out, or put `x-` before its name",
     **MERGE_KEY,
 }
@@ -384,6 +386,31 @@ TOOLS = Table(
 )
 
 
+IMPORT = Table(
+    "an import",
+    (
+        Key("file", TEXT, "the file, as seen from the definition"),
+        Key("servers", TEXTS, "the servers that are wanted, by name, with `*`, `?` and `[...]`; all if left out"),
+    ),
+    needed={"file": "it is what is imported"},
+)
+
+
+def _import(value: Value) -> ImportDefinition:
+    fields = IMPORT.read(value) if isinstance(value.data, dict) else {"file": value.text()}
+    if "${" in fields["file"]:
+        raise value.error("placeholders are not filled in here: the path counts from the definition")
+    return ImportDefinition(**fields)
+
+
+def _imports(value: Value) -> tuple[ImportDefinition, ...]:
+    return tuple(read_each(value.items() if isinstance(value.data, list) else [value], _import))
+
+
+_ONE_IMPORT = {"anyOf": [TEXT.schema, IMPORT.schema()]}
+IMPORTS = Shape(_imports, {"anyOf": [TEXT.schema, IMPORT.schema(), {"type": "array", "items": _ONE_IMPORT}]})
+
+
 def agent_table(inputs: Shape, servers: Shape) -> Table:
     """The table of the whole definition, with the shapes of its two parts that are more than tables."""
     return Table(
@@ -448,7 +475,11 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
             ),
             Key("requires", TEXT_OR_TEXTS, "a text, or a list of texts, that says what must be installed"),
             Key("params", CHAT_PARAMS.shape, "passed on with every call", f"{NOT_YET}: the model's own defaults apply"),
-            Key("import", TEXT_OR_TEXTS, "files with servers", f"{NOT_YET}: write the servers into `servers`"),
+            Key(
+                "import",
+                IMPORTS,
+                'files of other programs whose servers are taken over, such as `.mcp.json`; see "Servers of other programs"',
+            ),
             Key(
                 "tools",
                 TOOLS.shape,

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from tiny_agents.agent.definition.boundary import Boundary, allowed_folders
 from tiny_agents.agent.definition.document import did_you_mean
-from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.imports import unreadable, with_import
+from tiny_agents.agent.definition.parse import Format, parse_definition
 from tiny_agents.agent.definition.reference import HubReference, Origin, hub_reference
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import (
@@ -26,13 +26,13 @@ from tiny_agents.inference.credentials import find_token
 
 log = logging.getLogger(__name__)
 
-DEFINITION_FILES = ("agent.yaml", "agent.yml", "agent.json")
+DEFINITION_FILES = ("agent.yaml", "agent.yml", "agent.json", "agent.md")
 """In a folder, the first that is there."""
 PROMPT_FILES = ("PROMPT.md", "AGENTS.md")
 """Beside it, the system prompt, unless the definition has its own."""
 MAX_BYTES = 1_000_000
 
-_FORMATS: Mapping[str, Literal["yaml", "json"]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+_FORMATS: Mapping[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".md": "markdown"}
 _BUNDLED = Path(__file__).parents[2] / "agents"
 _BARE_NAME = re.compile(r"[\w-]+")
 
@@ -117,7 +117,7 @@ def _not_found(ref: str | Path, path: Path) -> ConfigError:
 def _load_file(path: Path, allowed: tuple[Path, ...] = ()) -> AgentDefinition:
     """A single file brings no prompt file, but the one it names."""
     definition = replace(_parse_file(path), allowed=allowed)
-    return _with_prompt(definition, Boundary(path.parent, allowed), look_around=False)
+    return _completed(definition, Boundary(path.parent, allowed), look_around=False)
 
 
 def _load_folder(folder: Path, allowed: tuple[Path, ...]) -> AgentDefinition:
@@ -129,7 +129,7 @@ def _load_folder(folder: Path, allowed: tuple[Path, ...]) -> AgentDefinition:
             raise ConfigError(f"this folder can't be read: {_reason(error)}", path=folder) from error
         near = did_you_mean(DEFINITION_FILES[0], beside)
         raise ConfigError(f"this folder has no definition (one of {', '.join(DEFINITION_FILES)}){near}", path=folder)
-    return _with_prompt(replace(_parse_file(path), allowed=allowed), Boundary(folder, allowed), look_around=True)
+    return _completed(replace(_parse_file(path), allowed=allowed), Boundary(folder, allowed), look_around=True)
 
 
 def _definition_file(folder: Path) -> Path | None:
@@ -139,16 +139,30 @@ def _definition_file(folder: Path) -> Path | None:
 def _parse_file(path: Path) -> AgentDefinition:
     format = _FORMATS.get(path.suffix.lower())
     if path.suffix and format is None:
-        if path.suffix.lower() == ".md":
-            raise ConfigError("definitions in Markdown are not supported yet; write agent.yaml beside it", path=path)
-        raise ConfigError(f"a definition is a .yaml, .yml or .json file, not {path.suffix}", path=path)
+        raise ConfigError(f"a definition is a .yaml, .yml, .json or .md file, not {path.suffix}", path=path)
     text = _read_text(path)
     return replace(parse_definition(text, path=path, format=format or _guessed_format(text)), sources=(path,))
 
 
-def _guessed_format(text: str) -> Literal["yaml", "json"]:
+def _guessed_format(text: str) -> Format:
     """For what has no ending, such as /dev/stdin."""
     return "json" if text.lstrip("\ufeff \t\r\n").startswith("{") else "yaml"
+
+
+def _with_imports(definition: AgentDefinition, boundary: Boundary) -> AgentDefinition:
+    """`definition` with the servers of the files it imports."""
+    for number, wanted in enumerate(definition.imports):
+        try:
+            path = boundary.resolve(os.path.expanduser(wanted.file))
+            if not os.path.isfile(path):
+                raise ConfigError("is not there", path=path)
+            text = _read_text(path)
+        except ConfigError as error:
+            raise unreadable(definition, number, wanted.file, error) from error
+        if definition.path is not None and os.path.realpath(path) == os.path.realpath(definition.path):
+            raise definition.error(f"import[{number}]", f"{wanted.file!r} is this definition itself")
+        definition = with_import(definition, number, wanted, text, path)
+    return definition
 
 
 def _read_text(path: Path) -> str:
@@ -180,8 +194,9 @@ def _read_below(boundary: Boundary, name: str) -> str | None:
     return _read_text(path) if os.path.isfile(path) else None
 
 
-def _with_prompt(definition: AgentDefinition, boundary: Boundary, *, look_around: bool) -> AgentDefinition:
-    """`definition` with its prompt: its own, else with `look_around` that of a prompt file beside it."""
+def _completed(definition: AgentDefinition, boundary: Boundary, *, look_around: bool) -> AgentDefinition:
+    """`definition` with its imports and its prompt: its own, else with `look_around` that of a prompt file beside it."""
+    definition = _with_imports(definition, boundary)
     if definition.prompt_file is not None:
         return _prompted(definition, definition.prompt_file, _read_named_prompt(definition, boundary))
     if definition.prompt is not None or not look_around:
@@ -260,4 +275,4 @@ def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tup
     definition = replace(_parse_file(snapshot.path / found), downloaded=True, origin=files, allowed=allowed)
     if "name" not in definition.places:
         definition = replace(definition, name=reference.name)
-    return _with_prompt(definition, boundary, look_around=reference.file is None)
+    return _completed(definition, boundary, look_around=reference.file is None)

@@ -91,6 +91,8 @@ def _consequences(definition: AgentDefinition) -> Iterator[str]:
     for server in definition.servers:
         if server.type == "stdio":
             yield f"runs the command: {_command_line(server)}"
+            if "envFile" in server.params:
+                yield f"reads its variables from the file: {server.params['envFile']}"
         else:
             headers = ", ".join(server.params.get("headers", {}))
             yield f"connects to: {server.params['url']}" + (f" (with the headers {headers})" if headers else "")

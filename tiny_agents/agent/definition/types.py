@@ -101,6 +101,19 @@ class InputDefinition:
         return tuple(option.value for option in self.options)
 
 
+@dataclass(frozen=True, slots=True)
+class ImportDefinition:
+    """A file of another program whose servers are taken over.
+
+    Attributes:
+        file: Relative to the definition.
+        servers: Names or patterns of those that are wanted; None for all.
+    """
+
+    file: str
+    servers: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AgentDefinition:
     """An agent as its file describes it; None is what the file doesn't say.
@@ -122,7 +135,8 @@ class AgentDefinition:
         context: `max_tokens`, `compact`, `result_max_chars`.
         output: `schema` of the final answer: a path relative to the definition, or the schema itself.
         tools: `tasks`, `python`, `agents`: tools that come from no server.
-        imports: Files with more servers, relative to the definition.
+        imports: Files with more servers; once loaded, these are in `servers`.
+        imported: How keys of what was imported begin -> the file that has them.
         instructions: Whether the model is told what servers say about their use.
         tool_emulation: The model or endpoint has no tool API: choose tools by constrained decoding.
         requires: What must be there for it to work, in words for people.
@@ -161,7 +175,8 @@ class AgentDefinition:
     tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skills: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
-    imports: tuple[str, ...] = ()
+    imports: tuple[ImportDefinition, ...] = ()
+    imported: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     instructions: bool = True
     tool_emulation: bool = False
     requires: tuple[str, ...] = ()
@@ -188,4 +203,7 @@ class AgentDefinition:
         """An error at `key` of this definition, with its line if the file has it (or the nearest key above it)."""
         known = max((place for place in self.places if key.startswith(place)), key=len, default="")
         line, column = self.places[known] if known else (None, None)
+        for prefix, path in self.imported.items():
+            if key.startswith(prefix):
+                return ConfigError(problem, path=path, key=key.removeprefix(prefix), line=line, column=column)
         return ConfigError(problem, path=self.path, key=key, line=line, column=column)

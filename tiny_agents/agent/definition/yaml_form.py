@@ -33,14 +33,20 @@ def _inputs(value: Value) -> tuple[InputDefinition, ...]:
     taken: set[str] = set()
 
     def read(item: Value) -> InputDefinition:
-        fields = INPUT.read(item)
-        if fields["id"] in taken:
-            raise item.error(f"the id {fields['id']!r} is used twice")
-        taken.add(fields["id"])
-        _check_input(item, fields)
-        return InputDefinition(**fields, key=item.key)
+        found = read_input(item)
+        if found.id in taken:
+            raise item.error(f"the id {found.id!r} is used twice")
+        taken.add(found.id)
+        return found
 
     return tuple(read_each(value.items(), read))
+
+
+def read_input(item: Value) -> InputDefinition:
+    """One input. Raises ConfigError."""
+    fields = INPUT.read(item)
+    _check_input(item, fields)
+    return InputDefinition(**fields, key=item.key)
 
 
 def _check_input(item: Value, fields: Mapping[str, Any]) -> None:
