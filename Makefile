@@ -14,13 +14,16 @@ else
   INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo test check servers browser lint format types clean
+.PHONY: demo test conformance check servers browser lint format types clean
 
 demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
 	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
 
 test: $(VENV)/.dev ## the whole suite
 	$(BIN)/python -m pytest
+
+conformance: $(VENV)/.dev ## the official suite of MCP against our client; needs npm, and fetches the suite
+	$(BIN)/python tests/conformance/run.py
 
 check: lint types test ## what CI runs
 

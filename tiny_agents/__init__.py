@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ProviderError,
         ServerConnectionError,
         ServerError,
+        ServerLoginError,
         ServerRefusedError,
         ServerTimeoutError,
         SessionError,
@@ -141,6 +142,8 @@ if TYPE_CHECKING:
         ToolProgress,
     )
     from tiny_agents.mcp_client.host import (
+        AuthorizationReply,
+        AuthorizationRequest,
         FormRequest,
         Host,
         Reply,
@@ -176,7 +179,17 @@ _HOMES = {
     **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
     "KnownServers": "mcp_client.known_servers",
     **dict.fromkeys(
-        ("FormRequest", "Host", "Reply", "SamplingReply", "SamplingRequest", "UrlRequest"), "mcp_client.host"
+        (
+            "AuthorizationReply",
+            "AuthorizationRequest",
+            "FormRequest",
+            "Host",
+            "Reply",
+            "SamplingReply",
+            "SamplingRequest",
+            "UrlRequest",
+        ),
+        "mcp_client.host",
     ),
     "AsyncInferenceClient": "inference.async_client",
     "InferenceApi": "inference.inference_api",
@@ -200,6 +213,8 @@ __all__ = [
     "AudioClassificationOutputElement",
     "AudioClassificationOutputTransform",
     "AudioToAudioOutputElement",
+    "AuthorizationReply",
+    "AuthorizationRequest",
     "AutomaticSpeechRecognitionOutput",
     "AutomaticSpeechRecognitionOutputChunk",
     "ChatCompletionInputFunctionDefinition",
@@ -287,6 +302,7 @@ __all__ = [
     "ServerConnectionError",
     "ServerError",
     "ServerLog",
+    "ServerLoginError",
     "ServerLost",
     "ServerRefusedError",
     "ServerReturned",

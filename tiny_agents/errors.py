@@ -19,6 +19,7 @@ TinyAgentsError
  |   `- LocalModelError           the embedded model could not be fetched or started
  |- ServerError                   .server: an MCP server
  |   |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
+ |   |   `- ServerLoginError      it wants a login, and there is none or it failed
  |   |- ServerRefusedError        .code: answered a request, other than a tool call, with an error
  |   |- ToolRefusedError          .tool: held back, because it changed after it was first used
  |   `- ServerTimeoutError        .timeout_s, also a TimeoutError
@@ -264,6 +265,10 @@ class ServerRefusedError(ServerError):
     def __init__(self, message: str, *, server: str, code: int | None = None) -> None:
         self.code = code
         super().__init__(message, server=server)
+
+
+class ServerLoginError(ServerConnectionError):
+    """The server wants a login (OAuth), and there is none: nobody could be asked, or it failed."""
 
 
 class ToolRefusedError(ServerError):

@@ -16,9 +16,20 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import httpx2
+
 from tiny_agents.errors import ServerError
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host import (
+    AuthorizationReply,
+    AuthorizationRequest,
+    FormRequest,
+    Host,
+    Reply,
+    SamplingRequest,
+    UrlRequest,
+)
+from tiny_agents.mcp_client.oauth.options import AuthParameters
 
 MODERN = "2026-07-28"
 LIMIT_S = 25.0
@@ -45,6 +56,12 @@ class Agreeing(Host):
     async def allow_sampling(self, request: SamplingRequest) -> bool:
         return False
 
+    async def authorize(self, request: AuthorizationRequest) -> AuthorizationReply:
+        """The suite's login page agrees at once, and sends the browser back."""
+        async with httpx2.AsyncClient(follow_redirects=True, trust_env=False) as browser:
+            await browser.get(request.url)
+        return AuthorizationReply("accept")
+
 
 def arguments_for(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Something for each required property that has no default."""
@@ -63,15 +80,36 @@ def sample(schema: Mapping[str, Any]) -> Any:
     return _SAMPLES.get(str(schema.get("type")), "text")
 
 
+CLIENT_DOCUMENT = "https://conformance-test.local/client-metadata.json"
+"""The address that the suite takes for a client's own."""
+
+
+def auth_for(context: Mapping[str, Any], scenario: str) -> AuthParameters:
+    """How the scenario wants us to log in."""
+    auth: AuthParameters = {"type": "oauth"}
+    if "/client-credentials" in scenario:
+        auth["type"] = "client_credentials"
+    if "client_id" in context:
+        auth["client_id"] = context["client_id"]
+        auth["client_secret"] = context.get("client_secret")
+        auth["private_key"] = context.get("private_key_pem")
+        auth["signing_algorithm"] = context.get("signing_algorithm")
+        auth["issuer"] = context.get("issuer")
+    else:
+        auth["client_metadata_url"] = CLIENT_DOCUMENT
+    return auth
+
+
 async def main(url: str) -> None:
     version = os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", "")
     context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
     protocol: Literal["auto", "legacy"] = "auto" if version >= MODERN or not version else "legacy"
+    auth = auth_for(context, os.environ.get("MCP_CONFORMANCE_SCENARIO", ""))
     async with (
         asyncio.timeout(LIMIT_S),
         MCPClient(base_url="http://127.0.0.1:1/v1", model="none", host=Agreeing()) as client,
     ):
-        await client.add_mcp_server("http", url=url, name="server", protocol=protocol)
+        await client.add_mcp_server("http", url=url, name="server", protocol=protocol, auth=auth)
         schemas = {tool.function.name: tool.function.parameters or {} for tool in client.available_tools}
         planned = [(call["name"], call.get("arguments") or {}) for call in context.get("toolCalls") or ()]
         if (echo := "json_schema_echo") in schemas:  # it wants to see what we made of another tool's schema

@@ -79,8 +79,8 @@ def test_imports_point_one_way(layer: str) -> None:
 @pytest.mark.parametrize(
     ("package", "only_in"),
     [
-        ("httpx2", ["inference/http.py", "mcp_client/transports"]),
-        ("mcp", ["mcp_client/transports"]),
+        ("httpx2", ["inference/http.py", "mcp_client/transports", "mcp_client/oauth"]),
+        ("mcp", ["mcp_client/transports", "mcp_client/oauth"]),
         ("mcp_types", ["mcp_client/transports"]),
         ("xllamacpp", ["inference/local"]),
         ("prompt_toolkit", ["cli"]),

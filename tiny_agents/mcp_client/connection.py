@@ -18,6 +18,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from tiny_agents.errors import (
     ServerConnectionError,
+    ServerLoginError,
     ServerRefusedError,
     ServerTimeoutError,
     ToolRefusedError,
@@ -189,7 +190,7 @@ class Connection:
                 logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
             else:
                 self._restarts = 0
-                return self._redacted(result) if result.is_error else result
+                return self._redacted(result, life.watch) if result.is_error else result
 
     async def ask(self, what: str, request: Callable[[Session], Awaitable[T]]) -> T:
         """Ask the server for something that is no tool call: asking twice does no harm, so that is done once if it must be.
@@ -255,7 +256,9 @@ class Connection:
                 async with self._limited(life, self._tool_timeout_s):
                     result = await request(life)
             except Refused as refused:
-                reason = redact(f"MCP server '{self.name}' refused {what}: {refused}", self._secrets)
+                reason = redact(
+                    f"MCP server '{self.name}' refused {what}: {refused}", [*self._secrets, *life.watch.secrets]
+                )
                 raise ServerRefusedError(reason, server=self.name, code=refused.code) from refused
             except ConnectionLost as loss:
                 if not again:
@@ -381,7 +384,8 @@ class Connection:
         _owners.add(life.owner)
         life.owner.add_done_callback(_owners.discard)
         try:
-            async with asyncio.timeout(self._startup_timeout_s):
+            async with asyncio.timeout(self._startup_timeout_s) as limit:
+                life.starting = limit, self._startup_timeout_s
                 await life.started.wait()
         except TimeoutError as slow:
             await life.abandon()
@@ -393,7 +397,8 @@ class Connection:
         if life.over:
             await _ends(life.owner)  # by then its last words have been read
             problem = start_problem(self._server, life.watch, life.error)
-            self._start_error = self._error(problem, life.watch)
+            kind = ServerLoginError if life.watch.denied and not life.watch.how else ServerConnectionError
+            self._start_error = self._error(problem, life.watch, kind)
             raise self._start_error from life.error
         return life
 
@@ -518,9 +523,10 @@ class Connection:
                 timeout_s=limit_s,
             ) from None
 
-    def _redacted(self, result: ToolResult) -> ToolResult:
-        whole = None if result.whole is None else redact(result.whole, self._secrets)
-        return replace(result, text=redact(result.text, self._secrets), whole=whole)
+    def _redacted(self, result: ToolResult, watch: Watch) -> ToolResult:
+        secrets = [*self._secrets, *watch.secrets]
+        whole = None if result.whole is None else redact(result.whole, secrets)
+        return replace(result, text=redact(result.text, secrets), whole=whole)
 
     def _lost(self, how: str) -> None:
         if not self._closed:
@@ -532,10 +538,13 @@ class Connection:
         again = f" The server is {verb} again when it is needed next." if loss.gone and not self._closed else ""
         raise self._error(f"{loss.how} {during}.{ran}{again}", watch) from loss
 
-    def _error(self, problem: str, watch: Watch | None = None) -> ServerConnectionError:
-        stderr = redact(watch.stderr, self._secrets) if watch is not None else ""
-        message = redact(f"MCP server '{self.name}' {problem}", self._secrets)
-        return ServerConnectionError(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)
+    def _error(
+        self, problem: str, watch: Watch | None = None, kind: type[ServerConnectionError] = ServerConnectionError
+    ) -> ServerConnectionError:
+        secrets = [*self._secrets, *(watch.secrets if watch is not None else ())]
+        stderr = redact(watch.stderr, secrets) if watch is not None else ""
+        message = redact(f"MCP server '{self.name}' {problem}", secrets)
+        return kind(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)
 
 
 class _Life:
@@ -547,6 +556,7 @@ class _Life:
         leave: Tells the owner to leave.
         over: Whether nothing more can come from the server.
         calls: Time limits of the calls that wait for an answer, and their seconds; ending one ends its call.
+        starting: The time limit of the start, and its seconds.
     """
 
     owner: asyncio.Task[None]
@@ -563,6 +573,7 @@ class _Life:
         self.leave = asyncio.Event()
         self.over = False
         self.calls: dict[asyncio.Timeout, float] = {}
+        self.starting: tuple[asyncio.Timeout, float] | None = None
 
     @property
     def running(self) -> Session:
@@ -593,6 +604,9 @@ class _Life:
     def pause(self, paused: bool) -> None:
         """While the server waits for us, its calls may take an hour; after that their time begins anew."""
         now = asyncio.get_running_loop().time()
+        if self.starting is not None and not (self.started.is_set() or self.starting[0].expired()):
+            limit, limit_s = self.starting
+            limit.reschedule(None if paused else now + limit_s)  # what the server waits for has a limit of its own
         for limit, limit_s in self.calls.items():
             if not (self.over or limit.expired()):
                 limit.reschedule(now + (max(MAX_CALL_S, limit_s) if paused else limit_s))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from tiny_agents.mcp_client.changes import Offered
-from tiny_agents.mcp_client.host import FormRequest, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host import AuthorizationRequest, FormRequest, SamplingRequest, UrlRequest
 
 T = TypeVar("T")
 
@@ -56,9 +56,9 @@ class ServerReturned:
 
 @dataclass(frozen=True, slots=True)
 class ServerAsked:
-    """A server asks us something, and the host is about to answer."""
+    """A server asks us something, or wants a login, and the host is about to answer."""
 
-    request: FormRequest | UrlRequest | SamplingRequest
+    request: FormRequest | UrlRequest | SamplingRequest | AuthorizationRequest
 
 
 @dataclass(frozen=True, slots=True)

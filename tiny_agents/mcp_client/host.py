@@ -50,6 +50,39 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A server wants the person to log in, at a page in their browser.
+
+    Attributes:
+        url: The page. It is good for this login only.
+        host: Whose page that is: where the person will type a password, perhaps.
+        scopes: The rights that are asked for; empty where the page alone says.
+        redirect_uri: Where the browser ends: on this machine, where we wait for it.
+        problem: Why what was pasted last is no answer; empty at first.
+    """
+
+    server: str
+    url: str = field(repr=False)
+    host: str
+    scopes: Sequence[str]
+    redirect_uri: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationReply:
+    """What the person made of it: `accept` if the page is open, or if they followed it already.
+
+    Attributes:
+        redirected: The address that the browser ended at, where the person had to copy it, because the browser runs on
+            another machine; None to wait for the browser.
+    """
+
+    action: Action
+    redirected: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SamplingRequest:
     """A server asks our model for a text.
 
@@ -97,6 +130,15 @@ class Host:
         """The folders that servers may work in."""
         return ()
 
+    async def authorize(self, request: AuthorizationRequest) -> AuthorizationReply:
+        """Have the person log in at a remote server: open the page if they agree. Cancelled once the browser is back."""
+        return AuthorizationReply("decline")
+
+    @property
+    def can_authorize(self) -> bool:
+        """Whether anybody can be asked to log in."""
+        return type(self).authorize is not Host.authorize
+
     @property
     def serves(self) -> frozenset[Service]:
         """What servers are told of."""
@@ -133,7 +175,7 @@ class Desk:
     server: str
     host: Host
     sample: Sample
-    asked: Callable[[FormRequest | UrlRequest | SamplingRequest], None] = lambda _: None
+    asked: Callable[[FormRequest | UrlRequest | SamplingRequest | AuthorizationRequest], None] = lambda _: None
     logged: Callable[[str, str | None, Any], None] = lambda level, name, data: None
     folders: Sequence[Path] | None = None
     log_level: LogLevel | None = None
@@ -171,6 +213,18 @@ class Desk:
         wanted, known = self.log_level, LOG_LEVELS
         if wanted is None or level not in known or known.index(level) >= known.index(wanted):
             self.logged(level, name, data)
+
+    @property
+    def can_authorize(self) -> bool:
+        return self.host.can_authorize
+
+    async def authorize(self, request: AuthorizationRequest) -> AuthorizationReply:
+        """A host that fails counts as a person who doesn't log in."""
+        self.asked(request)
+        try:
+            return await self._of_host(self.host.authorize(request))
+        except Refusal:
+            return AuthorizationReply("cancel")
 
     async def _of_host(self, asked: Awaitable[T]) -> T:
         try:

@@ -15,6 +15,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 from tiny_agents.errors import UsageError
+from tiny_agents.mcp_client.oauth.options import AUTO, NO_AUTH, Auth, AuthParameters, BadOption, read_auth
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ToolFilter
 
 ServerType = Literal["stdio", "http", "sse", "inprocess"]
@@ -93,6 +94,8 @@ class HttpServerParameters(CommonParameters):
     """Without any data while an answer is open; 300 s, or the time a tool may take if that is longer."""
     terminate_on_close: NotRequired[bool | None]
     """Whether to end the session on the server when leaving; True if left out."""
+    auth: NotRequired[AuthParameters | Literal["auto", "none", "oauth"] | None]
+    """How to log in; "auto" if left out: with OAuth where the server asks for it and no Authorization header is given."""
 
 
 class SseServerParameters(CommonParameters):
@@ -102,6 +105,7 @@ class SseServerParameters(CommonParameters):
     headers: NotRequired[Mapping[str, str] | None]
     timeout: NotRequired[float | timedelta | None]
     sse_read_timeout: NotRequired[float | timedelta | None]
+    auth: NotRequired[AuthParameters | Literal["auto", "none", "oauth"] | None]
 
 
 class InProcessServerParameters(CommonParameters):
@@ -128,6 +132,7 @@ class HttpServer:
     timeout_s: float = HTTP_TIMEOUT_S
     read_timeout_s: float | None = None
     terminate_on_close: bool = True
+    auth: Auth = AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,7 @@ class SseServer:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = SSE_TIMEOUT_S
     read_timeout_s: float | None = None
+    auth: Auth = AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,7 @@ def older_transport(server: Server, status: int | None) -> SseServer | None:
     """The same address over HTTP+SSE, if the HTTP status of a failed start says that it may be served there."""
     if not isinstance(server, HttpServer) or status not in (404, 405):
         return None
-    return SseServer(server.url, server.headers, server.timeout_s, server.read_timeout_s)
+    return SseServer(server.url, server.headers, server.timeout_s, server.read_timeout_s, server.auth)
 
 
 def secrets_of(server: Server, more: Iterable[str] = ()) -> list[str]:
@@ -240,6 +246,7 @@ def secrets_of(server: Server, more: Iterable[str] = ()) -> list[str]:
         values = [part for value in server.headers.values() for part in (value, value.rpartition(" ")[2])]
         split = urlsplit(server.url)
         values += [part for part in (split.query, split.password) if part]
+        values += server.auth.secrets
     return sorted({*more, *(value for value in values if len(value) >= 6)}, key=lambda value: (-len(value), value))
 
 
@@ -426,6 +433,20 @@ class _Reader:
             raise self.refuse(key, "True or False")
         return value
 
+    def auth(self, url: str, headers: Mapping[str, str]) -> Auth:
+        """How to log in: not at all where the headers or the URL hold credentials already."""
+        header = next((name for name in headers if name.lower() == "authorization"), None)
+        if not self.has("auth"):
+            return NO_AUTH if header or urlsplit(url).username else AUTO
+        try:
+            auth = read_auth(self._given["auth"])
+        except BadOption as bad:
+            key = f"auth.{bad.key}" if bad.key else "auth"
+            raise UsageError(f"{self._where}: '{key}' {bad.problem}") from None
+        if header and auth.type not in ("auto", "none"):
+            raise UsageError(f"{self._where}: 'auth' and the header {header} both say how to get in: give one of them")
+        return NO_AUTH if header else auth
+
     def url(self, key: str) -> str:
         url = self.text(key).strip()
         try:
@@ -457,6 +478,7 @@ def _http(read: _Reader) -> HttpServer:
         read.seconds("timeout") or HTTP_TIMEOUT_S,
         read.seconds("sse_read_timeout"),
         read.flag("terminate_on_close", True),
+        read.auth(read.url("url"), read.mapping("headers")),
     )
 
 
@@ -466,6 +488,7 @@ def _sse(read: _Reader) -> SseServer:
         read.mapping("headers"),
         read.seconds("timeout") or SSE_TIMEOUT_S,
         read.seconds("sse_read_timeout"),
+        read.auth(read.url("url"), read.mapping("headers")),
     )
 
 

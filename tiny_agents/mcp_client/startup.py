@@ -28,6 +28,8 @@ def start_problem(server: Server, watch: Watch, error: BaseException | None) -> 
         return _not_started(server, cause)
     if watch.how:
         return f"{watch.how} before it was ready.{_noise(watch)}"
+    if watch.denied:
+        return watch.denied
     if watch.status is not None:
         return _by_status(server, watch.status)
     if watch.trouble:

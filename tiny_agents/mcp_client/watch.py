@@ -71,6 +71,8 @@ class Watch:
         trouble: Why the last message got no HTTP answer at all.
         grace_s: How long the process may take to leave by itself when it is closed.
         how: How the connection was lost, as a sentence that continues the server's name; empty while it wasn't.
+        denied: Why there is no access: a login that is missing or failed, as a sentence that continues the server's name.
+        secrets: What must not be shown, known since the connection began.
         tools_changed: Set when the server says that it offers other tools now.
         changes: What else it says has changed.
     """
@@ -82,6 +84,8 @@ class Watch:
     trouble: str = ""
     grace_s: float = GRACE_S
     how: str = ""
+    denied: str = ""
+    secrets: list[str] = field(default_factory=list, repr=False)
     tools_changed: asyncio.Event = field(default_factory=asyncio.Event)
     changes: Changes = field(default_factory=Changes)
     on_pause: Callable[[bool], None] = lambda _: None

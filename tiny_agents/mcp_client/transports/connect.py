@@ -64,7 +64,7 @@ async def open_session(
         if not sdk_logger.handlers:
             sdk_logger.addHandler(logging.NullHandler())
     ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
-    transport = _OPENERS[type(server)](server, watch)
+    transport = _OPENERS[type(server)](server, watch, desk)
     callbacks: dict[str, Any] = {CALLBACKS[service][0]: CALLBACKS[service][1](desk, watch) for service in desk.serves}
     async with mcp.Client(
         transport,
@@ -105,12 +105,16 @@ def _discovered(era: Era | None) -> DiscoverResult | None:
     return DiscoverResult.model_validate(era.discovered)
 
 
-def _in_process(server: InProcessServer, _: Watch) -> Any:
+def _stdio(server: StdioServer, watch: Watch, _: Desk) -> Any:
+    return open_stdio(server, watch)
+
+
+def _in_process(server: InProcessServer, _: Watch, __: Desk) -> Any:
     return server.server  # the SDK talks to the object itself
 
 
-_OPENERS: dict[type[Server], Callable[[Any, Watch], Any]] = {
-    StdioServer: open_stdio,
+_OPENERS: dict[type[Server], Callable[[Any, Watch, Desk], Any]] = {
+    StdioServer: _stdio,
     HttpServer: open_http,
     SseServer: open_sse,
     InProcessServer: _in_process,

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx2
 
+from tiny_agents.errors import redact
+from tiny_agents.mcp_client.oauth.flow import LoginFailed
 from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -34,13 +36,18 @@ class WatchedClient(httpx2.AsyncClient):
         self._watch = watch
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        if request.method == "GET":  # carries no message; whoever listens deals with it
-            return await super().send(request, **options)
         try:
-            async with asyncio.timeout(NOTICE_S if _is_notice(request) else None):
+            if request.method == "GET":  # carries no message; whoever listens deals with it
+                return await super().send(request, **options)
+            async with asyncio.timeout(NOTICE_S if is_notice(request) else None):
                 response = await super().send(request, **options)
                 return await self._answer(request, response)
+        except LoginFailed as failure:
+            self._watch.status, self._watch.denied = 401, redact(str(failure), self._watch.secrets)
+            return _error(request, 401, CODE_REFUSED, f"the server {self._watch.denied}")
         except (httpx2.RequestError, TimeoutError) as error:
+            if request.method == "GET":
+                raise
             reason = self._watch.trouble = str(error) or type(error).__name__
             code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
             return _error(request, 503, code, f"could not be reached ({reason})")
@@ -74,7 +81,7 @@ class WatchedClient(httpx2.AsyncClient):
         status = response.status_code
         if status >= 400:
             return await self._refused(request, response)
-        self._watch.status, self._watch.trouble = None, ""
+        self._watch.status, self._watch.trouble, self._watch.denied = None, "", ""
         if not response.headers.get("content-type", "").lower().startswith("application/json"):
             return response
         body = await _body(response, MAX_ANSWER_BYTES)
@@ -102,7 +109,7 @@ def origin(url: httpx2.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-def _is_notice(request: httpx2.Request) -> bool:
+def is_notice(request: httpx2.Request) -> bool:
     """Whether nobody waits for the answer. The SDK sends notifications one after the other, and calls after them."""
     if request.method == "POST":
         return b'"method":"notifications/' in request.content[:200]

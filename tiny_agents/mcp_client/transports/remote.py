@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from tiny_agents.inference.wire import is_loopback
+from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.servers import (
     READ_TIMEOUT_S,
     HttpServer,
@@ -27,27 +28,39 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     from tiny_agents.mcp_client.transports.http_client import WatchedClient
 
 
-def _http_client(server: HttpServer | SseServer, watch: Watch) -> WatchedClient:
+@asynccontextmanager
+async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk) -> AsyncIterator[WatchedClient]:
     import httpx2
 
-    from tiny_agents.mcp_client.transports.http_client import WatchedClient
+    from tiny_agents.mcp_client.oauth.login import Authorizer, Bearer
+    from tiny_agents.mcp_client.transports.http_client import WatchedClient, is_notice
 
-    return WatchedClient(
+    client = WatchedClient(
         watch,
         headers=dict(server.headers),
         timeout=httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S),
         trust_env=not is_loopback(server.url),  # a proxy can't reach our own loopback
     )
+    async with client:
+        if server.auth.type == "none":
+            yield client
+            return
+        authorizer = Authorizer(server.url, server.auth, desk, watch)
+        client.auth = Bearer(server.url, authorizer, lambda request: not is_notice(request))
+        try:
+            yield client
+        finally:
+            await authorizer.close()
 
 
 @asynccontextmanager
-async def open_http(server: HttpServer, watch: Watch) -> AsyncIterator[Streams]:
+async def open_http(server: HttpServer, watch: Watch, desk: Desk) -> AsyncIterator[Streams]:
     from mcp.client.streamable_http import streamable_http_client
 
     from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
 
     async with (
-        _http_client(server, watch) as http,
+        _http_client(server, watch, desk) as http,
         streamable_http_client(
             server.url,
             http_client=http,
@@ -59,7 +72,7 @@ async def open_http(server: HttpServer, watch: Watch) -> AsyncIterator[Streams]:
 
 
 @asynccontextmanager
-async def open_sse(server: SseServer, watch: Watch) -> AsyncIterator[Streams]:
+async def open_sse(server: SseServer, watch: Watch, desk: Desk) -> AsyncIterator[Streams]:
     """The HTTP+SSE transport of 2024-11-05: answers arrive on one long stream, messages are posted to where it says.
 
     Not the SDK's, which takes no event above 1 MiB, waits for ever where the stream names an endpoint on another host,
@@ -70,7 +83,7 @@ async def open_sse(server: SseServer, watch: Watch) -> AsyncIterator[Streams]:
 
     from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
 
-    async with _http_client(server, watch) as http:
+    async with _http_client(server, watch, desk) as http:
         response = await http.open_events(server.url)
         source = httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES)
         events = cast("AsyncGenerator[httpx2.ServerSentEvent, None]", aiter(source))  # so it is left in good order too
