@@ -13,7 +13,14 @@ import pytest
 
 from tests.support.history import assert_valid
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, status, text
-from tiny_agents import Agent, ChatCompletionInputMessage, IncompleteStreamError, ProviderError, UsageError
+from tiny_agents import (
+    Agent,
+    ChatCompletionInputMessage,
+    IncompleteStreamError,
+    ProviderError,
+    ServerConnectionError,
+    UsageError,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
@@ -24,6 +31,7 @@ SERVER = {
     "args": [str(DATA / "same_program_server.py")],
     "env": {"GREETING": "hello"},
 }
+LEAKY = str(Path(__file__).parent.parent / "support" / "leaky_server.py")
 HANGING = {"type": "stdio", "name": "slow", "command": sys.executable, "args": [str(DATA / "hanging_tool_server.py")]}
 
 
@@ -208,6 +216,22 @@ async def test_one_server_that_fails_does_not_stop_the_others() -> None:
         assert "I am broken" in str(agent.failed_servers["dying"])
         assert [tool.function.name for tool in agent.available_tools] == ["add", "greet", "fail"]
         assert await run(agent, "hi") == ("ok", [])
+
+
+async def test_without_a_server_that_is_required_nothing_starts() -> None:
+    missing = {"type": "stdio", "name": "needed", "command": "no-such-program-anywhere"}
+    async with asyncio.timeout(60), Agent(base_url="http://x", servers=[SERVER, missing], required=["needed"]) as agent:
+        with pytest.raises(ServerConnectionError, match="needed"):
+            await agent.load_tools()
+
+
+async def test_a_server_that_is_not_to_be_started_again_stays_away_and_its_tools_begin_with_its_prefix() -> None:
+    bad = {"type": "stdio", "name": "fragile", "command": sys.executable, "args": [LEAKY, "x"], "restart": 0}
+    turns = [calls(("gh__crash", {})), calls(("gh__fail", {})), text("It is gone.")]
+    async with agent_with(turns, servers=[{**bad, "prefix": "gh"}]) as (agent, _):
+        assert [tool.function.name for tool in agent.available_tools] == ["gh__fail", "gh__crash"]
+        _, results = await run(agent, "Go.")
+        assert "went away once and is not to be started again (restart: 0)" in str(results[1].content)
 
 
 @pytest.mark.parametrize(

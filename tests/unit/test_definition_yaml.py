@@ -118,6 +118,13 @@ def test_servers_become_arguments_for_add_mcp_server() -> None:
     assert old == {"type": "sse", "name": "old", "url": "https://example.org/sse"}
 
 
+def test_what_a_server_is_to_the_agent_is_read() -> None:
+    (server,) = read("servers: {a: {command: x, required: true, restart: 0, prefix: always}}").servers
+
+    assert server.required
+    assert server.as_kwargs() == {"type": "stdio", "name": "a", "command": "x", "restart": 0, "prefix": "always"}
+
+
 def test_servers_may_be_a_list_and_get_names_of_their_own() -> None:
     definition = read(
         "servers:\n"
@@ -270,7 +277,11 @@ BAD = [
         "servers: {a: {command: x, allowed_tools: [a], tools: {allow: [b]}}}",
         "servers.a.tools: `allow` and `allowed_tools` say the same thing; keep one",
     ),
-    ("servers: {a: {command: x, restart: 3}}", "servers.a.restart: is not supported yet"),
+    ("servers: {a: {command: x, restart: -1}}", "servers.a.restart: must be at least 0, but is -1"),
+    ("servers: {a: {command: x, restart: yes}}", "servers.a.restart: must be a whole number, but is 'yes'"),
+    ("servers: {a: {command: x, required: 1}}", "servers.a.required: must be true or false, but is a number"),
+    ("servers: {a: {command: x, prefix: a.b}}", "servers.a.prefix: must be auto, always, or 1 to 32 letters, digits"),
+    ("servers: {a: {command: x, prefix: 3}}", "servers.a.prefix: must be text, but is a number"),
     ("servers: {a: {command: x, startup: 3}}", "servers.a.startup: is called startup_timeout here"),
     ("servers: {a: {command: x, protocol: 2025-11-25}}", "servers.a.protocol: must be one of auto, legacy, 2026-07-28"),
     ("servers: {a: {command: x, tool_timeout: 0}}", "servers.a.tool_timeout: must be"),

@@ -32,6 +32,22 @@ def test_a_server_that_keeps_going_away_is_started_ever_later_and_then_left_alon
 
 
 @pytest.mark.parametrize(
+    ("restarts", "since_last_s", "most", "delay_s"),
+    [
+        (0, 1e6, 0, None),
+        (0, 0.0, 1, RESTART_DELAYS_S[0]),
+        (1, 0.0, 1, None),
+        (1, RESTART_REST_S, 1, 0.0),
+        (9, 0.0, 10, RESTART_DELAYS_S[2]),
+    ],
+)
+def test_how_often_a_server_is_started_again_may_be_said(
+    restarts: int, since_last_s: float, most: int, delay_s: float | None
+) -> None:
+    assert restart_delay(restarts, since_last_s, most) == delay_s
+
+
+@pytest.mark.parametrize(
     ("now", "limit_s", "end"),
     [
         (1000.0, 60, 1060.0),

@@ -95,6 +95,19 @@ def test_a_legal_name_is_kept_and_only_the_later_of_two_is_qualified() -> None:
     assert names(table) == ["search", "open", "web__search", "fetch", "more-web__search"]
 
 
+def test_a_prefix_begins_all_names_of_a_server_also_where_they_are_free() -> None:
+    table = ToolTable()
+    table.put("github.com", tools("search", "task_complete"), prefix="gh")
+    table.put("web", tools("search"))
+    table.put("other.server", tools("search"), prefix="other.server")
+    table.put("again", tools("search"), prefix="gh")
+
+    assert names(table) == ["gh__search", "gh__task_complete", "search", "other_server__search", "gh__search_2"]
+    found = table.find("gh__search")
+    assert found is not None
+    assert found.server == "github.com"
+
+
 def test_illegal_characters_are_replaced_and_a_legal_name_goes_before() -> None:
     table = ToolTable()
     table.put("disk", tools("files.read", "files_read", "files/read"))

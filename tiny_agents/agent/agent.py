@@ -51,6 +51,7 @@ class Agent(MCPClient):
     Args:
         model, provider, base_url, api_key: Which model, where; see `AsyncInferenceClient`.
         servers: MCP servers, each a dictionary of the arguments of `add_mcp_server`: `type` and what belongs to it.
+        required: Names of servers without which `load_tools` fails; any other may be missing.
         prompt: The system prompt; by default a short one that tells the model to keep going until it is done.
         timeout: Seconds without data from the model; comments and keep-alives don't count as data (default 300).
         startup_timeout: Seconds that a server may take to start and list its tools (default 60).
@@ -77,6 +78,7 @@ class Agent(MCPClient):
         *,
         model: str | None = None,
         servers: Iterable[Mapping[str, Any]] = (),
+        required: Iterable[str] = (),
         provider: str | None = None,
         base_url: str | None = None,
         api_key: str | Literal[False] | None = None,
@@ -127,6 +129,7 @@ class Agent(MCPClient):
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
         self._servers = [dict(server) for server in servers]
+        self._required = frozenset(required)
         self._running = False
 
     @classmethod
@@ -173,6 +176,7 @@ class Agent(MCPClient):
         return cls(
             **model.as_kwargs(),
             servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
+            required=[server.name for server in definition.servers if server.required],
             prompt=definition.prompt,
             tool_emulation=definition.tool_emulation,
             instructions=definition.instructions,
@@ -187,6 +191,7 @@ class Agent(MCPClient):
 
         Raises:
             UsageError: A server's arguments make no sense.
+            ServerError: One of the `required` servers could not be started.
         """
         try:
             async with asyncio.TaskGroup() as starting:
@@ -200,6 +205,8 @@ class Agent(MCPClient):
             await self.add_mcp_server(**server)
         except ServerError as error:
             self.failed_servers[error.server] = error
+            if error.server in self._required:
+                raise
             logger.warning("%s", error)
 
     @overload

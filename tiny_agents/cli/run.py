@@ -122,15 +122,16 @@ def _startable(definition: AgentDefinition, reporter: Reporter) -> AgentDefiniti
     """`definition` without the servers that can't be started on this machine, which are told.
 
     Raises:
-        ServerConnectionError: None of them can.
+        ServerConnectionError: None of them can, or a required one can't.
     """
     missing = {
         server.name: problem
         for server in definition.servers
         for problem in missing_requirements(replace(definition, servers=(server,)))
     }
-    if missing and len(missing) == len(definition.servers):
-        first, *others = missing
+    required = [server.name for server in definition.servers if server.required and server.name in missing]
+    if required or (missing and len(missing) == len(definition.servers)):
+        first, *others = sorted(missing, key=lambda name: name not in required)
         for name in others:
             reporter.warning(missing[name])
         raise ServerConnectionError(missing[first], server=first)

@@ -168,6 +168,7 @@ class MCPClient:
         self._catalog = Catalog(self.connections)
         self._functions = Functions(tool_timeout_s=tool_timeout)
         self._table = ToolTable()
+        self._prefixes: dict[str, str | None] = {}
         self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
         self._offered: set[str] = set()  # names of what the table offers
         self._available: list[ChatCompletionInputTool] = []
@@ -224,8 +225,9 @@ class MCPClient:
                 patterns: `{"allow": ["read_*"], "deny": ["*_secret"]}`), `startup_timeout`, `tool_timeout`, `protocol`
                 ("auto", "legacy" or "2026-07-28"), `roots` (folders that it is told it may work in), `instructions` (False:
                 what it says about its use isn't told to the model), `log_level` (the least serious report it should
-                send, such as "warning"), `max_parallel_calls` (most calls it gets at the same time) and `secrets` (texts
-                that must not appear in messages and results). For
+                send, such as "warning"), `max_parallel_calls` (most calls it gets at the same time), `prefix` (what the
+                names of its tools begin with: "always" for its name, or a text of your own), `restart` (how often it is
+                started again in a row) and `secrets` (texts that must not appear in messages and results). For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
                 `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
                 "inprocess" `server`. Times are seconds or a timedelta.
@@ -255,8 +257,10 @@ class MCPClient:
             pinning=self._pinning,
             known=self._known,
             max_parallel_calls=options.max_parallel_calls,
+            restarts=options.restarts,
             emit=self._events.emit,
         )
+        self._prefixes[name] = None if options.prefix is None else options.prefix or name
         if not options.instructions:
             self._silent.add(name)
         try:
@@ -381,7 +385,7 @@ class MCPClient:
         sources: list[tuple[str, Connection | Functions]] = [*self._connections.items(), (FUNCTIONS, self._functions)]
         for name, source in sources:
             if source.tools is not self._listed.get(name, ()):
-                self._table.put(name, source.tools)
+                self._table.put(name, source.tools, prefix=self._prefixes.get(name))
                 self._listed[name] = source.tools
                 changed = True
         if changed:

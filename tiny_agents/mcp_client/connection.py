@@ -40,6 +40,7 @@ from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tool
 from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.servers import (
+    RESTARTS,
     Protocol,
     Server,
     SseServer,
@@ -102,6 +103,7 @@ class Connection:
         pinning: Pinning = "warn",
         known: KnownServers | None = None,
         max_parallel_calls: int | None = None,
+        restarts: int = RESTARTS,
         emit: Callable[[ServerEvent], None] = lambda _: None,
     ) -> None:
         self.name = name
@@ -126,6 +128,7 @@ class Connection:
         self._starting = asyncio.Lock()
         self._closed = False
         self._restarts = 0
+        self._most_restarts = restarts
         self._started_at = 0.0
         self._start_error: ServerConnectionError | None = None
         self._listed: list[ServerTool] = []
@@ -323,11 +326,11 @@ class Connection:
                 return self._life
             if self._life is not known and self._start_error is not None:
                 raise self._start_error  # what others tried while this call waited would not go better now
-            delay_s = restart_delay(self._restarts, time.monotonic() - self._started_at)
+            delay_s = restart_delay(self._restarts, time.monotonic() - self._started_at, self._most_restarts)
             if delay_s is None:
-                raise self._error(
-                    f"went away {self._restarts + 1} times in a row and is left alone for {RESTART_REST_S:g} s."
-                )
+                left_alone = f"is left alone for {RESTART_REST_S:g} s"
+                rest = left_alone if self._most_restarts else "is not to be started again (restart: 0)"
+                raise self._error(f"went away {_times(self._restarts + 1)} and {rest}.")
             self._restarts += 1
             await asyncio.sleep(delay_s)
             logger.info("MCP server '%s' is started again", self.name)
@@ -640,16 +643,21 @@ def tools_changed(server: str, before: Iterable[ServerTool], now: Iterable[Serve
     return ListChanged(server, "tools", added, tuple(name for name in had if name not in set(has)))
 
 
-def restart_delay(restarts: int, since_last_s: float) -> float | None:
+def restart_delay(restarts: int, since_last_s: float, most: int = RESTARTS) -> float | None:
     """Seconds to wait before a lost server is started again; None if it is to be left alone for now.
 
     Args:
         restarts: How often it was started again without a successful call since.
         since_last_s: Seconds since its last start.
+        most: How often that may be, before it is left alone for a while; 0 is never.
     """
-    if restarts < len(RESTART_DELAYS_S):
-        return RESTART_DELAYS_S[restarts]
-    return 0.0 if since_last_s >= RESTART_REST_S else None
+    if restarts < most:
+        return RESTART_DELAYS_S[min(restarts, len(RESTART_DELAYS_S) - 1)]
+    return 0.0 if most and since_last_s >= RESTART_REST_S else None
+
+
+def _times(count: int) -> str:
+    return f"{count} times in a row" if count > 1 else "once"
 
 
 def deadline(began: float, now: float, limit_s: float) -> float:

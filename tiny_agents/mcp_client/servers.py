@@ -34,6 +34,12 @@ HTTP_TIMEOUT_S = 30.0
 SSE_TIMEOUT_S = 30.0
 READ_TIMEOUT_S = 300.0
 
+RESTARTS = 3
+"""How often a lost server is started again without a successful call in between."""
+
+PREFIX = re.compile(r"[A-Za-z0-9_-]{1,32}")
+"""What the names of tools may begin with."""
+
 
 class ToolPatterns(TypedDict):
     """Which tools may be used: names of the server's own, with `*`, `?` and `[...]` as in file names."""
@@ -69,6 +75,11 @@ class CommonParameters(TypedDict):
     """The least serious report that the server should send; "info" if left out, older servers then decide themselves."""
     max_parallel_calls: NotRequired[int | None]
     """Most calls that the server gets at the same time; further ones wait. No limit if left out."""
+    prefix: NotRequired[str | None]
+    """"auto" if left out: a tool's name is changed only where another server has it; "always" begins all with the server's
+    name and two underscores, and any other text with that text and two underscores."""
+    restart: NotRequired[int | None]
+    """How often it is started again in a row, without a successful call in between; 3 if left out, 0 for never."""
 
 
 class StdioServerParameters(CommonParameters):
@@ -170,6 +181,8 @@ class ServerOptions:
     instructions: bool = True
     log_level: LogLevel | None = None
     max_parallel_calls: int | None = None
+    prefix: str | None = None
+    restarts: int = RESTARTS
 
 
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
@@ -213,6 +226,8 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         instructions=read.flag("instructions", True),
         log_level=read.log_level(),
         max_parallel_calls=read.count("max_parallel_calls"),
+        prefix=read.prefix(),
+        restarts=read.whole("restart", RESTARTS),
     )
 
 
@@ -397,6 +412,24 @@ class _Reader:
             if not isinstance(item, (str, Path)) or not str(item).strip() or "\0" in str(item):
                 raise UsageError(f"{self._where}: '{key}' must be a list of paths, and one is {item!r}")
         return tuple(Path(item).expanduser().absolute() for item in value)
+
+    def prefix(self) -> str | None:
+        """None for "auto"; "" for the server's own name."""
+        value = self._given.get("prefix", "auto")
+        if not isinstance(value, str) or not PREFIX.fullmatch(value):
+            raise UsageError(
+                f"{self._where}: 'prefix' must be 'auto', 'always', or 1 to 32 letters, digits, '_' and '-', not {value!r}"
+            )
+        return None if value == "auto" else "" if value == "always" else value
+
+    def whole(self, key: str, default: int) -> int:
+        """A whole number from 0."""
+        value = self._given.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.refuse(key, "a whole number")
+        if value < 0:
+            raise UsageError(f"{self._where}: '{key}' must be at least 0, not {value}")
+        return value
 
     def mapping(self, key: str) -> dict[str, str]:
         value = self._given.get(key, {})

@@ -8,6 +8,8 @@ digits, `_` and `-`. So a tool has two names, and `ToolTable` leads from one to 
 3. A name that is taken, or reserved for the agent's own tools, is qualified: `server__tool`; if even that is taken, it is
    numbered (`server__tool_2`).
 
+A server that was given a prefix has all its tools qualified with it.
+
 The server that was added first keeps its names: only the later one's are qualified, so nothing that a running
 conversation has seen changes its name. A tool keeps its name also when its server is started again.
 """
@@ -150,11 +152,12 @@ def legal_name(name: str) -> str:
     return _fit(cleaned, name)
 
 
-def _names(server: str, tool: str) -> Iterator[str]:
+def _names(server: str, tool: str, prefix: str | None = None) -> Iterator[str]:
     """Names for a tool, best first, without end."""
     plain = legal_name(tool)
-    yield plain
-    qualified = f"{_ILLEGAL.sub('_', server)}__{plain}"
+    if prefix is None:
+        yield plain
+    qualified = f"{_ILLEGAL.sub('_', prefix or server)}__{plain}"
     whole = f"{server}\0{tool}"
     yield _fit(qualified, whole)
     for number in itertools.count(2):
@@ -197,14 +200,18 @@ class ToolTable:
         self._given: dict[tuple[str, str], str] = {}  # (server, tool) -> name; kept while the server is known
         self._offers: Mapping[str, Offer] = {}
 
-    def put(self, server: str, tools: Iterable[ServerTool]) -> None:
-        """Add the tools of `server`, or replace those it had. Of tools with the same name the first one counts."""
+    def put(self, server: str, tools: Iterable[ServerTool], *, prefix: str | None = None) -> None:
+        """Add the tools of `server`, or replace those it had. Of tools with the same name the first one counts.
+
+        Args:
+            prefix: Begins all their names, with two underscores; None changes only those that are taken.
+        """
         unique = list({tool.name: tool for tool in reversed(list(tools))}.values())[::-1]
         self._tools[server] = unique
         taken = {*self._reserved, *self._given.values()}
         new = [tool.name for tool in unique if (server, tool.name) not in self._given]
         for name in sorted(new, key=lambda name: not _LEGAL.fullmatch(name)):  # legal names first: they can be kept
-            given = next(candidate for candidate in _names(server, name) if candidate not in taken)
+            given = next(candidate for candidate in _names(server, name, prefix) if candidate not in taken)
             self._given[server, name] = given
             taken.add(given)
         self._rebuild()

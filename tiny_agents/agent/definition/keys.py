@@ -33,7 +33,7 @@ from tiny_agents.agent.definition.readings import (
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import ImportDefinition, InputOption
 from tiny_agents.mcp_client.pinning import PINNING
-from tiny_agents.mcp_client.servers import LOG_LEVELS, PROTOCOLS, ServerType
+from tiny_agents.mcp_client.servers import LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 
 NOT_YET = "is not supported yet"
 MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}
@@ -156,6 +156,13 @@ def _instructions(value: Value) -> bool:
     return value.flag()
 
 
+def _prefix(value: Value) -> str:
+    text = value.text()
+    if not PREFIX.fullmatch(text):
+        raise value.error(f"must be auto, always, or 1 to 32 letters, digits, '_' and '-', but is {text!r}")
+    return text
+
+
 _TYPE = Key("type", TEXT, "`stdio`, `http` (streamable HTTP) or `sse`, if you'd rather say it")
 _OPTIONS = (
     Key(
@@ -172,9 +179,19 @@ _OPTIONS = (
         "that version unasked",
     ),
     Key("max_parallel_calls", COUNT, "most calls it gets at the same time; the others wait"),
-    Key("required", FLAG, "`true`: without this server the agent doesn't start", NOT_YET),
-    Key("restart", WHOLE, "how often it is started again", NOT_YET),
-    Key("prefix", TEXT, "what its tools' names begin with", NOT_YET),
+    Key("required", FLAG, "`true`: where this server can't be started, the agent isn't; else it goes on without"),
+    Key(
+        "restart",
+        WHOLE,
+        "how often a lost server is started again in a row, without a successful call in between, before it is left alone "
+        "for a minute (default 3); `0`: never",
+    ),
+    Key(
+        "prefix",
+        Shape(_prefix, {"type": "string", "pattern": f"^{PREFIX.pattern}$"}),
+        "`auto` (the default) changes the name of a tool only where another server has it; `always` begins all with the "
+        "server's name and `__`, any other text with that",
+    ),
     Key(
         "roots",
         TEXTS,

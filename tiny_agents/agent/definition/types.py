@@ -25,6 +25,7 @@ class ServerDefinition:
         options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`,
             `roots` (absolute once the placeholders are filled in), `instructions`, `log_level`, `max_parallel_calls`. Only
             what the definition gives.
+        required: Without it the agent doesn't start.
         key: Where it stands in the definition: `servers.files` or `servers[0]`.
         legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
     """
@@ -36,6 +37,7 @@ class ServerDefinition:
     key: str = ""
     legacy: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    required: bool = False
 
     def as_kwargs(self, secrets: Collection[str] = ()) -> dict[str, Any]:
         """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`.

@@ -109,11 +109,19 @@ def _server(server: Value, name: str | None, taken: Iterable[str], *, named_by_k
     _check_keys_of_other_types(type, entries)
     fields = SERVERS[type].read(server)
     params = {key.name: fields[key.name] for key in PARAMS[type] if key.name in fields}
-    options = {key: fields[key] for key in OPTIONS if key in fields}
+    options = {key: fields[key] for key in OPTIONS if key in fields and key != "required"}
     if "allowed_tools" in fields and "allow" in options.get("tools", {}):
         raise entries["tools"].error("`allow` and `allowed_tools` say the same thing; keep one")
     name = name if name is not None else derived_name(type, params, taken)
-    return ServerDefinition(name, type, params, fields.get("allowed_tools"), server.key, options=options)
+    return ServerDefinition(
+        name,
+        type,
+        params,
+        fields.get("allowed_tools"),
+        server.key,
+        options=options,
+        required=fields.get("required", False),
+    )
 
 
 def _check_keys_of_other_types(type: ServerType, entries: Mapping[str, Value]) -> None:
