@@ -23,9 +23,11 @@ def data_dir(env: Mapping[str, str], platform: str = sys.platform, home: Path | 
     return (named if named.is_absolute() else home / ".local" / "share") / "tiny-agents"
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put `data` at `path`, readable by the user alone; whoever reads meanwhile gets the old file or the new one.
 
+    Args:
+        mode: Other permissions; the user's umask takes its part of them away.
     Raises:
         OSError: It can't be written; the old file is as it was.
     """
@@ -33,7 +35,7 @@ def write_private(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with open(os.open(temporary, flags, 0o600), "wb") as file:
+        with open(os.open(temporary, flags, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -20,7 +20,18 @@ from tiny_agents.errors import (
 
 def test_every_flag_of_run_arrives():
     line = "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y"
-    flags = ["--remember", "--trust", "--allow-path", "x", "--debug", "--pinning", "strict", "--accept-tools"]
+    flags = [
+        "--remember",
+        "--trust",
+        "--allow-path",
+        "x",
+        "--debug",
+        "--pinning",
+        "strict",
+        "--accept-tools",
+        "--lock",
+        "warn",
+    ]
     arguments = parse([*line.split(), *flags])
     assert vars(arguments) == {
         "command": "run",
@@ -35,6 +46,7 @@ def test_every_flag_of_run_arrives():
         "trust": True,
         "allow_path": ["x"],
         "debug": True,
+        "lock": "warn",
         "pinning": "strict",
         "accept_tools": True,
     }
@@ -68,7 +80,10 @@ def test_what_was_typed_as_an_input_is_not_repeated(capsys):
     assert "secret" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", [["--help"], ["run", "--help"], ["list", "--help"], ["schema", "--help"]])
+@pytest.mark.parametrize(
+    "line",
+    [["--help"], ["run", "--help"], ["list", "--help"], ["schema", "--help"], ["trust", "--help"], ["lock", "--help"]],
+)
 def test_help_has_examples_and_fits_the_eye(line, capsys):
     with pytest.raises(SystemExit) as done:
         parse(line)

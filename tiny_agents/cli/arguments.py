@@ -51,6 +51,17 @@ Name it in the first line of your agent.yaml:
   # yaml-language-server: $schema=./agent.schema.json
 """
 
+ANY_AGENT = (
+    "name of a bundled agent, folder of an agent, its agent.yaml / agent.json, or user/agent[@revision] on the Hub"
+)
+TRUST = "start the commands of a downloaded agent without asking"
+DEBUG = "show log messages and tracebacks"
+LOCK_EXAMPLES = """\
+examples:
+  tiny-agents lock ./my-agent            write ./my-agent/agent.lock
+  tiny-agents lock user/agent            pin the newest revision of an agent
+  tiny-agents lock ./my-agent --check    for a script: is it still the same?
+"""
 HUB_AGENT = "user/agent[@revision] or hf://datasets/owner/name/path"
 TRUST_EXAMPLES = """\
 examples:
@@ -121,6 +132,7 @@ def build_parser() -> Parser:
         epilog=SCHEMA_EXAMPLES,
     )
     _add_trust(commands)
+    _add_lock(commands)
     return parser
 
 
@@ -143,6 +155,23 @@ def _add_trust(commands: Any) -> None:
     which.add_argument("--all", action="store_true", help="all agents")
 
 
+def _add_lock(commands: Any) -> None:
+    lock = commands.add_parser(
+        "lock",
+        help="write down what an agent is now, so that a change is noticed",
+        description="Write down what an agent is now: its revision, files, packages and tools.\n"
+        "From then on another doesn't start.",
+        epilog=LOCK_EXAMPLES,
+    )
+    lock.add_argument("agent", metavar="AGENT", help=ANY_AGENT)
+    lock.add_argument("--check", action="store_true", help="write nothing; exit status 1 if it isn't as locked")
+    lock.add_argument("--no-tools", action="store_true", help="start no servers: leave their tools out")
+    _add_inputs(lock)
+    _add_allow_path(lock)
+    lock.add_argument("--trust", action="store_true", help=TRUST)
+    lock.add_argument("--debug", action="store_true", help=DEBUG)
+
+
 def _add_run(commands: Any) -> None:
     run = commands.add_parser(
         "run",
@@ -153,7 +182,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "agent",
         metavar="AGENT",
-        help="name of a bundled agent, folder of an agent, its agent.yaml / agent.json, or user/agent[@revision] on the Hub",
+        help=ANY_AGENT,
     )
     run.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, print the answer, exit")
     model = run.add_argument_group("which model")
@@ -163,15 +192,7 @@ def _add_run(commands: Any) -> None:
     model.add_argument("--provider", metavar="P", help="inference provider; 'local' is the embedded model")
     model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
     model.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
-    run.add_argument(
-        "--input",
-        metavar="ID=VALUE",
-        action="append",
-        default=[],
-        type=input_value,
-        help="value of an input that the definition asks for; repeatable. Others can see command lines: give secrets as "
-        "ID=@FILE, or in the environment",
-    )
+    _add_inputs(run)
     run.add_argument(
         "--remember", action="store_true", help="keep the values of inputs in the system's keyring for the next time"
     )
@@ -187,8 +208,27 @@ def _add_run(commands: Any) -> None:
         action="store_true",
         help="accept tools that changed since they were first used, as they are now",
     )
-    run.add_argument("--trust", action="store_true", help="start the commands of a downloaded agent without asking")
-    run.add_argument("--debug", action="store_true", help="show log messages and tracebacks")
+    run.add_argument("--trust", action="store_true", help=TRUST)
+    run.add_argument(
+        "--lock",
+        choices=("required", "check", "warn", "off"),
+        default="check",
+        help="what agent.lock is for: there must be one; if there is one, the agent must be as locked (the default); "
+        "differences are only warned of; it isn't looked at",
+    )
+    run.add_argument("--debug", action="store_true", help=DEBUG)
+
+
+def _add_inputs(parser: Any) -> None:
+    parser.add_argument(
+        "--input",
+        metavar="ID=VALUE",
+        action="append",
+        default=[],
+        type=input_value,
+        help="value of an input that the definition asks for; repeatable. Others can see command lines: give secrets as "
+        "ID=@FILE, or in the environment",
+    )
 
 
 def _add_allow_path(parser: Any) -> None:

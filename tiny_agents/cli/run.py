@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.input_values import Keyring, owner_of
 from tiny_agents.agent.definition.inputs import resolve_inputs
-from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
@@ -26,6 +25,7 @@ from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
+from tiny_agents.cli.locking import Locked, load_as_locked
 from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
@@ -52,6 +52,7 @@ class Plan:
         prompt: For one-shot use; None is a conversation.
         pinning: What the command line says about tools that change.
         accept_tools: Take those that changed as they are now.
+        locked: What the agent's tools have to be like, once they are known; None without a lock.
     """
 
     definition: AgentDefinition
@@ -59,6 +60,7 @@ class Plan:
     prompt: str | None
     pinning: Pinning | None = None
     accept_tools: bool = False
+    locked: Locked | None = None
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -79,7 +81,9 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     """
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     flags = _flags(arguments)
-    loaded = load_definition(arguments.agent, allow_paths=arguments.allow_path)
+    loaded, locked = load_as_locked(
+        arguments.agent, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning
+    )
     definition = _startable(loaded, reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
     given = given_values(arguments.input)
@@ -101,7 +105,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
-    return Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools)
+    return Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
 
 
 def _flags(arguments: Namespace) -> ModelSettings:
@@ -178,6 +182,8 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
 async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
     """Load the tools, then answer the one prompt or talk until the user leaves."""
     await _load_tools(agent, reporter)
+    if plan.locked is not None:
+        plan.locked.check_tools(agent, reporter.warning)
     if plan.accept_tools:
         for server, names in agent.accept_tools().items():
             reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")

@@ -13,7 +13,7 @@ from tiny_agents.agent.definition.boundary import Boundary, allowed_folders
 from tiny_agents.agent.definition.document import did_you_mean
 from tiny_agents.agent.definition.imports import unreadable, with_import
 from tiny_agents.agent.definition.parse import Format, parse_definition
-from tiny_agents.agent.definition.reference import HubReference, Origin, hub_reference
+from tiny_agents.agent.definition.reference import HubReference, Origin, full_address, hub_reference
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import (
     ConfigError,
@@ -80,6 +80,11 @@ def load_definition(
 def bundled_names() -> list[str]:
     """Names of the agents that come with this package."""
     return sorted(file.stem for file in _BUNDLED.glob("*.yaml"))
+
+
+def is_bundled(path: Path) -> bool:
+    """Whether a definition is one of those that come with this package."""
+    return path.parent == _BUNDLED
 
 
 def bundled_agents() -> list[AgentDefinition]:
@@ -233,7 +238,6 @@ def _read_named_prompt(definition: AgentDefinition, boundary: Boundary) -> str:
 
 
 def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tuple[Path, ...]) -> AgentDefinition:
-    from tiny_agents.inference.hub import HUB_URL
     from tiny_agents.inference.hub_folder import fetch_folder
 
     try:
@@ -268,8 +272,7 @@ def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tup
     if found is None:
         near = did_you_mean(names[0], snapshot.files)
         raise ConfigError(f"{str(reference)!r} is a folder on the Hub without a definition ({', '.join(names)}){near}")
-    endpoint = (env.get("HF_ENDPOINT") or HUB_URL).rstrip("/")
-    address = reference.address if endpoint == HUB_URL else f"{reference.address} at {endpoint}"
+    address = full_address(reference, env)
     files = Origin(reference, snapshot.commit, snapshot.path, snapshot.files, snapshot.sizes, snapshot.content, address)
     boundary = Boundary(snapshot.path, allowed)
     definition = replace(_parse_file(snapshot.path / found), downloaded=True, origin=files, allowed=allowed)

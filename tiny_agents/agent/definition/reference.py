@@ -82,6 +82,14 @@ class Origin:
     address: str
 
 
+def full_address(reference: HubReference, env: Mapping[str, str]) -> str:
+    """The agent without its revision, and the Hub where that isn't Hugging Face's."""
+    from tiny_agents.inference.hub import HUB_URL  # with which the HTTP library comes
+
+    endpoint = (env.get("HF_ENDPOINT") or HUB_URL).rstrip("/")
+    return reference.address if endpoint == HUB_URL else f"{reference.address} at {endpoint}"
+
+
 def hub_reference(text: str) -> HubReference | None:
     """The agent on the Hub that `text` names; None if it has another form.
 

@@ -1,0 +1,81 @@
+"""An agent loaded as its `agent.lock` says, and what is done where it isn't as locked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiny_agents.agent.agent import Agent
+from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.lock import (
+    AgentLock,
+    LockMode,
+    Prints,
+    differences,
+    lock_path,
+    locked_revision,
+    mismatch,
+    read_lock,
+    tool_differences,
+)
+from tiny_agents.agent.definition.types import AgentDefinition
+from tiny_agents.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The lock of the agent that is being started.
+
+    Attributes:
+        agent: The agent as it was typed, for what is said.
+    """
+
+    lock: AgentLock
+    path: Path
+    mode: LockMode
+    agent: str
+
+    def check_tools(self, agent: Agent, warn: Callable[[str], None]) -> None:
+        """Compare the tools that the servers list. Raises ConfigError unless differences are only warned of."""
+        self.check(tool_differences(self.lock, prints_of(agent)), warn)
+
+    def check(self, found: Iterable[str], warn: Callable[[str], None]) -> None:
+        if lines := list(found):
+            error = mismatch(lines, self.path, self.agent)
+            if self.mode != "warn":
+                raise error
+            warn(str(error))
+
+
+def prints_of(agent: Agent) -> Prints:
+    """How the tools of the agent's servers look, of those that run."""
+    return {
+        name: {tool.name: tool.print for tool in connection.tools} for name, connection in agent.connections.items()
+    }
+
+
+def load_as_locked(
+    ref: str, mode: LockMode, *, allow_paths: Iterable[str], warn: Callable[[str], None]
+) -> tuple[AgentDefinition, Locked | None]:
+    """The agent, at the revision of its lock where `ref` names none; and the lock, if there is one and it is wanted.
+
+    Raises:
+        ConfigError: There is no such agent, it isn't as locked, or a lock is required and there is none.
+    """
+    revision = locked_revision(ref) if mode != "off" else None
+    definition = load_definition(ref, allow_paths=allow_paths, revision=revision)
+    if mode == "off":
+        return definition, None
+    path = lock_path(definition, os.environ)
+    lock = read_lock(path)
+    if lock is None:
+        if mode == "required":
+            raise ConfigError(
+                f"there is no lock of the agent, and one is required: `tiny-agents lock {ref}`", path=path
+            )
+        return definition, None
+    locked = Locked(lock, path, mode, ref)
+    locked.check(differences(lock, definition), warn)
+    return definition, locked
