@@ -155,6 +155,7 @@ if TYPE_CHECKING:
     from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt, PromptArgument
     from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
     from tiny_agents.mcp_client.results import ToolResult
+    from tiny_agents.mcp_client.rounds import PendingRounds
 
 __version__ = "0.1.0"
 
@@ -178,6 +179,7 @@ _HOMES = {
     **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.prompts"),
     **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
     "KnownServers": "mcp_client.known_servers",
+    "PendingRounds": "mcp_client.rounds",
     **dict.fromkeys(
         (
             "AuthorizationReply",
@@ -287,6 +289,7 @@ __all__ = [
     "ObjectDetectionBoundingBox",
     "ObjectDetectionOutputElement",
     "Padding",
+    "PendingRounds",
     "Prompt",
     "PromptArgument",
     "ProviderError",

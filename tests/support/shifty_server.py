@@ -2,8 +2,8 @@
 
 STATE is JSON, read anew for each request: `tools` as they are listed; `modern`, whether the protocol of 2026-07-28 is spoken
 (and none before it) in place of the handshake; `ttl_ms`, how long what it says of itself may be kept; `version`, its own.
-The tool `announce` says that the tools have changed, `leave` ends the process. What it is asked is noted in STATE.log, a
-method per line.
+The tool `ask` asks back (`what`: "form", "roots" or both), `announce` says that the tools have changed, `leave` ends the
+process. What it is asked is noted in STATE.log, a method per line.
 """
 
 from __future__ import annotations
@@ -19,6 +19,31 @@ from bad_server import answer, requests, say, text  # beside this file
 STATE = Path(sys.argv[1])
 
 
+FORM = {"type": "object", "properties": {"color": {"type": "string"}, "size": {"type": "integer", "default": 3}}}
+QUESTIONS = {
+    "form": {"method": "elicitation/create", "params": {"message": "Which\x1b[2J color?", "requestedSchema": FORM}},
+    "roots": {"method": "roots/list", "params": {}},
+}
+
+
+def ask(params: dict[str, Any]) -> dict[str, Any]:
+    """Questions, one after the other; then what was answered last, and the state, which is all that is known of the call."""
+    wanted = [
+        what for what in params["arguments"]["what"].split() if what not in params.get("requestState", "").split()
+    ]
+    if "inputResponses" not in params or wanted[1:]:
+        state = params.get("requestState", "begun")
+        if "inputResponses" in params:
+            state, wanted = f"{state} {wanted[0]}", wanted[1:]
+        return {
+            "resultType": "input_required",
+            "inputRequests": {"question": QUESTIONS[wanted[0]]},
+            "requestState": state,
+        }
+    told = {"answer": params["inputResponses"]["question"], "state": params["requestState"]}
+    return {"resultType": "complete", **text(json.dumps(told))}
+
+
 def result_of(request: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] | None:
     info = {"name": "shifty", "version": state.get("version", "1")}
     capabilities = {"tools": {"listChanged": True}}
@@ -32,6 +57,8 @@ def result_of(request: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] 
         case "tools/list":
             return {**head, "tools": state["tools"]}
         case "tools/call":
+            if request["params"]["name"] == "ask":
+                return ask(request["params"])
             if request["params"]["name"] == "leave":
                 os._exit(3)
             if request["params"]["name"] == "announce":

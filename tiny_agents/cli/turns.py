@@ -11,7 +11,7 @@ from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
 from tiny_agents.cli.events import EventReader
 from tiny_agents.cli.render import TurnRenderer
-from tiny_agents.mcp_client.calls import INTERRUPTED
+from tiny_agents.mcp_client.calls import INTERRUPTED, NOT_MADE
 
 EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
 """Tools of the agent loop itself; they aren't shown."""
@@ -48,7 +48,7 @@ def kept(messages: Sequence[Any], said: int) -> str:
     if not messages:
         return "Nothing had been answered, so your question was taken back as well; the up arrow brings it back."
     results = [message for message in messages if message["role"] == "tool"]
-    interrupted = sum(1 for message in results if message["content"] == INTERRUPTED)
+    interrupted = sum(1 for message in results if message["content"] in (INTERRUPTED, NOT_MADE))
     parts = ["your question"]
     if said:
         parts.append(f"{said:,} characters of the answer")

@@ -23,6 +23,8 @@ CUT_REASONS = frozenset({"length", "content_filter"})
 
 INTERRUPTED = "Error: this call was interrupted before its result was there. It may have run."
 
+NOT_MADE = "Error: this call was interrupted before it was made. It did not run."
+
 _QUOTED_CHARS = 200
 _UNNAMED = "unnamed_tool"
 

@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.errors import UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.streams import AsyncChatStream
@@ -20,14 +19,15 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionInputTool,
     ChatCompletionStreamOutput,
 )
+from tiny_agents.mcp_client.answering import Answering, settle
 from tiny_agents.mcp_client.asking import Seat
-from tiny_agents.mcp_client.calls import INTERRUPTED, PlannedCall, ids_in, plan_calls
+from tiny_agents.mcp_client.calls import INTERRUPTED, ids_in, plan_calls
 from tiny_agents.mcp_client.catalog import Catalog
-from tiny_agents.mcp_client.coerce import coerced
 from tiny_agents.mcp_client.connection import Connection
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
-from tiny_agents.mcp_client.host import Desk, Host
+from tiny_agents.mcp_client.gate import Gate
+from tiny_agents.mcp_client.host import Desk, Host, Reply
 from tiny_agents.mcp_client.instructions import instructions_text, with_instructions
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
@@ -35,6 +35,7 @@ from tiny_agents.mcp_client.pinning import PINNING, Pinning
 from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
 from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
 from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.rounds import OnInput, PendingRounds, Round
 from tiny_agents.mcp_client.sampling import sample
 from tiny_agents.mcp_client.servers import (
     HttpServerParameters,
@@ -49,9 +50,9 @@ from tiny_agents.mcp_client.servers import (
     server_name,
 )
 from tiny_agents.mcp_client.slots import Slots
-from tiny_agents.mcp_client.spill import READ_ON, Spill
-from tiny_agents.mcp_client.text import encodable, without_secrets
-from tiny_agents.mcp_client.tools import Offer, ToolTable, find, refreshed, unknown_tool
+from tiny_agents.mcp_client.spill import Spill
+from tiny_agents.mcp_client.text import without_secrets
+from tiny_agents.mcp_client.tools import Offer, ToolTable, refreshed, unknown_tool
 from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed, chat_request
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -100,6 +101,9 @@ class MCPClient:
         known_servers: What is remembered of servers and their tools. By default until this client is closed;
             `KnownServers(path)` keeps it from one program to the next.
         max_parallel_calls: Most tool calls of one answer that run at the same time; by default all of them do.
+        gate: Is asked before each call that the model makes (`async def gate(request: CallRequest) -> bool | Verdict`); a
+            call that isn't allowed, or whose gate fails, is answered with the reason. Your own `call_tool` isn't asked
+            about. By default all calls are made.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
 
     Attributes:
@@ -129,6 +133,7 @@ class MCPClient:
         pinning: Pinning = "warn",
         known_servers: KnownServers | None = None,
         max_parallel_calls: int | None = None,
+        gate: Gate | None = None,
         client: AsyncInferenceClient | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
@@ -158,15 +163,23 @@ class MCPClient:
         self._silent: set[str] = set()  # servers whose instructions aren't told
         self._events = Events()
         self._spill = Spill()
+        self._functions = Functions(tool_timeout_s=tool_timeout)
         self._pinning: Pinning = pinning
         self._known = known_servers or KnownServers()
-        self._slots = Slots(max_parallel_calls)
+        self._answering = Answering(
+            source=self._source,
+            missing=self._no_tool,
+            media=lambda result: media_parts(result, images=self._seat.images, audio=audio),
+            functions=self._functions,
+            spill=self._spill,
+            slots=Slots(max_parallel_calls),
+            gate=gate,
+        )
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
         self._connections: dict[str, Connection] = {}
         self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
         self._catalog = Catalog(self.connections)
-        self._functions = Functions(tool_timeout_s=tool_timeout)
         self._table = ToolTable()
         self._prefixes: dict[str, str | None] = {}
         self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
@@ -321,7 +334,12 @@ class MCPClient:
         self._available = list(tools)
 
     async def call_tool(
-        self, name: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        on_input: OnInput = "ask",
     ) -> ToolResult:
         """Call a tool directly, without a model.
 
@@ -329,6 +347,9 @@ class MCPClient:
             name: As the model knows it, or as its server does where only one server has it.
             arguments: What its `parameters` describe; the server checks them.
             timeout: Seconds until the answer, or between two reports of progress; None takes the server's `tool_timeout`.
+            on_input: Who answers what the server asks before it goes on. "ask": the client's host. "return": you, later
+                and maybe elsewhere: the result's `pending` is what is asked, for `resume_tool`. Servers of before
+                2026-07-28 can't wait; their questions go to the host in any case.
 
         Returns: The result; where the tool failed, `is_error` is set and `text` says why.
 
@@ -342,7 +363,37 @@ class MCPClient:
         offer = self._table.find(name)
         if offer is None:
             raise UsageError(self._no_tool(name, self._offered))
-        return await self._source(offer).call_tool(offer.tool.name, dict(arguments or {}), timeout_s=timeout)
+        given = dict(arguments or {})
+        if offer.server == FUNCTIONS or on_input == "ask":
+            return await self._source(offer).call_tool(offer.tool.name, given, timeout_s=timeout)
+        connection = self._connections[offer.server]
+        return await connection.call_tool(offer.tool.name, given, timeout_s=timeout, round=Round())
+
+    async def resume_tool(
+        self,
+        pending: PendingRounds,
+        answers: Mapping[str, Reply | Mapping[str, Any]] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> ToolResult:
+        """Go on with a call that waits for answers; it may have been begun in another process.
+
+        Args:
+            pending: From `ToolResult.pending`.
+            answers: By the ids of `pending.requests`: a `Reply` to what is asked of a person, else the protocol's result.
+
+        Returns: The result, or what is asked next (`pending` again).
+
+        Raises:
+            UsageError: Answers are missing or strange, or this isn't the server that asked.
+            ServerError: As `call_tool`.
+        """
+        connection = self._connections.get(pending.server)
+        if connection is None or connection.identity != pending.identity:
+            there = "is another one here" if connection else "is not here"
+            raise UsageError(f"resume_tool: the server '{pending.server}' that asked {there}")
+        round = pending.resumed(answers or {})
+        return await connection.call_tool(pending.tool, dict(pending.arguments), timeout_s=timeout, round=round)
 
     @property
     def changed_tools(self) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -603,7 +654,10 @@ class MCPClient:
         answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
         await self._before_calls()
-        running = [asyncio.create_task(self._answer(call, exit_names, offered)) for call in calls]
+        running = [
+            asyncio.create_task(self._answering.answer(call, answer, exit_names, offered))
+            for call, answer in zip(calls, answers, strict=True)
+        ]
         media: list[tuple[str, dict[str, Any]]] = []
         handed_out = 0  # those are the caller's: what it makes of them stays
         try:
@@ -614,7 +668,7 @@ class MCPClient:
                 handed_out += 1
                 yield answer
         finally:
-            await _settle(answers[handed_out:], running[handed_out:])
+            await settle(answers[handed_out:], running[handed_out:])
         if media and not any(call.name in exit_names for call in calls):
             insert_after(messages, answers[-1], media_message(media))
 
@@ -627,51 +681,8 @@ class MCPClient:
         told = {name: c.instructions for name, c in self._connections.items() if name not in self._silent}
         return instructions_text(told)
 
-    async def _answer(
-        self, call: PlannedCall, exit_names: Collection[str], offered: Mapping[str, Offer | None]
-    ) -> _Told:
-        """What the model is told about a call; never an exception for what a model, tool or server did wrong."""
-        if call.name in exit_names:
-            return _Told("")
-        if call.problem is not None:
-            return _Told(encodable(call.problem))
-        offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
-        if offer is None:
-            return _Told(encodable(f"Error: {self._no_tool(call.name, offered)}"))
-        try:
-            arguments = coerced(call.arguments, offer.tool.parameters)
-            async with self._slots:
-                result = await self._source(offer).call_tool(offer.tool.name, arguments)
-        except ServerError as error:
-            return _Told(encodable(f"Error: {error}"))
-        text = self._spill.told(result)
-        if not self._spill.is_empty and not self._functions.has(READ_ON):
-            self._functions.add(self._spill.read_on, READ_ON, None)  # offered from the next turn on
-        return _Told(encodable(text), media_parts(result, images=self._seat.images, audio=self._audio))
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """The answer to a call: text for its tool message, and parts for a message that follows."""
-
-    text: str
-    media: Sequence[dict[str, Any]] = ()
-
 
 async def _first(stream: AsyncChatStream, count: int) -> AsyncIterator[ChatCompletionStreamOutput]:
     while count and (chunk := await anext(stream, None)) is not None:
         yield chunk
         count -= 1
-
-
-async def _settle(answers: Sequence[ChatCompletionInputMessage], running: Sequence[asyncio.Task[_Told]]) -> None:
-    """End the calls that nobody waits for any more, and keep the results of those that had come to their end."""
-    for task in running:
-        task.cancel()
-    try:
-        if running:
-            await asyncio.wait(running)
-    finally:
-        for answer, task in zip(answers, running, strict=True):
-            if task.done() and not task.cancelled() and task.exception() is None:
-                answer.content = task.result().text

@@ -39,6 +39,7 @@ from tiny_agents.mcp_client.known_servers import Era, KnownServers, identity_of
 from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tools
 from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.rounds import PendingRounds, Round
 from tiny_agents.mcp_client.servers import (
     RESTARTS,
     Protocol,
@@ -57,7 +58,7 @@ from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tool_guard import ToolGuard
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
 from tiny_agents.mcp_client.transports.connect import open_session
-from tiny_agents.mcp_client.transports.session import Session
+from tiny_agents.mcp_client.transports.session import Session, Wanted
 from tiny_agents.mcp_client.watch import ConnectionLost, Progress, Refused, Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -87,6 +88,7 @@ class Connection:
         subscriptions: URIs of the resources whose changes are told.
         instructions: What the server says about its use, as it says it; None before it was started, or where it is silent.
         guard: Which of its tools have changed since they were first used.
+        identity: What it is, whatever it is called.
     """
 
     def __init__(
@@ -119,9 +121,9 @@ class Connection:
         self._protocol: Protocol = protocol
         self._emit = emit
         known = known or KnownServers()
-        identity = identity_of(server)
-        self.guard = ToolGuard(name, identity, address(server), pinning, known, emit)
-        self._eras = EraMemory(identity, known, protocol)
+        self.identity = identity_of(server)
+        self.guard = ToolGuard(name, self.identity, address(server), pinning, known, emit)
+        self._eras = EraMemory(self.identity, known, protocol)
         self._slots = Slots(max_parallel_calls)
         self._secrets = secrets_of(server, secrets)
         self._life: _Life | None = None
@@ -157,7 +159,14 @@ class Connection:
             if self.state != "ready":
                 await self._start()
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], *, timeout_s: float | None = None) -> ToolResult:
+    async def call_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        round: Round | None = None,
+    ) -> ToolResult:
         """Call a tool by the name its server gave it.
 
         A lost server is started first. Where it goes away during the call, the call is made once more if that can do no
@@ -166,6 +175,8 @@ class Connection:
         Args:
             timeout_s: Seconds until the answer, counted anew when the server reports progress, up to `MAX_CALL_S`; None
                 takes `tool_timeout`. The connection stays usable afterwards.
+            round: What the call goes on with; what the server asks next is then in the result's `pending`. None has the
+                host answer it.
 
         Raises:
             ServerConnectionError: The server went away (the call may have run), or could not be started again.
@@ -173,9 +184,11 @@ class Connection:
             ToolRefusedError: The tool changed, and is held back until the user accepts that.
         """
         async with self._slots:
-            return await self._call_tool(name, arguments, timeout_s)
+            return await self._call_tool(name, arguments, timeout_s, round)
 
-    async def _call_tool(self, name: str, arguments: dict[str, Any], timeout_s: float | None) -> ToolResult:
+    async def _call_tool(
+        self, name: str, arguments: dict[str, Any], timeout_s: float | None, round: Round | None
+    ) -> ToolResult:
         limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
         arguments = encodable_json(arguments)
         repeatable = any(tool.name == name and tool.repeatable for tool in self.tools)
@@ -185,7 +198,7 @@ class Connection:
             if (problem := self.guard.refused.get(name)) is not None:
                 raise ToolRefusedError(problem, server=self.name, tool=name)
             try:
-                result = await self._call(life, name, arguments, limit_s)
+                result = await self._call(life, name, arguments, limit_s, round)
             except ConnectionLost as loss:
                 if not again or not (repeatable or not loss.ran):
                     self._raise_lost(f"during the call of '{name}'", loss, life.watch)
@@ -193,6 +206,9 @@ class Connection:
                 logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
             else:
                 self._restarts = 0
+                if isinstance(result, Wanted):
+                    pending = PendingRounds(self.name, self.identity, name, arguments, result.requests, result.state)
+                    return ToolResult(f"'{name}' asks something before it goes on.", pending=pending)
                 return self._redacted(result, life.watch) if result.is_error else result
 
     async def ask(self, what: str, request: Callable[[Session], Awaitable[T]]) -> T:
@@ -501,7 +517,9 @@ class Connection:
 
     # ---- calls
 
-    async def _call(self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float) -> ToolResult:
+    async def _call(
+        self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float, round: Round | None
+    ) -> ToolResult | Wanted:
         clock = asyncio.get_running_loop().time
         began = clock()
         reported = False
@@ -516,7 +534,7 @@ class Connection:
 
         try:
             async with self._limited(life, limit_s) as limit:
-                return await life.running.call_tool(name, arguments, progress)
+                return await life.running.call_tool(name, arguments, progress, round)
         except TimeoutError:
             since = " after its last report of progress" if reported else ""
             raise ServerTimeoutError(

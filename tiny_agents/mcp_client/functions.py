@@ -67,6 +67,7 @@ class Functions:
 
     def __init__(self, *, tool_timeout_s: float) -> None:
         self.tools: tuple[ServerTool, ...] = ()
+        self.identity = FUNCTIONS
         self._functions: dict[str, FunctionTool] = {}
         self._tool_timeout_s = tool_timeout_s
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiny_agents.mcp_client.rounds import PendingRounds
 from tiny_agents.mcp_client.text import encodable, shortened
 
 MAX_RESULT_CHARS = 40_000
@@ -27,6 +28,7 @@ class ToolResult:
         content: The blocks as the server sent them (images and audio in base64), whole and in its order.
         structured_content: The result as data, where the tool gives some.
         whole: The text before it was cut; None where it wasn't.
+        pending: The call isn't over: its server asks something first (only with `on_input="return"`).
     """
 
     text: str
@@ -34,6 +36,7 @@ class ToolResult:
     content: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     structured_content: Any = field(default=None, repr=False)
     whole: str | None = field(default=None, repr=False)
+    pending: PendingRounds | None = None
 
     @property
     def message(self) -> str:

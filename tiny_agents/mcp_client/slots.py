@@ -12,12 +12,19 @@ class Slots:
     def __init__(self, limit: int | None) -> None:
         self._semaphore = None if limit is None else asyncio.Semaphore(limit)
 
-    async def __aenter__(self) -> None:
+    async def take(self) -> None:
+        """Wait for a slot; give it back with `free`."""
         if self._semaphore is not None:
             await self._semaphore.acquire()
+
+    def free(self) -> None:
+        if self._semaphore is not None:
+            self._semaphore.release()
+
+    async def __aenter__(self) -> None:
+        await self.take()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._semaphore is not None:
-            self._semaphore.release()
+        self.free()

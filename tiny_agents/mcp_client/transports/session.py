@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.era import era_of
 from tiny_agents.mcp_client.known_servers import Era
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
+from tiny_agents.mcp_client.rounds import Round
 from tiny_agents.mcp_client.servers import LogLevel
-from tiny_agents.mcp_client.text import encodable
+from tiny_agents.mcp_client.text import encodable, encodable_json
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
 from tiny_agents.mcp_client.watch import (
     CODE_BROKEN,
@@ -25,6 +27,8 @@ from tiny_agents.mcp_client.watch import (
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     import mcp
+    from mcp.shared.dispatcher import ProgressFnT
+    from mcp_types import CallToolResult, InputRequiredResult
     from pydantic import ValidationError
 
 
@@ -32,6 +36,14 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 
 _SDK_CLOSED = "Connection closed"  # what the SDK says to calls that wait when its streams end
 _SDK_BROKEN = "SSE stream"  # how it begins to say that one answer's stream broke off
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call isn't over: what the server asks first, by its ids, and the state that belongs to it."""
+
+    requests: dict[str, dict[str, Any]]
+    state: str | None
 
 
 class Session:
@@ -269,24 +281,30 @@ class Session:
             raise Refused(f"it asked back more than {error.max_rounds} times") from error
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], on_progress: Callable[[Progress], None]
-    ) -> ToolResult:
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        on_progress: Callable[[Progress], None],
+        round: Round | None = None,
+    ) -> ToolResult | Wanted:
         """Call a tool and wait for its answer, however long it takes; cancelling tells the server.
 
         Args:
             on_progress: Told what the server reports of the call while it runs.
+            round: What the call goes on with; the server's next questions are then returned. None has the host answer them.
 
         Raises:
             ConnectionLost: The server went away before it answered.
         """
         from mcp import MCPError
+        from mcp_types import CallToolResult
         from pydantic import ValidationError
 
         async def report(progress: float, total: float | None, message: str | None) -> None:
             on_progress(Progress(progress, total, encodable(message) if message else None))
 
         try:
-            answer = await self._client.call_tool(name, arguments, progress_callback=report)
+            answer = await self._send_call(name, arguments, report, round)
         except MCPError as error:
             self._raise_if_lost(error)
             return failure(str(error))
@@ -294,10 +312,31 @@ class Session:
             return failure(f"the server's answer is not valid MCP: {first_problem(error)}")
         except Exception as error:  # noqa: BLE001 - a server's answer can make the SDK, or the schema it is checked against, fail in any way
             return failure(str(error) or type(error).__name__)
+        if not isinstance(answer, CallToolResult):
+            asked = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+            return Wanted(encodable_json(asked.get("inputRequests") or {}), answer.request_state)
         return read_result(
             [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in answer.content],
             structured_content=answer.structured_content,
             is_error=bool(answer.is_error),
+        )
+
+    async def _send_call(
+        self, name: str, arguments: dict[str, Any], report: ProgressFnT, round: Round | None
+    ) -> CallToolResult | InputRequiredResult:
+        if round is None or not self.is_modern:
+            return await self._client.call_tool(name, arguments, progress_callback=report)
+        from mcp_types import CallToolRequestParams
+
+        answers = {"inputResponses": dict(round.answers)} if round.answers else {}
+        params = CallToolRequestParams.model_validate({"name": name, **answers})
+        return await self._client.session.call_tool(
+            name,
+            arguments,
+            progress_callback=report,
+            input_responses=params.input_responses,
+            request_state=round.state,
+            allow_input_required=True,
         )
 
     def _raise_if_lost(self, error: mcp.MCPError) -> None:

@@ -1,0 +1,117 @@
+"""The calls of a model's answer are carried out, and what came of them is put into words for the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tiny_agents.errors import ServerError
+from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+from tiny_agents.mcp_client.calls import NOT_MADE, PlannedCall
+from tiny_agents.mcp_client.coerce import coerced
+from tiny_agents.mcp_client.functions import FUNCTIONS, Functions
+from tiny_agents.mcp_client.gate import Gate, refusal, request_of, verdict_of
+from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.slots import Slots
+from tiny_agents.mcp_client.spill import READ_ON, Spill
+from tiny_agents.mcp_client.text import encodable
+from tiny_agents.mcp_client.tools import Offer, find
+
+
+class Source(Protocol):
+    """Where tools come from: a connection, or the functions."""
+
+    @property
+    def identity(self) -> str: ...
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> ToolResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The answer to a call: text for its tool message, and parts for a message that follows."""
+
+    text: str
+    media: Sequence[dict[str, Any]] = ()
+
+
+@dataclass(slots=True)
+class Answering:
+    """Answers calls.
+
+    Attributes:
+        source: Where a tool is to be called.
+        missing: Why there is no tool of a name, among those that are offered.
+        gate: Is asked before each call; None lets all through.
+        slots: How many run at once.
+    """
+
+    source: Callable[[Offer], Source]
+    missing: Callable[[str, Collection[str]], str]
+    media: Callable[[ToolResult], Sequence[dict[str, Any]]]
+    functions: Functions
+    spill: Spill
+    slots: Slots
+    gate: Gate | None
+
+    async def answer(
+        self,
+        call: PlannedCall,
+        answer: ChatCompletionInputMessage,
+        exit_names: Collection[str],
+        offered: Mapping[str, Offer | None],
+    ) -> Told:
+        """What the model is told about a call; never an exception for what a model, tool or server did wrong.
+
+        Args:
+            answer: The message that stands for it until then: it says that the call may have run, and is corrected where
+                it certainly has not.
+        """
+        if call.name in exit_names:
+            return Told("")
+        if call.problem is not None:
+            return Told(encodable(call.problem))
+        offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
+        if offer is None:
+            return Told(encodable(f"Error: {self.missing(call.name, offered)}"))
+        source = self.source(offer)
+        arguments = coerced(call.arguments, offer.tool.parameters)
+        try:
+            if (refused := await self._refused(offer, source.identity, arguments)) is not None:
+                return Told(encodable(refused))
+            await self.slots.take()
+        except asyncio.CancelledError:
+            answer.content = NOT_MADE
+            raise
+        try:
+            result = await source.call_tool(offer.tool.name, arguments)
+        except ServerError as error:
+            return Told(encodable(f"Error: {error}"))
+        finally:
+            self.slots.free()
+        text = self.spill.told(result)
+        if not self.spill.is_empty and not self.functions.has(READ_ON):
+            self.functions.add(self.spill.read_on, READ_ON, None)  # offered from the next turn on
+        return Told(encodable(text), self.media(result))
+
+    async def _refused(self, offer: Offer, identity: str, arguments: Mapping[str, Any]) -> str | None:
+        if self.gate is None or (offer.server == FUNCTIONS and offer.tool.name == READ_ON):
+            return None
+        request = request_of(offer, identity, arguments)
+        verdict = await verdict_of(self.gate, request)
+        return None if verdict.allowed else refusal(request, verdict)
+
+
+async def settle(answers: Sequence[ChatCompletionInputMessage], running: Sequence[asyncio.Task[Told]]) -> None:
+    """End the calls that nobody waits for any more, and keep the results of those that had come to their end."""
+    for task in running:
+        task.cancel()
+    try:
+        if running:
+            await asyncio.wait(running)
+    finally:
+        for answer, task in zip(answers, running, strict=True):
+            if task.done() and not task.cancelled() and task.exception() is None:
+                answer.content = task.result().text
