@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.cancelling import cancelled_at
+from tests.support.mcp_server import server as in_process
 from tests.support.mcp_servers import bad_server, no_model, remote_server, stdio_server
-from tests.support.processes import Mark, linux_only, open_descriptors
+from tests.support.processes import Mark, linux_only, open_descriptors, resident_bytes
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
@@ -21,6 +24,15 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 def names(client: MCPClient) -> list[str]:
     return [tool.function.name for tool in client.available_tools]
+
+
+def comes_and_goes(kind: str, stack: ExitStack, mark: Mark) -> tuple[dict[str, Any], str]:
+    """Parameters of a server of this kind, and a tool of it that takes no arguments."""
+    if kind == "stdio":
+        return bad_server("well_behaved", env=mark.env), "ping"
+    if kind == "inprocess":
+        return {"type": "inprocess", "server": in_process, "name": "s"}, "pid"
+    return stack.enter_context(remote_server(kind)).parameters(), "pid"
 
 
 def other_tasks() -> set[asyncio.Task[Any]]:
@@ -97,29 +109,64 @@ async def test_cleaning_up_ends_what_still_waits() -> None:
             await starting
 
 
-async def test_many_servers_start_at_once_and_in_the_order_they_were_added() -> None:
-    async with asyncio.timeout(60), no_model() as client:
-        await asyncio.gather(*(client.add_mcp_server(**bad_server("well_behaved", name=f"s{n}")) for n in range(12)))
-        expected = ["ping", "leave"] + [f"s{n}__{tool}" for n in range(1, 12) for tool in ("ping", "leave")]
-        assert names(client) == expected
-        results = await asyncio.gather(*(client.call_tool(name) for name in expected if name.endswith("ping")))
-        assert {result.text for result in results} == {"pong"}
+@linux_only
+async def test_fifty_servers_start_at_once_and_in_the_order_they_were_added() -> None:
+    mark = Mark()
+    async with asyncio.timeout(120):
+        async with no_model() as client:
+            servers = [bad_server("well_behaved", name=f"s{n}", env=mark.env) for n in range(50)]
+            await asyncio.gather(*(client.add_mcp_server(**server) for server in servers))
+            assert len(mark.pids()) == 50
+            expected = ["ping", "leave"] + [f"s{n}__{tool}" for n in range(1, 50) for tool in ("ping", "leave")]
+            assert names(client) == expected
+            results = await asyncio.gather(*(client.call_tool(name) for name in expected if name.endswith("ping")))
+            assert [result.text for result in results] == ["pong"] * 50
+        assert not mark.pids()
+
+
+CYCLES = {"stdio": 30, "inprocess": 100, "http": 15, "sse": 20}
+"""How often each kind of server is opened and closed here; `make servers` does it a thousand times."""
 
 
 @linux_only
-async def test_nothing_grows_when_connections_come_and_go() -> None:
+@pytest.mark.parametrize("kind", CYCLES)
+async def test_nothing_grows_when_connections_come_and_go(kind: str) -> None:
+    mark = Mark()
+    with ExitStack() as stack:
+        parameters, tool = comes_and_goes(kind, stack, mark)
+
+        async def cycles(count: int) -> None:
+            for _ in range(count):
+                async with no_model() as client:
+                    await client.add_mcp_server(**parameters)
+                    assert not (await client.call_tool(tool)).is_error
+
+        async with asyncio.timeout(120):
+            await cycles(8)  # until everything is imported and cached
+            gc.collect()
+            before = len(other_tasks()), open_descriptors()
+            objects, memory = len(gc.get_objects()), resident_bytes()
+            await cycles(CYCLES[kind])
+            gc.collect()
+            assert (len(other_tasks()), open_descriptors()) == before
+            assert not mark.pids()
+            assert len(gc.get_objects()) - objects < 1_000  # about as many as one connection has
+            assert resident_bytes() - memory < 8_000_000
+
+
+async def test_a_client_that_is_dropped_leaves_its_servers() -> None:
+    """As where a cell of a notebook is executed again, and its client is another one from then on."""
+    mark = Mark()
     async with asyncio.timeout(60):
-        mark = Mark()
-        async with no_model() as client:
-            await client.add_mcp_server(**bad_server("well_behaved"))  # imports everything that is needed
-        tasks, descriptors = len(other_tasks()), open_descriptors()
-        for _ in range(10):
-            async with no_model() as client:
-                await client.add_mcp_server(**bad_server("well_behaved", env=mark.env))
-                await client.call_tool("ping")
+        client = no_model()
+        await client.add_mcp_server(**bad_server("well_behaved", env=mark.env))
+        clients = [client]
+        del client
+        with pytest.warns(ResourceWarning, match="was dropped without cleanup"):
+            clients.clear()  # nothing else refers to it, so it goes at once
         await mark.gone()
-        assert len(other_tasks()) == tasks
-        assert open_descriptors() == descriptors
+        while any(task.get_name().startswith("MCP server") for task in other_tasks()):
+            await asyncio.sleep(0.01)
 
 
 # ---------------------------------------------------------------- cancellation
@@ -156,18 +203,24 @@ async def test_a_start_can_be_cancelled_wherever_it_waits() -> None:
         assert "s3" in client.connections
 
 
-async def test_a_call_can_be_cancelled_wherever_it_waits_and_the_server_stays() -> None:
-    async with asyncio.timeout(60), no_model() as client:
-        await client.add_mcp_server(**bad_server("well_behaved"))
-        cancelled = []
-        for waits in range(8):
-            calling = asyncio.create_task(cancelled_at(waits, client.call_tool("ping")))
-            await asyncio.wait({calling})
-            cancelled.append(calling.cancelled())
-            assert (await client.call_tool("ping")).text == "pong"
-        assert cancelled[0]
-        assert not cancelled[-1]
-        assert client.connections["well_behaved"].state == "ready"
+@pytest.mark.parametrize("protocol", ["auto", "legacy"])
+@pytest.mark.parametrize("kind", ["stdio", "http", "sse"])
+async def test_a_call_can_be_cancelled_wherever_it_waits_and_the_server_stays(kind: str, protocol: str) -> None:
+    """Walks from wait to wait until there is none left; after each cancellation the same connection serves the next call."""
+    with ExitStack() as stack:
+        parameters = stdio_server() if kind == "stdio" else stack.enter_context(remote_server(kind)).parameters()
+        async with asyncio.timeout(60), no_model() as client:
+            await client.add_mcp_server(**parameters, name="s", protocol=protocol)
+            pid = (await client.call_tool("pid")).text
+            for waits in range(100):
+                calling = asyncio.create_task(cancelled_at(waits, client.call_tool("echo", {"text": "x"})))
+                await asyncio.wait({calling})
+                assert (await client.call_tool("pid")).text == pid
+                if not calling.cancelled():
+                    break
+            assert calling.result().text == "x"
+            assert waits > 0
+            assert client.connections["s"].state == "ready"
 
 
 # ---------------------------------------------------------------- servers that die

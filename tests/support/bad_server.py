@@ -45,7 +45,7 @@ def call(request: dict[str, Any]) -> dict[str, Any] | None:
 def requests() -> Iterator[dict[str, Any]]:
     for line in sys.stdin:
         message = json.loads(line)
-        if "id" in message:
+        if "id" in message and "method" in message:
             yield message
 
 
@@ -239,6 +239,94 @@ def has_odd_tools() -> None:
     tools: list[dict[str, Any]] = [{"name": name, "inputSchema": {"type": "object"}} for name in names]
     tools[0]["description"] = "Reads.\U000e0049\U000e0047 \u202ehidden\x1b[2J"
     serve(page=lambda request: {"tools": tools}, call=lambda request: text(request["params"]["name"]))
+
+
+def has_many_tools() -> None:
+    """ARGUMENT tools on one page, each with a description of a few sentences and a schema."""
+    schema = {"type": "object", "properties": {"path": {"type": "string", "description": "Where. " * 20}}}
+    tools = [
+        {"name": f"tool_{number}", "description": "Does something. " * 30, "inputSchema": schema}
+        for number in range(int(ARGUMENT))
+    ]
+    serve(page=lambda request: {"tools": tools})
+
+
+SCHEMAS: dict[str, Any] = {
+    "refers": {
+        "type": "object",
+        "$defs": {"city": {"type": "object", "properties": {"name": {"type": "string"}}}},
+        "properties": {"city": {"$ref": "#/$defs/city"}},
+    },
+    "cycles": {
+        "type": "object",
+        "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}, "self": {"$ref": "#"}}}},
+        "properties": {"node": {"$ref": "#/$defs/node"}},
+    },
+    "points_nowhere": {"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}},
+    "points_abroad": {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}},
+    "points_at_itself": {"$ref": "#"},
+    "chooses": {"anyOf": [{"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}]},
+    "has_no_type": {"properties": {"a": {}}},
+    "is_empty": {},
+    "is_no_schema": {"type": "objekt", "properties": {"a": {"type": 7, "pattern": "("}}, "required": "a"},
+    "is_deep": {},
+}
+for _ in range(200):
+    SCHEMAS["is_deep"] = {"type": "object", "properties": {"a": SCHEMAS["is_deep"]}}
+
+
+def has_odd_schemas() -> None:
+    """A tool per schema, for its arguments and for its result; it answers with data."""
+    tools = [{"name": name, "inputSchema": schema} for name, schema in SCHEMAS.items()]
+    tools += [
+        {"name": f"{name}_result", "inputSchema": {"type": "object"}, "outputSchema": schema}
+        for name, schema in SCHEMAS.items()
+    ]
+    answered = {**text("done"), "structuredContent": {"node": {"next": {}}, "city": {"name": "x"}, "a": "x"}}
+    serve(page=lambda request: {"tools": tools}, call=lambda request: answered)
+
+
+def floods_notifications() -> None:
+    """ARGUMENT notices of each kind before the answer to a call: known, unknown, of no use, and of nobody's call."""
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        token = (request["params"].get("_meta") or {}).get("progressToken")
+        for number in range(int(ARGUMENT)):
+            log = {"level": "info", "data": "noise " * 20}
+            say({"method": "notifications/message", "params": log})
+            say({"method": "notifications/progress", "params": {"progressToken": token, "progress": number}})
+            say({"method": "notifications/progress", "params": {"progressToken": "nobody", "progress": 1}})
+            say({"method": "notifications/tools/list_changed"})
+            say({"method": "notifications/resources/updated", "params": {"uri": f"memo://{number}"}})
+            say({"method": "notifications/nonsense", "params": {"number": number}})
+            say({"method": "notifications/message", "params": {"level": "shouting"}})
+            say({"id": 1_000_000 + number, "result": {}})
+        return text("pong")
+
+    serve(call=call)
+
+
+def asks_without_end() -> None:
+    """Asks ARGUMENT things of us before it answers a call, most of which nobody serves."""
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        for number in range(int(ARGUMENT)):
+            say({"id": f"ping {number}", "method": "ping"})
+            say({"id": f"roots {number}", "method": "roots/list"})
+            say({"id": f"strange {number}", "method": "client/shutdown", "params": {}})
+        return text("pong")
+
+    serve(call=call)
+
+
+def has_nameless_tools() -> None:
+    names = ["", " ", "\n", "a" * 100_000, "\x1b[31mred", "ok"]
+    serve(page=lambda request: {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]})
+
+
+def describes_a_megabyte() -> None:
+    tools = [{**tool, "description": "very " * 200_000} for tool in TOOLS]
+    serve(page=lambda request: {"tools": tools})
 
 
 def uses_our_numbers() -> None:

@@ -71,3 +71,20 @@ def remote_server(kind: str, port: int = 0, script: str = "mcp_server") -> Itera
             yield RemoteServer(kind, url, process)
         finally:
             process.kill()
+
+
+@contextmanager
+def bad_server_over(kind: str, behaviour: str, argument: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:
+    """The one that misbehaves, over "stdio", "http" (answers as events), "json" (answers as bodies) or "sse"."""
+    if kind == "stdio":
+        yield bad_server(behaviour, argument, **parameters)
+        return
+    command = [sys.executable, str(HERE / "bad_remote.py"), kind, behaviour, argument]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready, _, url = process.stdout.readline().strip().partition(" ")
+            assert ready == "READY"
+            yield {"type": "sse" if kind == "sse" else "http", "url": url, "name": behaviour, **parameters}
+        finally:
+            process.terminate()

@@ -63,3 +63,17 @@ def open_descriptors() -> int:
 def resident_bytes() -> int:
     """How much memory this process has."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class MemoryPeak:
+    """How much memory this process needed at most while a `with` block ran, in bytes above what it had before."""
+
+    def __enter__(self) -> MemoryPeak:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the highest so far is what there is now
+        self._before = resident_bytes()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        (peak,) = (int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+        self.grown = peak - self._before

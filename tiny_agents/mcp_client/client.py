@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -23,7 +24,7 @@ from tiny_agents.mcp_client.answering import Answering, settle
 from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.calls import INTERRUPTED, ids_in, plan_calls
 from tiny_agents.mcp_client.catalog import Catalog
-from tiny_agents.mcp_client.connection import Connection
+from tiny_agents.mcp_client.connection import Connection, drop_all
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.gate import Gate
@@ -186,6 +187,8 @@ class MCPClient:
         self._offered: set[str] = set()  # names of what the table offers
         self._available: list[ChatCompletionInputTool] = []
         self._closed = False
+        # In a notebook a cell is executed again, and the client that it had made is nobody's: its servers must not stay.
+        weakref.finalize(self, drop_all, self._connections).atexit = False
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -329,6 +330,18 @@ class Connection:
         if not await _ends(life.owner):
             life.owner.cancel()
             await _ends(life.owner)
+
+    def drop(self) -> bool:
+        """Begin to end the connection, without waiting and from any thread; says whether there was something to end."""
+        life = self._life
+        if self._closed or life is None or life.over:
+            return False
+        self._closed = True
+        loop = life.owner.get_loop()
+        if loop.is_closed():  # a process that is still there ends with the interpreter
+            return False
+        loop.call_soon_threadsafe(life.close)
+        return True
 
     # ---- lives
 
@@ -659,6 +672,18 @@ def tools_changed(server: str, before: Iterable[ServerTool], now: Iterable[Serve
     had, has = [tool.name for tool in before], [tool.name for tool in now]
     added = tuple(name for name in has if name not in set(had))
     return ListChanged(server, "tools", added, tuple(name for name in had if name not in set(has)))
+
+
+def drop_all(connections: Mapping[str, Connection]) -> None:
+    """Leave the servers of a client that nobody has any more; called by the garbage collector, in any thread."""
+    dropped = [name for name, connection in connections.items() if connection.drop()]
+    if dropped:
+        logger.debug("a client was dropped without cleanup(); its servers are left: %s", ", ".join(dropped))
+        warnings.warn(
+            f"an MCPClient was dropped without cleanup(); these servers are left: {', '.join(dropped)}",
+            ResourceWarning,
+            stacklevel=2,
+        )
 
 
 def restart_delay(restarts: int, since_last_s: float, most: int = RESTARTS) -> float | None:
