@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.definition.loading import load_definition
+    from tiny_agents.agent.limits import LimitReached, Limits
+    from tiny_agents.agent.prices import Price
+    from tiny_agents.agent.result import AgentResult
     from tiny_agents.agent.sessions.database import SessionDatabase
     from tiny_agents.agent.sessions.session import Session
     from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
     from tiny_agents.agent.sessions.store import MemorySessionStore, SessionStore
     from tiny_agents.agent.sessions.types import SessionInfo
+    from tiny_agents.agent.usage import Usage
     from tiny_agents.errors import (
         ConfigError,
         IncompleteStreamError,
@@ -161,6 +165,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "agent.agent",
+    "AgentResult": "agent.result",
+    "LimitReached": "agent.limits",
+    "Limits": "agent.limits",
+    "Price": "agent.prices",
+    "Usage": "agent.usage",
     "MCPClient": "mcp_client.client",
     "ToolResult": "mcp_client.results",
     **dict.fromkeys(
@@ -211,6 +220,7 @@ _FAMILIES = [("Error", "errors"), ("ChatCompletion", "inference.types.chat"), ("
 
 __all__ = [
     "Agent",
+    "AgentResult",
     "AsyncInferenceClient",
     "AudioClassificationOutputElement",
     "AudioClassificationOutputTransform",
@@ -278,6 +288,8 @@ __all__ = [
     "InvalidResponseError",
     "JobFailedError",
     "KnownServers",
+    "LimitReached",
+    "Limits",
     "ListChanged",
     "LocalModelError",
     "MCPClient",
@@ -290,6 +302,7 @@ __all__ = [
     "ObjectDetectionOutputElement",
     "Padding",
     "PendingRounds",
+    "Price",
     "Prompt",
     "PromptArgument",
     "ProviderError",
@@ -348,6 +361,7 @@ __all__ = [
     "UnreadableInputError",
     "UnsupportedTaskError",
     "UrlRequest",
+    "Usage",
     "UsageError",
     "VisualQuestionAnsweringOutputElement",
     "ZeroShotClassificationOutputElement",

@@ -114,6 +114,18 @@ def test_the_turn_limit_is_a_status_of_its_own(tmp_path):
         assert len(model.chats) == 2
 
 
+def test_a_last_answer_at_a_limit_is_handed_over_with_the_limits_status_and_what_was_used(tmp_path):
+    agent = write_agent(tmp_path, servers={"quick": script("quick_server.py")}, limits={"tool_calls": 0})
+    with OpenAIServer([calls(("echo", {"text": "x"}), content="Hm."), text("All I know.")]) as model:
+        done = run("run", agent, "--base-url", model.url, "-p", "x", "--usage", cwd=tmp_path)
+        assert (done.code, done.out) == (3, "All I know.\n")
+        *_, notice, usage = done.err.splitlines()
+        assert notice.startswith("Stopped at the limit of 0 tool calls (limits.tool_calls).")
+        assert usage.startswith("2 model calls, about ")
+        assert usage.endswith("cost unknown")
+        assert len(model.chats) == 2
+
+
 def test_a_cut_answer_is_no_answer(tmp_path, bare):
     with OpenAIServer([raw(delta(content="The half"), then="reset")]) as model:
         done = run("run", bare, "--base-url", model.url, "-p", "x", cwd=tmp_path)

@@ -10,11 +10,11 @@ T = TypeVar("T")
 
 
 class Aborted(Exception):
-    """The event was set; the iteration has been closed. Never leaves the package."""
+    """An event was set; the iteration has been closed. Never leaves the package."""
 
 
-async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event) -> AsyncGenerator[T, None]:
-    """The items, until `event` is set: then what `items` waits for is cancelled and `Aborted` raised.
+async def until_aborted(items: AsyncGenerator[T, None], *events: asyncio.Event) -> AsyncGenerator[T, None]:
+    """The items, until one of `events` is set: then what `items` waits for is cancelled and `Aborted` raised.
 
     `items` is closed in any case. The way of `asyncio.timeout`: the waiting task is cancelled and told apart from a
     cancellation that somebody else asked for. Only while `items` runs: the caller's own code is never cancelled.
@@ -24,15 +24,16 @@ async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event) ->
 
     def on_set(_: asyncio.Task[object]) -> None:
         nonlocal cancelled
-        if running is not None and event.is_set():
+        if running is not None and not cancelled and any(event.is_set() for event in events):
             cancelled = True
             running.cancel()
 
-    watcher = asyncio.create_task(event.wait())
-    watcher.add_done_callback(on_set)
+    watchers = [asyncio.create_task(event.wait()) for event in events]
+    for watcher in watchers:
+        watcher.add_done_callback(on_set)
     try:
         while True:
-            if event.is_set():
+            if any(event.is_set() for event in events):
                 raise Aborted
             running = asyncio.current_task()
             try:
@@ -50,5 +51,6 @@ async def until_aborted(items: AsyncGenerator[T, None], event: asyncio.Event) ->
                 running = None
             yield item
     finally:
-        watcher.cancel()
+        for watcher in watchers:
+            watcher.cancel()
         await items.aclose()

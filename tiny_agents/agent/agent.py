@@ -16,13 +16,20 @@ from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
+from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits, limits_of
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
-from tiny_agents.agent.rules import LoopState, StopReason, after_turn, close_turn
+from tiny_agents.agent.params import checked_params
+from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, checked_prices, load_prices, price_of
+from tiny_agents.agent.request import Request
+from tiny_agents.agent.result import AgentResult
+from tiny_agents.agent.rules import StopReason
 from tiny_agents.agent.sessions.session import Session, Unsaved
+from tiny_agents.agent.usage import Usage
 from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
+from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerEvent
@@ -36,8 +43,7 @@ logger = logging.getLogger("tiny_agents.agent")
 Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 """What a run yields: chunks of the model's answers, and the result of each tool call as a message."""
 
-DEFAULT_MAX_TURNS = 20
-_EXIT_TOOL_NAMES = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
+DEFAULT_MAX_TURNS = DEFAULT_MODEL_CALLS
 
 
 class Agent(MCPClient):
@@ -62,7 +68,13 @@ class Agent(MCPClient):
         instructions: Whether the model is told what servers say about their use; see `MCPClient`.
         pinning, known_servers: What becomes of tools that change, and where it is kept how they were; see `MCPClient`.
         max_parallel_calls: Most tool calls of one answer that run at the same time; by default all of them do.
-        max_turns: Most model calls for one request; calls that only lead to tools count too.
+        max_turns: Most model calls for one request; calls that only lead to tools count too. The same as
+            `limits.model_calls`, which comes before it.
+        limits: How much one request may use; see `Limits`.
+        params: Passed on with each call of the model: `temperature`, `max_tokens`, `reasoning_effort` and whatever else
+            `chat_completion` takes.
+        prices: What models cost in US dollars per million tokens, before what this package knows:
+            `{"my-model": {"input": 0.5, "output": 1.5}}`.
         client: An inference client of your own, in place of what is above about the model.
         session: Saves the conversation as it goes, and brings along what was said before (see `agent.sessions`). By
             default nothing is saved.
@@ -70,6 +82,9 @@ class Agent(MCPClient):
     Attributes:
         messages: The conversation, a valid history at any time: start a new one by cutting it back to its first message.
         stop_reason: Why the last run ended (see `agent.rules`); None before the first, and while one is going on.
+        result: What came of the last run, also if it failed; None before the first.
+        usage: What all runs used.
+        limits: How much one request may use.
         failed_servers: Servers that `load_tools` could not start, by name, and why.
     """
 
@@ -95,6 +110,9 @@ class Agent(MCPClient):
         known_servers: KnownServers | None = None,
         max_parallel_calls: int | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
+        limits: Limits | None = None,
+        params: Mapping[str, Any] | None = None,
+        prices: Prices | None = None,
         client: AsyncInferenceClient | None = None,
         session: Session | None = None,
     ) -> None:
@@ -125,7 +143,13 @@ class Agent(MCPClient):
         if session is not None:
             self.messages = session.history(self.messages)
             session.describe(session.about, [api_key] if api_key else [])
-        self.max_turns = max_turns
+        self.limits = (limits or Limits()).over(Limits(model_calls=max_turns))
+        self.result: AgentResult | None = None
+        self.usage = Usage()
+        self._params = {"stream_options": {"include_usage": True}, **checked_params(params)}
+        self._prices = checked_prices(prices)
+        self._price_known(self.limits)
+        self._requests: list[Request] = []
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
         self._servers = [dict(server) for server in servers]
@@ -183,6 +207,9 @@ class Agent(MCPClient):
             host=host,
             pinning=pinning or definition.pinning or "warn",
             known_servers=known_servers,
+            limits=limits_of(definition.limit_values),
+            params=definition.params,
+            prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
             **definition.limits(),
         )
 
@@ -209,67 +236,149 @@ class Agent(MCPClient):
                 raise
             logger.warning("%s", error)
 
+    @property
+    def max_turns(self) -> int:
+        """Most model calls for one request: `limits.model_calls`."""
+        return self.limits.model_calls or DEFAULT_MODEL_CALLS
+
+    @max_turns.setter
+    def max_turns(self, most: int) -> None:
+        self.limits = Limits(model_calls=most).over(self.limits)
+
     @overload
     def run(
-        self, user_input: str, *, abort_event: asyncio.Event | None = None, events: Literal[False] = False
+        self,
+        user_input: str,
+        *,
+        abort_event: asyncio.Event | None = None,
+        events: Literal[False] = False,
+        limits: Limits | None = None,
     ) -> AsyncGenerator[Item, None]: ...
 
     @overload
     def run(
-        self, user_input: str, *, abort_event: asyncio.Event | None = None, events: Literal[True]
+        self,
+        user_input: str,
+        *,
+        abort_event: asyncio.Event | None = None,
+        events: Literal[True],
+        limits: Limits | None = None,
     ) -> AsyncGenerator[Item | ServerEvent, None]: ...
 
     def run(
-        self, user_input: str, *, abort_event: asyncio.Event | None = None, events: bool = False
+        self,
+        user_input: str,
+        *,
+        abort_event: asyncio.Event | None = None,
+        events: bool = False,
+        limits: Limits | None = None,
     ) -> AsyncGenerator[Item, None] | AsyncGenerator[Item | ServerEvent, None]:
-        """Work on a request: yields chunks and tool results as they come, until the model is done.
+        """Work on a request: yields chunks and tool results as they come, until the model is done or a limit is reached.
 
         Args:
             user_input: What the user says; added to `messages`.
             abort_event: Set it to stop at once, also in the middle of an answer or a tool call. What was said stays in
                 `messages`.
             events: Yield what happens at the servers too, as it happens (see `mcp_client.events`).
+            limits: For this request; what they leave out is as in the agent's own.
 
         Raises:
             InferenceError: The model could not be asked, or its answer broke off. What had come stays in `messages`; a
                 request that got nothing at all is taken back, so it can simply be made again.
             UsageError: A run of this agent is still going on.
         """
-        items = self._run(user_input, abort_event)
+        items = self._run(user_input, abort_event, limits)
         return self._events.beside(items) if events else items
 
-    async def _run(self, user_input: str, abort_event: asyncio.Event | None) -> AsyncGenerator[Item, None]:
-        if self._running:
-            raise UsageError("This agent is still busy with another request: wait for its end, or use a second agent.")
-        self._running = True
-        self.stop_reason = None
-        start = len(self.messages)
-        self.messages.append(ChatCompletionInputMessage(role="user", content=user_input))
+    async def run_to_completion(
+        self, user_input: str, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
+    ) -> AgentResult:
+        """Work on a request to its end, and return what came of it. Arguments and errors are those of `run`.
+
+        A run that came to a limit or was aborted is a result too: `stop_reason` and `has_answer` tell.
+        """
+        async for _ in self.run(user_input, abort_event=abort_event, limits=limits):
+            pass
+        assert self.result is not None
+        return self.result
+
+    def rollback(self) -> str:
+        """Take the last request out of `messages`, with all that came of it, and return its text. Again for the one before.
+
+        Tools that were called have been called; only the conversation forgets it.
+
+        Raises:
+            UsageError: There is none, or a run is going on.
+        """
+        self._require_rest()
+        if not self._requests:
+            raise UsageError("There is no request of this agent that could be taken back.")
+        return self._requests.pop().take_back()
+
+    def retry(
+        self, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
+    ) -> AsyncGenerator[Item, None]:
+        """Make the last request again, whether it failed, was interrupted or answered: `rollback`, then `run`."""
+        return self.run(self.rollback(), abort_event=abort_event, limits=limits)
+
+    async def _run(
+        self, user_input: str, abort_event: asyncio.Event | None, limits: Limits | None
+    ) -> AsyncGenerator[Item, None]:
+        request = self._begin(user_input, (limits or Limits()).over(self.limits))
         stop: StopReason = "failed"
         try:
             await self.session.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
-            state = LoopState()
-            while state.stop is None:
-                before = len(self.messages)
-                turn = self.process_single_turn_with_tools(self.messages, exit_loop_tools=EXIT_LOOP_TOOLS)
-                async with aclosing(turn if abort_event is None else until_aborted(turn, abort_event)) as items:
+            while request.stop is None:
+                turn = self.process_single_turn_with_tools(
+                    self.messages, exit_loop_tools=EXIT_LOOP_TOOLS, options=request.next_turn()
+                )
+                async with aclosing(until_aborted(turn, *request.ends_with(abort_event))) as items:
                     async for item in items:
                         await self.session.heard(item)
                         yield item
                 await self.session.turned()
-                added = self.messages[before:]
-                state = after_turn(state, added, max_turns=self.max_turns, exit_tools=_EXIT_TOOL_NAMES)
-            stop = state.stop
+                request.turned()
+            stop = request.stop
         except Aborted:
-            stop = "aborted"
+            stop = "aborted" if abort_event is not None and abort_event.is_set() else "time_limit"
         except (GeneratorExit, asyncio.CancelledError):
             stop = "aborted"
             raise
         finally:
-            close_turn(self.messages, start, stop)
+            self.result = request.end(stop, self.payload_model)
+            self.usage += self.result.usage
             self.stop_reason = stop
             self._running = False
             await self.session.end(stop)
+
+    def _begin(self, user_input: str, limits: Limits) -> Request:
+        self._require_rest()
+        self._price_known(limits)
+        self._running = True
+        self.stop_reason = None
+        request = Request(self.messages, user_input, limits, price=self._price, params=self._params)
+        self._requests.append(request)
+        return request
+
+    def _require_rest(self) -> None:
+        if self._running:
+            raise UsageError("This agent is still busy with another request: wait for its end, or use a second agent.")
+
+    def _price(self) -> Price | None:
+        settings = self.client.settings
+        base_url = settings.model if is_url(settings.model) else None
+        return price_of(
+            self.payload_model or settings.model, provider=settings.provider, base_url=base_url, own=self._prices
+        )
+
+    def _price_known(self, limits: Limits) -> None:
+        if limits.cost_usd is not None and self._price() is None:
+            model = self.payload_model or self.client.settings.model
+            raise UsageError(
+                f"limits.cost_usd can't be kept, because nobody knows what the model {model!r} costs: give "
+                f'prices={{{model!r}: {{"input": ..., "output": ...}}}} in US dollars per million tokens '
+                f"(for the command line in a file that {PRICES_VARIABLE} names)."
+            )
 
     async def _before_calls(self) -> None:
         await self.session.changed()

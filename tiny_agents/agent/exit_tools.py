@@ -15,6 +15,7 @@ TASK_COMPLETE_TOOL = _tool("task_complete", "Call this once everything the user 
 ASK_QUESTION_TOOL = _tool("ask_question", "Call this when you can't go on without more information from the user.")
 
 EXIT_LOOP_TOOLS = [TASK_COMPLETE_TOOL, ASK_QUESTION_TOOL]
+EXIT_TOOL_NAMES = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
 
 DEFAULT_SYSTEM_PROMPT = """\
 You are an agent that works on the user's request with the tools you are given.

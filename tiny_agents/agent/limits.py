@@ -67,5 +67,63 @@ class Limits:
         return replace(other, **said)
 
 
+def limits_of(values: Mapping[str, Any]) -> Limits:
+    """Limits from a mapping of their names, as a definition has them. Raises UsageError."""
+    return Limits(**values)
+
+
 LEAST: Mapping[str, int] = {"tool_calls": 0, "repeat": 2}
 """The smallest value of the limits that don't start at 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A limit that a request came to. As text it says so in a sentence for people.
+
+    Attributes:
+        limit: Which.
+        allowed: The limit.
+        used: How much had been used: calls, tokens, US dollars, seconds, repetitions.
+        detail: The tool, for `repeat`.
+    """
+
+    limit: LimitName
+    allowed: float
+    used: float
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return _SAID[self.limit].format(
+            allowed=f"{self.allowed:,g}", used=f"{self.used:,g}", detail=self.detail, s="" if self.allowed == 1 else "s"
+        )
+
+    @property
+    def note(self) -> str:
+        """What the model is told with the question for its last answer."""
+        return (
+            f"[{_TOLD[self.limit]} No tool can be called any more for this request. Answer now with what you have, and "
+            "say plainly what is not done or not known.]"
+        )
+
+    @property
+    def refusal(self) -> str:
+        """What the model is told in place of the result of a tool call."""
+        return f"Error: not called: {str(self)[0].lower()}{str(self)[1:]}"
+
+
+_SAID: Mapping[LimitName, str] = {
+    "model_calls": "Stopped after {allowed} model call{s}, the limit (max_turns, limits.model_calls).",
+    "tool_calls": "Stopped at the limit of {allowed} tool call{s} (limits.tool_calls).",
+    "tokens": "Stopped after {used} tokens: the limit of {allowed} (limits.tokens) leaves no room for another call.",
+    "cost_usd": "Stopped after ${used}: the limit of ${allowed} (limits.cost_usd) leaves no room for another call.",
+    "seconds": "Stopped after {allowed} second{s}, the limit (limits.seconds).",
+    "repeat": "Stopped because '{detail}' was called {used} times in a row with the same result (limits.repeat).",
+}
+_TOLD: Mapping[LimitName, str] = {
+    "model_calls": "This is the last turn for this request: its limit of turns is reached.",
+    "tool_calls": "The limit of tool calls for this request is reached.",
+    "tokens": "The limit of tokens for this request is almost reached.",
+    "cost_usd": "The limit of costs for this request is almost reached.",
+    "seconds": "The time for this request is up.",
+    "repeat": "You made the same tool call several times in a row, with the same result each time.",
+}

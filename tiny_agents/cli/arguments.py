@@ -216,6 +216,9 @@ def _add_run(commands: Any) -> None:
         help="what agent.lock is for: there must be one; if there is one, the agent must be as locked (the default); "
         "differences are only warned of; it isn't looked at",
     )
+    run.add_argument(
+        "--usage", action="store_true", help="say at the end how many tokens were used, and what they cost"
+    )
     run.add_argument("--debug", action="store_true", help=DEBUG)
 
 

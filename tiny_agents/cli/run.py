@@ -19,6 +19,7 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.rules import LIMIT_STOPS
 from tiny_agents.cli.asking import TerminalHost
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust
@@ -53,6 +54,7 @@ class Plan:
         pinning: What the command line says about tools that change.
         accept_tools: Take those that changed as they are now.
         locked: What the agent's tools have to be like, once they are known; None without a lock.
+        shows_usage: Say at the end what was used.
     """
 
     definition: AgentDefinition
@@ -61,6 +63,7 @@ class Plan:
     pinning: Pinning | None = None
     accept_tools: bool = False
     locked: Locked | None = None
+    shows_usage: bool = False
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -105,7 +108,8 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
-    return Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
+    plan = Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
+    return replace(plan, shows_usage=arguments.usage)
 
 
 def _flags(arguments: Namespace) -> ModelSettings:
@@ -219,13 +223,19 @@ async def _answer(agent: Agent, plan: Plan, prompt: str, reporter: Reporter) -> 
         renderer.abandon()
         raise
     notice = stop_notice(agent)
-    if notice is None:
+    answered = agent.result is not None and agent.result.has_answer
+    if answered:
         renderer.hand_over()
         renderer.say_origin()
+    else:
+        renderer.abandon()
+    if notice is not None:
+        screen.line(notice, Style.WARNING)
+    if plan.shows_usage:
+        screen.line(str(agent.usage), Style.DIM)
+    if notice is None:
         return ExitCode.DONE
-    renderer.abandon()
-    screen.line(notice, Style.WARNING)
-    return ExitCode.LIMIT if agent.stop_reason == "turn_limit" else ExitCode.FAILED
+    return ExitCode.LIMIT if agent.stop_reason in LIMIT_STOPS.values() else ExitCode.FAILED
 
 
 async def _converse(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
@@ -237,4 +247,7 @@ async def _converse(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: 
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
     lines = LineEditor(open_history(data_dir(os.environ), reporter.warning))
-    return await Conversation(agent, lines, screen, interrupts, reporter).run()
+    code = await Conversation(agent, lines, screen, interrupts, reporter).run()
+    if plan.shows_usage:
+        screen.line(str(agent.usage), Style.DIM)
+    return code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -30,12 +30,20 @@ async def show_turn(agent: Agent, text: str, renderer: TurnRenderer, abort: asyn
 
 
 def stop_notice(agent: Agent) -> str | None:
-    """What to say about a run that ended without an answer; None where it ended with one."""
-    notices = {
-        "turn_limit": f"Stopped after {agent.max_turns} model calls, the limit (max_turns): the work may be unfinished.",
-        "empty": "The model gave no answer.",
-    }
-    return notices.get(agent.stop_reason or "")
+    """What to say about a run that ended without an answer, or at a limit; None where it ended well."""
+    result = agent.result
+    if result is None or result.stop_reason in ("done", "exit_tool", "aborted", "failed"):
+        return None
+    if result.limit is not None:
+        rest = "The answer is what it had until then." if result.has_answer else "The work may be unfinished."
+        return f"{result.limit} {rest}"
+    return _NOTICES[result.stop_reason]
+
+
+_NOTICES: Mapping[str, str] = {
+    "empty": "The model gave no answer.",
+    "bad_output": "The model's answer does not have the form that was asked for.",
+}
 
 
 def kept(messages: Sequence[Any], said: int) -> str:

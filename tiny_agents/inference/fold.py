@@ -37,6 +37,7 @@ class ChatFold:
 
     finish_reason: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
+    model: str | None = None
     _content: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _reasoning_content: list[str] = field(default_factory=list)
@@ -47,6 +48,8 @@ class ChatFold:
     def add(self, chunk: ChatCompletionStreamOutput) -> None:
         if chunk.usage is not None:
             self.usage = chunk.usage
+        if self.model is None:
+            self.model = chunk.model
         choices = chunk.choices
         if not choices:
             return

@@ -340,15 +340,36 @@ CHAT_PARAMS = Table(
     },
 )
 
+
+def _above_zero(value: Value) -> float:
+    found = value.number(0)
+    if not found > 0:
+        raise value.error(f"must be above 0, but is {value.written}")
+    return found
+
+
 LIMITS = Table(
     "`limits`",
     (
         Key("model_calls", COUNT, "most calls of the model per prompt"),
-        Key("tool_calls", WHOLE, "most calls of tools per prompt"),
+        Key("tool_calls", WHOLE, "most calls of tools per prompt; more are refused, and the model is told"),
         Key("tokens", COUNT, "most tokens per prompt, those of the input and of the answers together"),
-        Key("cost_usd", number(0), "most money per prompt, in US dollars"),
-        Key("seconds", SECONDS, "longest time per prompt"),
-        Key("repeat", COUNT, "how often the same call with the same arguments may be made in a row"),
+        Key(
+            "cost_usd",
+            Shape(_above_zero, {"type": "number", "exclusiveMinimum": 0}),
+            "most money per prompt, in US dollars; the price of the model has to be known",
+        ),
+        Key("seconds", SECONDS, "longest time per prompt; an answer or a tool call that is under way is stopped"),
+        Key(
+            "repeat",
+            Shape(lambda value: value.whole(2), {"type": "integer", "minimum": 2}),
+            "how often the same call may be made in a row with the same arguments and the same result",
+        ),
+        Key(
+            "last_answer",
+            FLAG,
+            "`false`: at a limit the run just ends; by default the model is told, and asked for a last answer without tools",
+        ),
     ),
     hints={"max_turns": "stands at the top of the file; here it is called model_calls", "cost": "is called cost_usd"},
 )
@@ -491,7 +512,7 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
                 "`false`: what servers say about their use isn't told to the model (default `true`)",
             ),
             Key("requires", TEXT_OR_TEXTS, "a text, or a list of texts, that says what must be installed"),
-            Key("params", CHAT_PARAMS.shape, "passed on with every call", f"{NOT_YET}: the model's own defaults apply"),
+            Key("params", CHAT_PARAMS.shape, "passed on with every call of the model"),
             Key(
                 "import",
                 IMPORTS,
@@ -513,7 +534,6 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
                 "limits",
                 LIMITS.shape,
                 "what a prompt may use up",
-                f"{NOT_YET}: use max_turns, timeout, startup_timeout and tool_timeout",
             ),
             Key("context", CONTEXT.shape, "how much of the conversation the model gets", NOT_YET),
             Key("output", OUTPUT.shape, "what the final answer has to be", NOT_YET),

@@ -1,0 +1,154 @@
+"""One request while it is worked on: what it has used, what its next turn is like, and how it ends.
+
+The loop in `agent.py` asks; what is decided here is decided by the rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tiny_agents.agent.exit_tools import EXIT_TOOL_NAMES
+from tiny_agents.agent.limits import LimitReached, Limits
+from tiny_agents.agent.prices import Price
+from tiny_agents.agent.result import AgentResult, Message
+from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, close_turn
+from tiny_agents.agent.usage import Usage, usage_of_call
+from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+from tiny_agents.mcp_client.calls import PlannedCall
+from tiny_agents.mcp_client.turns import Asked, TurnOptions
+
+
+class Request:
+    """A request that has been added to `messages`.
+
+    Args:
+        messages: The conversation; grows by the request, and is closed by `end`.
+        text: What the user says.
+        price: What the model that is asked costs at the moment.
+        params: Further arguments of each chat call.
+
+    Attributes:
+        stop: Why the run ends; None while it goes on.
+        time_is_up: Set when `limits.seconds` have passed.
+    """
+
+    def __init__(
+        self,
+        messages: list[Message],
+        text: str,
+        limits: Limits,
+        *,
+        price: Callable[[], Price | None],
+        params: Mapping[str, Any],
+    ) -> None:
+        self.message = ChatCompletionInputMessage(role="user", content=text)
+        self.time_is_up = asyncio.Event()
+        self._messages = messages
+        self._limits = limits
+        self._price = price
+        self._params = params
+        self._start = self._before = len(messages)
+        self._state = LoopState()
+        self._usage: Usage | None = None  # of the turn that is going on, once there is an answer
+        self._carried_out = self._refused = 0  # tool calls of that turn
+        self._model: str | None = None
+        self._began = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        if limits.seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(limits.seconds, self.time_is_up.set)
+        messages.append(self.message)
+
+    @property
+    def stop(self) -> StopReason | None:
+        return self._state.stop
+
+    def ends_with(self, abort_event: asyncio.Event | None) -> list[asyncio.Event]:
+        """Events of which one ends the run at once."""
+        return [event for event in (abort_event, self.time_is_up if self._timer else None) if event is not None]
+
+    # ---- turns
+
+    def next_turn(self) -> TurnOptions:
+        """A turn begins: how it is to be done."""
+        self._before = len(self._messages)
+        self._usage, self._carried_out, self._refused = None, 0, 0
+        reached = self._state.reached
+        return TurnOptions(
+            params=self._params,
+            tools="auto" if reached is None else "none",
+            note=reached.note if reached is not None else None,
+            refuse=self._refuse,
+            asked=self._asked,
+        )
+
+    def _refuse(self, call: PlannedCall) -> str | None:
+        most, made = self._limits.tool_calls, self._state.tool_calls + self._carried_out
+        if most is not None and made >= most:
+            self._refused += 1
+            return LimitReached("tool_calls", most, made).refusal
+        self._carried_out += 1
+        return None
+
+    def _asked(self, asked: Asked) -> None:
+        fold = asked.fold
+        self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, fold.message(), self._price())
+        if isinstance(fold.model, str) and fold.model:
+            self._model = fold.model
+
+    def turned(self) -> None:
+        """The turn is over."""
+        turn = Turn(
+            self._messages[self._before :], self._usage or Usage(model_calls=1), self._carried_out, self._refused
+        )
+        self._usage, self._carried_out = None, 0
+        self._state = after_turn(self._state, turn, limits=self._limits, exit_tools=EXIT_TOOL_NAMES)
+
+    # ---- the end
+
+    def end(self, stop: StopReason, model: str | None) -> AgentResult:
+        """The run is over for this reason: close the history, and say what came of it.
+
+        Args:
+            model: Who was asked, where the server gave no name.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        duration_s = time.monotonic() - self._began
+        text, whole = _last_text(self._messages[self._start + 1 :])
+        close_turn(self._messages, self._start, stop)
+        limit = self._state.reached
+        if stop == "time_limit" and self._limits.seconds is not None:
+            limit = LimitReached("seconds", self._limits.seconds, round(duration_s, 3))
+        return AgentResult(
+            text=text,
+            stop_reason=stop,
+            limit=limit if stop not in ("aborted", "failed") else None,
+            has_answer=stop in ("done", "exit_tool") or (whole and stop not in _WITHOUT_ANSWER),
+            messages=tuple(self._messages[self._start :]),
+            usage=self._state.usage + (self._usage or Usage()),
+            tool_calls=self._state.tool_calls + self._carried_out,
+            duration_s=duration_s,
+            model=self._model or model,
+        )
+
+    def take_back(self) -> str:
+        """Take the request and all that followed it out of the messages; returns its text."""
+        index = next((i for i, message in enumerate(self._messages) if message is self.message), None)
+        if index is not None:
+            del self._messages[index:]
+        return str(self.message.content)
+
+
+_WITHOUT_ANSWER = frozenset({"aborted", "failed", "time_limit", "empty", "bad_output"})
+
+
+def _last_text(added: list[Any]) -> tuple[str, bool]:
+    """What the model wrote last, and whether nothing came after it."""
+    for message in reversed(added):
+        content = message.get("content")
+        if message.get("role") == "assistant" and isinstance(content, str) and content:
+            return content, message is added[-1]
+    return "", False
