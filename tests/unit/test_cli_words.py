@@ -31,6 +31,7 @@ def test_every_flag_of_run_arrives():
         "--accept-tools",
         "--lock",
         "warn",
+        "--usage",
     ]
     arguments = parse([*line.split(), *flags])
     assert vars(arguments) == {
@@ -49,6 +50,7 @@ def test_every_flag_of_run_arrives():
         "lock": "warn",
         "pinning": "strict",
         "accept_tools": True,
+        "usage": True,
     }
 
 
