@@ -21,6 +21,7 @@ COMMANDS = {
     "lock": "tiny_agents.cli.lock",
     "trust": "tiny_agents.cli.trust",
     "schema": "tiny_agents.cli.schema",
+    "validate": "tiny_agents.cli.validate",
 }
 """Name of a command -> module whose `command(arguments)` does it and returns the exit status."""
 

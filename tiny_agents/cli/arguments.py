@@ -43,6 +43,15 @@ Run one with: tiny-agents run NAME
 """
 
 
+VALIDATE_EXAMPLES = """\
+examples:
+  tiny-agents validate ./my-agent/
+  tiny-agents validate agents/*.yaml
+
+Errors and warnings go to standard output, a line each. Exit status: 0 without
+errors, 2 with some. Values of inputs and variables are not looked for.
+"""
+
 SCHEMA_EXAMPLES = """\
 examples:
   tiny-agents schema > agent.schema.json
@@ -131,6 +140,14 @@ def build_parser() -> Parser:
         description="Print the JSON Schema of agent.yaml, for editors.",
         epilog=SCHEMA_EXAMPLES,
     )
+    validate = commands.add_parser(
+        "validate",
+        help="say everything that is wrong with a definition",
+        description="Say everything that is wrong with definitions, without starting anything.",
+        epilog=VALIDATE_EXAMPLES,
+    )
+    validate.add_argument("agent", metavar="AGENT", nargs="+", help="as for run: a folder, a file, ...")
+    _add_allow_path(validate)
     _add_trust(commands)
     _add_lock(commands)
     return parser

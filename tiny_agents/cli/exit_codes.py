@@ -67,6 +67,9 @@ def error_message(error: BaseException, secrets: Iterable[str] = ()) -> str:
     cause = root_cause(error)
     if isinstance(cause, TinyAgentsError):
         text = str(cause) or type(cause).__name__
+        if isinstance(cause, ConfigError) and cause.others:
+            more = "1 more problem" if len(cause.others) == 1 else f"{len(cause.others)} more problems"
+            text = f"{text} (and {more}: `tiny-agents validate` names all)"
     elif isinstance(cause, OSError) and cause.strerror:
         text = f"{cause.filename}: {cause.strerror}" if cause.filename else cause.strerror
     else:

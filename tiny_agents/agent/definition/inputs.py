@@ -20,6 +20,7 @@ from tiny_agents.agent.definition.document import child_key, did_you_mean
 from tiny_agents.agent.definition.env_files import with_env_files
 from tiny_agents.agent.definition.input_values import Keeper, Sources
 from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
+from tiny_agents.agent.definition.table import raise_together
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
 from tiny_agents.errors import ConfigError
 
@@ -108,6 +109,35 @@ def placeholders(definition: AgentDefinition) -> Iterator[tuple[Spot, str]]:
     yield from found
 
 
+def used_inputs(definition: AgentDefinition) -> dict[str, list[Spot]]:
+    """Input id -> where it is used."""
+    used: dict[str, list[Spot]] = {}
+    for spot, inner in placeholders(definition):
+        kind, _, id = inner.partition(":")
+        if kind == "input" and id:
+            used.setdefault(id, []).append(spot)
+    return used
+
+
+def placeholder_problems(definition: AgentDefinition) -> list[ConfigError]:
+    """What is wrong with the placeholders of an agent.yaml, whatever fills them in; agent.json takes any text."""
+    declared = {item.id: item for item in definition.inputs}
+    problems: dict[str, ConfigError] = {}  # each input once
+    for spot, inner in placeholders(definition) if definition.strict else ():
+        if (problem := _placeholder_problem(declared, spot, inner)) is not None:
+            problems.setdefault(inner if inner.startswith("input:") else spot.key, definition.error(spot.key, problem))
+    return list(problems.values())
+
+
+def _placeholder_problem(declared: Mapping[str, InputDefinition], spot: Spot, inner: str) -> str | None:
+    kind, _, id = inner.partition(":")
+    if kind == "input" and id:
+        return None if id in declared else _undeclared(id, declared)
+    if _VARIABLE.fullmatch(inner) or inner in _FOLDERS or (spot.field == "prompt" and kind not in ("input", "env")):
+        return None
+    return _not_a_placeholder(inner)
+
+
 def _fits_json(spot: Spot, inner: str) -> bool:
     return spot.field in _JSON_FIELDS and inner.startswith("input:")
 
@@ -135,11 +165,9 @@ class _Resolution:
     # ---- agent.yaml
 
     def strict(self) -> AgentDefinition:
-        used = self._used_inputs()
+        raise_together(placeholder_problems(self.definition))
+        used = used_inputs(self.definition)
         declared = {item.id: item for item in self.definition.inputs}
-        for id, spots in used.items():
-            if id not in declared:
-                raise self.definition.error(spots[0].key, _undeclared(id, declared))
         for spot, inner in placeholders(self.definition):  # before anybody is asked for anything
             self._expanded(spot, inner, dict.fromkeys(used, ""))
         self._warn_of_unused(used)
@@ -168,9 +196,7 @@ class _Resolution:
             return self._variable(spot, variable[1], variable[2])
         if inner in _FOLDERS:
             return _FOLDERS[inner](self)
-        if spot.field == "prompt" and kind not in ("input", "env"):
-            return f"${{{inner}}}"  # a prompt may well speak of ${...}
-        raise self.definition.error(spot.key, _not_a_placeholder(inner))
+        return f"${{{inner}}}"  # a prompt may well speak of ${...}; elsewhere it was refused
 
     def _variable(self, spot: Spot, name: str, default: str | None) -> str:
         value = self.env.get(name)
@@ -188,7 +214,7 @@ class _Resolution:
     # ---- agent.json
 
     def lenient(self) -> AgentDefinition:
-        used = self._used_inputs()
+        used = used_inputs(self.definition)
         declared = {item.id: item for item in self.definition.inputs}
         texts: dict[str, str | None] = {}
         for id, spots in used.items():
@@ -222,15 +248,6 @@ class _Resolution:
 
     def _file(self) -> str:
         return str(self.definition.path or self.definition.name)
-
-    def _used_inputs(self) -> dict[str, list[Spot]]:
-        """Input id -> where it is used."""
-        used: dict[str, list[Spot]] = {}
-        for spot, inner in placeholders(self.definition):
-            kind, _, id = inner.partition(":")
-            if kind == "input" and id:
-                used.setdefault(id, []).append(spot)
-        return used
 
     def _warn_of_unused(self, used: Mapping[str, list[Spot]]) -> None:
         for item in self.definition.inputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tiny_agents.agent.definition.document import Value
+from tiny_agents.agent.definition.document import Value, did_you_mean
 from tiny_agents.agent.definition.keys import FIELDS, PARAMS, SERVERS
 from tiny_agents.agent.definition.readings import url
 from tiny_agents.agent.definition.server_form import derived_name, server_type
@@ -26,6 +26,27 @@ def from_json(root: Value) -> dict[str, Any]:
             except ConfigError:
                 continue  # ignored, like every key that agent.json doesn't have
     return found | {"strict": False}
+
+
+def ignored(root: Value) -> list[ConfigError]:
+    """The keys that mean nothing in an agent.json, and what they may have been meant for."""
+    parts = [(root, {*_KEYS, *_NEWER, "$schema"})]
+    for server in _items(root, "servers"):
+        known = {key.name for keys in PARAMS.values() for key in keys if key.name not in _LATER_KEYS}
+        parts.append((server, {*known, "type", "allowed_tools", "config"}))
+    parts += [(item, {"id", "description", "type", "password"}) for item in _items(root, "inputs")]
+    return [
+        value.error(f"means nothing in agent.json{did_you_mean(name, known)}")
+        for mapping, known in parts
+        for name, value in mapping.mapping().items()
+        if name not in known
+    ]
+
+
+def _items(root: Value, name: str) -> list[Value]:
+    entry = root.mapping().get(name)
+    items = entry.data if entry is not None and isinstance(entry.data, list) else []
+    return [item for item in items if isinstance(item.data, dict)]
 
 
 def _present(mapping: Value) -> dict[str, Value]:

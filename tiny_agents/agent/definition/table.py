@@ -136,7 +136,12 @@ class Problems:
 
     def raise_first(self) -> None:
         """Raise the first error, with all the others in its `others`; nothing where there was none."""
-        if self._found:
-            first, *others = self._found
-            first.others = tuple(others)
-            raise first
+        raise_together(self._found)
+
+
+def raise_together(errors: list[ConfigError]) -> None:
+    """Raise the first of `errors` with the rest in its `others`; nothing where there are none."""
+    if errors:
+        first, *others = errors
+        first.others = tuple(others)
+        raise first
