@@ -83,7 +83,7 @@ BAD: list[tuple[Shape | Table, str, str]] = [
     (LIMITS, "{cost_usd: $1}", "cost_usd: must be a number, but is '$1'"),
     (LIMITS, "{seconds: 0}", "seconds: must be a number of seconds above 0, but is 0"),
     (LIMITS, "{seconds: .nan}", "seconds: must be a number of seconds, but is '.nan'"),
-    (LIMITS, "{repeat: 0}", "repeat: must be at least 1, but is 0"),
+    (LIMITS, "{repeat: 1}", "repeat: must be at least 2, but is 1"),
     (LIMITS, "{max_turns: 5}", "max_turns: stands at the top of the file; here it is called model_calls"),
     (LIMITS, "{model_call: 5}", "model_call: unknown key (did you mean 'model_calls'?)"),
     (PERMISSIONS, "{default: alow}", "default: must be one of allow, ask, deny, but is alow (did you mean 'allow'?)"),
