@@ -94,6 +94,11 @@ def test_an_agent_of_the_hub_stays_at_its_locked_revision(tmp_path: Path) -> Non
         def start(ref: str = "someone/helper", *flags: str) -> Done:
             return run("run", ref, "--base-url", model.url, "-p", "x", *flags, cwd=tmp_path, HF_ENDPOINT=hub.url)
 
+        shown = run("show", "someone/helper", cwd=tmp_path, HF_ENDPOINT=hub.url)
+        assert (
+            "  files: agent.yaml (12 bytes)\n  trusted: not yet; you are asked when it starts\n  locked: no\n"
+            in shown.out
+        )
         locked = run("lock", "someone/helper", cwd=tmp_path, HF_ENDPOINT=hub.url)
         assert locked.last_line.endswith("revision aaaaaaaaaaaa, 1 file, 0 tools")
         hub.revisions["main"] = second

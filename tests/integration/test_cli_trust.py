@@ -56,6 +56,9 @@ def test_the_whole_command_is_shown_and_a_yes_runs_it(tmp_path, hub):
         assert "Its files: agent.json, notes.txt" in screen
         terminal.type("y" + ENTER)
         assert terminal.wait_for_exit() == 0
+        assert (
+            "Remembered until it changes; `tiny-agents trust revoke someone/helper` takes it back." in terminal.screen
+        )
         assert terminal.screen.endswith("Fine.")
         assert (tmp_path / "ran").exists()
 

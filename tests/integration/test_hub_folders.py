@@ -151,7 +151,7 @@ def test_refusals_say_what_to_do_and_are_not_covered_by_the_cache(
 def test_what_is_not_there_is_told_apart_with_the_nearest_name(fetch: Fetch) -> None:
     with HubServer(contents({**FILES, "user/web-browser/agent.yaml": b"x"})) as hub:
         for folder, revision, words in [
-            ("user/web-browsr", "main", "doesn't exist (did you mean 'web-browser'?)"),
+            ("user/web-browsr", "main", "doesn't exist (did you mean 'user/web-browser'?)"),
             ("usr/web-browser", "main", "there is no usr (did you mean 'user'?)"),
             ("zzzzz/nothing", "main", "zzzzz/nothing of the dataset o/n at main doesn't exist: there is no zzzzz"),
             ("u/a", "v9", "has no revision 'v9', or there is no such dataset"),

@@ -117,4 +117,4 @@ def test_the_file_is_json_that_a_person_can_read(tmp_path: Path) -> None:
     assert found["version"] == 1
     assert found["agents"][0]["consequences"] == ["runs the command: npx one"]
     assert msgspec.convert(found["agents"][0], Trusted) == ANSWER
-    assert sorted(os.listdir(tmp_path)) == ["answers.json", "answers.lock"]
+    assert sorted(os.listdir(tmp_path)) == [".answers.json.lock", "answers.json"]

@@ -18,6 +18,7 @@ Command = Callable[[Namespace, Reporter], int]
 COMMANDS = {
     "run": "tiny_agents.cli.run",
     "list": "tiny_agents.cli.list",
+    "show": "tiny_agents.cli.show",
     "lock": "tiny_agents.cli.lock",
     "trust": "tiny_agents.cli.trust",
     "schema": "tiny_agents.cli.schema",

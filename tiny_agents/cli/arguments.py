@@ -65,6 +65,11 @@ ANY_AGENT = (
 )
 TRUST = "start the commands of a downloaded agent without asking"
 DEBUG = "show log messages and tracebacks"
+SHOW_EXAMPLES = """\
+examples:
+  tiny-agents show clock
+  tiny-agents show user/agent@v1    an agent on the Hub, before you run it
+"""
 LOCK_EXAMPLES = """\
 examples:
   tiny-agents lock ./my-agent            write ./my-agent/agent.lock
@@ -148,9 +153,21 @@ def build_parser() -> Parser:
     )
     validate.add_argument("agent", metavar="AGENT", nargs="+", help="as for run: a folder, a file, ...")
     _add_allow_path(validate)
+    _add_show(commands)
     _add_trust(commands)
     _add_lock(commands)
     return parser
+
+
+def _add_show(commands: Any) -> None:
+    show = commands.add_parser(
+        "show",
+        help="what an agent is and would do",
+        description="Show what an agent is and would do, without starting anything.",
+        epilog=SHOW_EXAMPLES,
+    )
+    show.add_argument("agent", metavar="AGENT", help=ANY_AGENT)
+    _add_allow_path(show)
 
 
 def _add_trust(commands: Any) -> None:

@@ -47,13 +47,14 @@ def require_trust(
         )
     if not ask_yes_no("Do you trust it?"):
         raise TinyAgentsError(f"the agent {name} was not started")
-    remember(now, store, warn)
+    _remember(now, store, warn)
 
 
-def remember(answer: Trusted, store: TrustStore, warn: Callable[[str], None]) -> None:
+def _remember(answer: Trusted, store: TrustStore, warn: Callable[[str], None]) -> None:
     """Keep the answer; where that fails, it holds for now."""
     try:
         store.remember(answer)
+        sys.stderr.write(f"Remembered until it changes; `tiny-agents trust revoke {answer.name}` takes it back.\n")
     except OSError as error:
         warn(f"the answer can't be remembered: {store.path}: {error.strerror or error}")
     except ConfigError as error:

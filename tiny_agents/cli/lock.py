@@ -137,7 +137,7 @@ async def _look(definition: AgentDefinition) -> Prints:
         try:
             await agent.load_tools()
             for error in agent.failed_servers.values():
-                raise error
+                raise TinyAgentsError(f"nothing was locked: {error} (--no-tools leaves all tools out)") from error
             return prints_of(agent)
         finally:
             await undisturbed(agent.cleanup())

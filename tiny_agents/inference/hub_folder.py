@@ -466,16 +466,16 @@ class _Visit:
             return f"{at.what} is empty"
         parent, _, name = at.folder.rpartition("/")
         if names := self.names(commit, parent):
-            return f"{at.what} doesn't exist{_near(name, names)}"
+            return f"{at.what} doesn't exist{_near(name, names, f'{parent}/' if parent else '')}"
         if parent:
             above, _, owner = parent.rpartition("/")
             return f"{at.what} doesn't exist: there is no {parent}{_near(owner, self.names(commit, above))}"
         return f"{at.what} doesn't exist"
 
 
-def _near(name: str, names: Iterable[str]) -> str:
+def _near(name: str, names: Iterable[str], start: str = "") -> str:
     found = get_close_matches(name, [known for known in names if known.isprintable()], n=1, cutoff=0.6)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    return f" (did you mean {start + found[0]!r}?)" if found else ""
 
 
 def _bounded(chunks: Iterable[bytes], limit: int) -> bytes:

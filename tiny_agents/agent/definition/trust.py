@@ -149,7 +149,8 @@ class TrustStore:
 
     @property
     def _lock(self) -> Path:
-        return self.path.with_suffix(".lock")
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.path.with_name(f".{self.path.name}.lock")
 
     def _write(self, answers: Mapping[str, Trusted]) -> None:
         content = _Answers(VERSION, tuple(answers[address] for address in sorted(answers)))
