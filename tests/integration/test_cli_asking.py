@@ -72,4 +72,17 @@ def test_where_nobody_can_be_asked_the_server_is_refused(tmp_path: Path) -> None
     with OpenAIServer([calls(("ask", {"what": "form"})), text("Well.")]) as model:
         done = run("run", agent(tmp_path), "--base-url", model.url, "--prompt", "Go", cwd=tmp_path)
     assert (done.code, done.out) == (0, "Well.\n")
-    assert model.chats[1]["messages"][-1]["content"].startswith("Error")
+    answer, note = model.chats[1]["messages"][-1]["content"].split("\n")
+    assert json.loads(answer)["action"] == "decline"
+    reason = "this answers a single prompt, so nobody can be asked"
+    assert json.loads(answer)["_meta"] == {"tiny-agents/reason": reason}
+    assert note == f"[MCP server 'busy' asked: 'Which color?'. Not answered: {reason}.]"
+
+
+def test_servers_are_told_of_the_folders_of_the_command_line(tmp_path: Path) -> None:
+    with OpenAIServer([calls(("ask", {"what": "roots"})), text("Well.")]) as model:
+        flags = ["--base-url", model.url, "--prompt", "Go", "--root", "."]
+        done = run("run", agent(tmp_path), *flags, cwd=tmp_path)
+    assert done.code == 0, done.err
+    told = json.loads(model.chats[1]["messages"][-1]["content"])
+    assert told["roots"] == [{"uri": tmp_path.as_uri(), "name": tmp_path.name}]

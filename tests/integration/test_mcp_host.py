@@ -105,7 +105,7 @@ async def test_our_model_is_asked_within_limits_and_after_consent(server: dict[s
         async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", host=host) as client:
             await client.add_mcp_server(**server)
             answer = await ask(client, "text")
-    assert (answer["role"], answer["content"]["text"], answer["stop_reason"]) == ("assistant", "Hi!", "endTurn")
+    assert (answer["role"], answer["content"]["text"], answer["stopReason"]) == ("assistant", "Hi!", "endTurn")
     (chat,) = model.chats
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say hi."}]
     assert (chat["messages"], chat["max_tokens"]) == (messages, MAX_SAMPLING_TOKENS)

@@ -5,15 +5,20 @@ In a process of its own it speaks the newest protocol; `server` can be used in t
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from typing import Any
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.shared.exceptions import UrlElicitationRequiredError
 from mcp.types import (
     CreateMessageRequest,
     CreateMessageRequestParams,
     CreateMessageResult,
+    CreateMessageResultWithTools,
+    ElicitCompleteNotification,
+    ElicitCompleteNotificationParams,
     ElicitRequest,
     ElicitRequestFormParams,
     ElicitRequestURLParams,
@@ -21,8 +26,14 @@ from mcp.types import (
     InputRequiredResult,
     ListRootsRequest,
     ListRootsResult,
+    ModelHint,
+    ModelPreferences,
     SamplingMessage,
     TextContent,
+    Tool,
+    ToolChoice,
+    ToolResultContent,
+    ToolUseContent,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -54,6 +65,27 @@ async def complain(ctx: Context) -> str:  # type: ignore[type-arg]
     return "done"
 
 
+ALL_KINDS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "title": "Name", "minLength": 2, "maxLength": 20},
+        "mail": {"type": "string", "format": "email"},
+        "born": {"type": "string", "format": "date"},
+        "age": {"type": "integer", "minimum": 18, "maximum": 120},
+        "share": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+        "member": {"type": "boolean", "default": True},
+        "size": {"type": "string", "enum": ["s", "l"], "default": "l"},
+        "color": {"type": "string", "oneOf": [{"const": "r", "title": "Red"}, {"const": "g", "title": "Green"}]},
+        "tags": {"type": "array", "items": {"type": "string", "enum": ["a", "b", "c"]}, "minItems": 1, "maxItems": 2},
+        "days": {
+            "type": "array",
+            "items": {"anyOf": [{"const": "mo", "title": "Monday"}, {"const": "tu", "title": "Tuesday"}]},
+            "default": ["mo"],
+        },
+    },
+    "required": ["name", "age"],
+}
+
 QUESTIONS: dict[str, Any] = {
     "form": ElicitRequest(
         params=ElicitRequestFormParams(
@@ -79,6 +111,25 @@ QUESTIONS: dict[str, Any] = {
         )
     ),
     "roots": ListRootsRequest(),
+    "kinds": ElicitRequest(params=ElicitRequestFormParams(message="Everything", requested_schema=ALL_KINDS)),
+    "tools": CreateMessageRequest(
+        params=CreateMessageRequestParams(
+            messages=[
+                SamplingMessage(role="user", content=TextContent(text="What is 2 + 3?")),
+                SamplingMessage(
+                    role="assistant",
+                    content=[ToolUseContent(id="c1", name="math.add", input={"a": 2, "b": 3})],
+                ),
+                SamplingMessage(
+                    role="user", content=[ToolResultContent(tool_use_id="c1", content=[TextContent(text="5")])]
+                ),
+            ],
+            model_preferences=ModelPreferences(hints=[ModelHint(name="other")], cost_priority=0.25),
+            max_tokens=10,
+            tools=[Tool(name="math.add", description="Add.", input_schema={"type": "object", "properties": {}})],
+            tool_choice=ToolChoice(mode="required"),
+        )
+    ),
 }
 
 
@@ -89,10 +140,46 @@ async def ask(what: str, ctx: Context) -> Any:  # type: ignore[type-arg]
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
         if not ctx.input_responses:
             return InputRequiredResult(input_requests={"question": question}, request_state="asked")
-        return ctx.input_responses["question"].model_dump_json(exclude_none=True)
-    kind = {"text": CreateMessageResult, "roots": ListRootsResult}.get(what, ElicitResult)
+        return ctx.input_responses["question"].model_dump_json(exclude_none=True, by_alias=True)
+    kinds = {"text": CreateMessageResult, "tools": CreateMessageResultWithTools, "roots": ListRootsResult}
+    kind: Any = kinds.get(what, ElicitResult)
     answer = await ctx.session.send_request(question, kind)
-    return answer.model_dump_json(exclude_none=True)
+    return str(answer.model_dump_json(exclude_none=True, by_alias=True))
+
+
+@server.tool(structured_output=False)
+async def rounds(count: int, ctx: Context) -> Any:  # type: ignore[type-arg]
+    """Ask that many times for the color, one after the other, keeping what was answered in the state."""
+    answered = [] if ctx.request_state is None else ctx.request_state.split(",")
+    answered += [r.content["color"] for r in (ctx.input_responses or {}).values()]
+    if len(answered) < count:
+        state = ",".join(answered) or None
+        return InputRequiredResult(input_requests={f"q{len(answered)}": QUESTIONS["form"]}, request_state=state)
+    return " ".join(answered)
+
+
+opened: list[str] = []
+
+
+@server.tool(structured_output=False)
+async def behind_a_page(ctx: Context) -> str:  # type: ignore[type-arg]
+    """Answer only once a page was opened; say that it was done a moment after it was asked for."""
+    if not opened:
+        opened.append("1")
+        session = ctx.session
+
+        async def done() -> None:
+            params = ElicitCompleteNotificationParams(elicitation_id="page-1")
+            await session.send_notification(ElicitCompleteNotification(params=params))
+
+        asyncio.get_running_loop().call_later(0.05, lambda: waiting.append(asyncio.create_task(done())))
+        page = ElicitRequestURLParams(message="Log in", url="https://example.com/login", elicitation_id="page-1")
+        raise UrlElicitationRequiredError([page])
+    opened.clear()
+    return "the page was opened"
+
+
+waiting: list[asyncio.Task[None]] = []
 
 
 if __name__ == "__main__":

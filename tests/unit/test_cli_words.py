@@ -32,6 +32,8 @@ def test_every_flag_of_run_arrives():
         "--lock",
         "warn",
         "--usage",
+        "--root",
+        "r",
     ]
     arguments = parse([*line.split(), *flags])
     assert vars(arguments) == {
@@ -51,6 +53,7 @@ def test_every_flag_of_run_arrives():
         "pinning": "strict",
         "accept_tools": True,
         "usage": True,
+        "root": ["r"],
     }
 
 

@@ -242,6 +242,13 @@ def _add_run(commands: Any) -> None:
         action="store_true",
         help="accept tools that changed since they were first used, as they are now",
     )
+    run.add_argument(
+        "--root",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="tell the servers that they may work in this folder; repeatable. Servers whose definition has roots keep those",
+    )
     run.add_argument("--trust", action="store_true", help=TRUST)
     run.add_argument(
         "--lock",

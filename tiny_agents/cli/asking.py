@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tiny_agents.cli.forms import YES, fields_of, read_field
 from tiny_agents.cli.safe_text import neutralise, one_line, shorten
-from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, Service, UrlRequest
 
 TRIES = 3
 """How often a line of a form may be typed wrongly before the form is left."""
@@ -31,6 +32,7 @@ class TerminalHost(Host):
         before_line: Called before a line is written: finishes the one that the answer left open.
         read_line: Where answers come from.
         open_page: Opens a web page.
+        roots: Folders that servers may work in.
     """
 
     def __init__(
@@ -39,11 +41,20 @@ class TerminalHost(Host):
         *,
         read_line: ReadLine | None = None,
         open_page: Callable[[str], object] | None = None,
+        roots: Sequence[Path] = (),
     ) -> None:
         self._before_line = before_line
         self._read_line = read_line or read_terminal_line
         self._open_page = open_page or _open_page
         self._one_at_a_time = asyncio.Lock()
+        self._roots = roots
+
+    @property
+    def serves(self) -> frozenset[Service]:
+        return super().serves - (frozenset() if self._roots else {"roots"})
+
+    async def roots(self) -> Sequence[Path]:
+        return self._roots
 
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         async with self._one_at_a_time:
@@ -58,9 +69,15 @@ class TerminalHost(Host):
             server = one_line(request.server)
             self._say(f"The server {server} wants your model to answer this, in at most {request.max_tokens} tokens:")
             for message in request.messages:
-                shown = shorten(message["content"] if isinstance(message["content"], str) else "(not only text)")
+                content = message["content"] or ""
+                shown = shorten(content if isinstance(content, str) else "(not only text)")
                 more = [f"({shown.cut} more characters)"] if shown.cut else []
                 self._say("\n".join(f"  {line}" for line in [*shown.lines, *more]))
+            if request.model:
+                self._say(f"  It would be answered by {one_line(request.model)}.")
+            if request.tools:
+                names = ", ".join(one_line(str(tool["function"]["name"])) for tool in request.tools)
+                self._say(f"  The model may call the server's own tools in it: {names}")
             try:
                 return await self._agrees("Allow this?")
             except _Left:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from tiny_agents.mcp_client.forms import choices_of, field_problem, form_fields
 
 YES = frozenset({"y", "yes", "true", "1"})
 NO = frozenset({"n", "no", "false", "0"})
@@ -18,6 +20,7 @@ class Field:
         kind: The JSON Schema type: string, integer, number, boolean, or array for several of the choices.
         choices: Values to choose from, and what each is called; empty where anything goes.
         default: What nothing typed means; None where there is no such thing.
+        schema: What else holds for the value.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     required: bool = False
     default: Any = None
+    schema: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def question(self) -> str:
@@ -48,38 +52,21 @@ def fields_of(schema: Mapping[str, Any]) -> list[Field]:
     """The lines of the form that a JSON Schema of an object describes."""
     required = schema.get("required")
     needed = set(required) if isinstance(required, list) else set()
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping):
-        return []
-    return [_field(str(name), p, name in needed) for name, p in properties.items() if isinstance(p, Mapping)]
+    return [_field(name, found, name in needed) for name, found in form_fields(schema).items()]
 
 
 def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:
     title = str(schema.get("title") or name)
     description = schema.get("description")
-    items = schema.get("items")
-    choosing = items if isinstance(items, Mapping) else schema
     return Field(
         name,
         f"{title}: {description}" if description else title,
         str(schema.get("type") or "string"),
-        _choices(choosing),
+        choices_of(schema),
         required,
         schema.get("default"),
+        schema,
     )
-
-
-def _choices(schema: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    titled = schema.get("oneOf") or schema.get("anyOf")
-    if isinstance(titled, list):
-        found = [option for option in titled if isinstance(option, Mapping) and "const" in option]
-        return tuple((str(option["const"]), str(option.get("title") or option["const"])) for option in found)
-    values = schema.get("enum")
-    if not isinstance(values, list):
-        return ()
-    names = schema.get("enumNames")
-    titles = names if isinstance(names, list) and len(names) == len(values) else values
-    return tuple((str(value), str(title)) for value, title in zip(values, titles, strict=True))
 
 
 def read_field(field: Field, typed: str) -> Any:
@@ -93,6 +80,13 @@ def read_field(field: Field, typed: str) -> Any:
         if field.default is not None or not field.required:
             return field.default
         raise ValueError("this is needed")
+    value = _value(field, typed)
+    if (problem := field_problem(field.schema, value)) is not None:
+        raise ValueError(f"this {problem}")
+    return value
+
+
+def _value(field: Field, typed: str) -> Any:
     if field.kind == "array":
         return [_choice(field, part.strip()) for part in typed.split(",") if part.strip()]
     if field.choices:

@@ -11,6 +11,7 @@ import os
 import sys
 from argparse import Namespace
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.input_values import Keyring, owner_of
@@ -38,6 +39,8 @@ from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
+from tiny_agents.mcp_client.host import Host
+from tiny_agents.mcp_client.hosts import HeadlessHost
 from tiny_agents.mcp_client.known_servers import KnownServers, file_of
 from tiny_agents.mcp_client.pinning import Pinning
 
@@ -55,6 +58,7 @@ class Plan:
         accept_tools: Take those that changed as they are now.
         locked: What the agent's tools have to be like, once they are known; None without a lock.
         shows_usage: Say at the end what was used.
+        roots: Folders that all servers are told they may work in, but those with `roots` of their own.
     """
 
     definition: AgentDefinition
@@ -64,6 +68,7 @@ class Plan:
     accept_tools: bool = False
     locked: Locked | None = None
     shows_usage: bool = False
+    roots: tuple[Path, ...] = ()
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -105,11 +110,19 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     )
     reporter.secrets += definition.secrets
     token = find_token()
+    roots = tuple(_folder(text) for text in arguments.root)
     model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
     plan = Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
-    return replace(plan, shows_usage=arguments.usage)
+    return replace(plan, shows_usage=arguments.usage, roots=roots)
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).expanduser().absolute()
+    if not folder.is_dir():
+        raise UsageError(f"--root: there is no folder {text}")
+    return folder
 
 
 def _flags(arguments: Namespace) -> ModelSettings:
@@ -164,8 +177,7 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
     """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
     interrupts = Interrupts()
     try:
-        # With a single prompt nobody can be asked.
-        host = TerminalHost(lambda: reporter.before_line()) if plan.prompt is None else None
+        host = _host(plan, reporter)
         known = KnownServers(file_of(os.environ))
         agent = Agent.from_definition(plan.definition, plan.model, host=host, pinning=plan.pinning, known_servers=known)
         try:
@@ -181,6 +193,13 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
             raise
         reporter.error(error)
         return ExitCode.FAILED
+
+
+def _host(plan: Plan, reporter: Reporter) -> Host:
+    """With a single prompt nobody can be asked."""
+    if plan.prompt is not None:
+        return HeadlessHost(reason="this answers a single prompt, so nobody can be asked", roots=plan.roots)
+    return TerminalHost(lambda: reporter.before_line(), roots=plan.roots)
 
 
 async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:

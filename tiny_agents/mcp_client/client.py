@@ -456,6 +456,7 @@ class MCPClient:
             partial(sample, self.client, self.payload_model),
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
+            models=(self.payload_model or "", *self._host.sampling_models),
             folders=options.roots,
             log_level=options.log_level,
         )

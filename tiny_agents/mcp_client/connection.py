@@ -39,7 +39,7 @@ from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.known_servers import Era, KnownServers, identity_of
 from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tools
 from tiny_agents.mcp_client.pinning import Pinning
-from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.results import ToolResult, with_notes
 from tiny_agents.mcp_client.rounds import PendingRounds, Round
 from tiny_agents.mcp_client.servers import (
     RESTARTS,
@@ -534,7 +534,7 @@ class Connection:
         self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float, round: Round | None
     ) -> ToolResult | Wanted:
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, unanswered = clock(), self._desk.unanswered
         reported = False
 
         def progress(report: Progress) -> None:
@@ -547,7 +547,10 @@ class Connection:
 
         try:
             async with self._limited(life, limit_s) as limit:
-                return await life.running.call_tool(name, arguments, progress, round)
+                result = await life.running.call_tool(name, arguments, progress, round)
+                if isinstance(result, ToolResult):
+                    return with_notes(result, self._desk.notes_since(unanswered))
+                return result
         except TimeoutError:
             since = " after its last report of progress" if reported else ""
             raise ServerTimeoutError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from tiny_agents.mcp_client.changes import Offered
-from tiny_agents.mcp_client.host import AuthorizationRequest, FormRequest, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host import Asked
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class ServerReturned:
 class ServerAsked:
     """A server asks us something, or wants a login, and the host is about to answer."""
 
-    request: FormRequest | UrlRequest | SamplingRequest | AuthorizationRequest
+    request: Asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ work in (roots). It is told about those that the host serves, and about no other
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from tiny_agents.mcp_client.forms import form_fields, form_problems
 from tiny_agents.mcp_client.servers import LOG_LEVELS, LogLevel
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -43,10 +45,14 @@ class UrlRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the person made of it: `decline` is a no, `cancel` is no answer. `content` holds what a form asked for."""
+    """What the person made of it: `decline` is a no, `cancel` is no answer. `content` holds what a form asked for.
+
+    `reason` says why there is no answer, where that isn't the person's own decision: it is told to the server and the model.
+    """
 
     action: Action
     content: Mapping[str, Any] | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,11 @@ class SamplingRequest:
     Attributes:
         messages: As a chat API takes them, a system prompt of the server's first.
         max_tokens: What the server wants, at most what we allow.
-        hints: Names of models it would like, best first; ours answers in any case.
+        hints: Names of models it would like, or parts of them, best first.
+        model: The one of our models that its hints name; None for the client's own, which answers otherwise.
+        tools: Tools of the server's that the model may call, as a chat API has them. The server runs them, not we.
+        tool_choice: "auto", "required" or "none", where the server says so.
+        cost_priority, speed_priority, intelligence_priority: How much each matters to the server, from 0 to 1.
     """
 
     server: str
@@ -98,6 +108,28 @@ class SamplingRequest:
     temperature: float | None = None
     stop: Sequence[str] | None = None
     hints: Sequence[str] = ()
+    model: str | None = None
+    tools: Sequence[dict[str, Any]] = ()
+    tool_choice: str | None = None
+    cost_priority: float | None = None
+    speed_priority: float | None = None
+    intelligence_priority: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RootsRequest:
+    """A server asks for the folders that it may work in."""
+
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampledCall:
+    """The model wants the server that asked to run one of the tools it offered."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +137,17 @@ class SamplingReply:
     text: str
     model: str
     cut: bool = False
+    tool_calls: Sequence[SampledCall] = ()
 
 
 class Refusal(Exception):
     """A server's request is refused; the message is for the server."""
+
+
+MAX_SAMPLING_TOKENS = 4_000
+MAX_SAMPLINGS = 50
+MAX_NOTES = 20
+NOTED_CHARS = 200
 
 
 class Host:
@@ -116,7 +155,17 @@ class Host:
 
     The methods run in the event loop, several at a time. While one is waited for, no tool call runs out of time. One that
     raises counts as a refusal.
+
+    Attributes:
+        sampling_models: Models besides the client's own that a server gets if its hints name them; the client must serve
+            them too.
+        max_sampling_tokens: Most tokens of one text that a server asks the model for.
+        max_samplings: Most texts that one server gets in the life of a connection.
     """
+
+    sampling_models: Sequence[str] = ()
+    max_sampling_tokens: int = MAX_SAMPLING_TOKENS
+    max_samplings: int = MAX_SAMPLINGS
 
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         """Ask the person. The answer to a URL says whether they agree to open it; opening it is up to you."""
@@ -151,14 +200,11 @@ class Host:
         return frozenset(service for service, served in overridden.items() if served)
 
 
+Asked = FormRequest | UrlRequest | SamplingRequest | RootsRequest | AuthorizationRequest
+"""What a server may ask."""
+
 Sample = Callable[[SamplingRequest], Awaitable[SamplingReply]]
 """Asks our model."""
-
-MAX_SAMPLING_TOKENS = 4_000
-"""Most tokens of one text that a server asks our model for."""
-
-MAX_SAMPLINGS = 50
-"""Most texts that one server gets in the life of a connection."""
 
 
 @dataclass(slots=True)
@@ -166,6 +212,8 @@ class Desk:
     """Where the requests of one server arrive: checked, counted, and passed to the host.
 
     Attributes:
+        models: What the client's own model is called, and the others that the server may have.
+        unanswered: How often the server got no answer for a reason; `notes` says of the last ones which.
         asked: Told of each request that the host is about to answer.
         logged: Told what the server logs: level, name of the logger, data.
         folders: Those that this server may work in, in place of the host's; None for the host's.
@@ -175,12 +223,15 @@ class Desk:
     server: str
     host: Host
     sample: Sample
-    asked: Callable[[FormRequest | UrlRequest | SamplingRequest | AuthorizationRequest], None] = lambda _: None
+    asked: Callable[[Asked], None] = lambda _: None
     logged: Callable[[str, str | None, Any], None] = lambda level, name, data: None
     folders: Sequence[Path] | None = None
     log_level: LogLevel | None = None
     serves: frozenset[Service] = field(init=False)
+    models: Sequence[str] = ()
     samplings: int = 0
+    unanswered: int = 0
+    notes: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_NOTES))
 
     def __post_init__(self) -> None:
         told: frozenset[Service] = frozenset({"roots"} if self.folders else ())
@@ -191,21 +242,41 @@ class Desk:
             return Reply("decline")
         self.asked(request)
         reply = await self._of_host(self.host.elicit(request))
-        if reply.action != "accept" or isinstance(request, UrlRequest):
-            return Reply(reply.action)
-        return Reply("accept", with_defaults(request.schema, reply.content or {}))
+        if reply.action != "accept":
+            if reply.reason:
+                self._note(request, reply.reason)
+            return Reply(reply.action, reason=reply.reason)
+        if isinstance(request, UrlRequest):
+            return Reply("accept")
+        content = with_defaults(request.schema, reply.content or {})
+        if problems := form_problems(request.schema, content):
+            logger.warning("the host's answer to the MCP server '%s' doesn't fit: %s", self.server, "; ".join(problems))
+            raise Refusal(f"the form was not filled in as it asks: {'; '.join(problems)}")
+        return Reply("accept", content)
+
+    def _note(self, request: FormRequest | UrlRequest, reason: str) -> None:
+        self.unanswered += 1
+        question = " ".join(request.message.split())[:NOTED_CHARS]
+        self.notes.append(f"[MCP server '{self.server}' asked: {question!r}. Not answered: {reason}.]")
+
+    def notes_since(self, unanswered: int) -> list[str]:
+        """For the model: what got no answer since `unanswered` was that, and why."""
+        count = min(self.unanswered - unanswered, len(self.notes))
+        return list(self.notes)[len(self.notes) - count :]
 
     async def answer(self, request: SamplingRequest) -> SamplingReply:
         """Raises Refusal where the person, or a limit, is against it."""
-        if self.samplings >= MAX_SAMPLINGS:
-            raise Refusal(f"no more than {MAX_SAMPLINGS} texts are sampled for one server")
+        if self.samplings >= self.host.max_samplings:
+            raise Refusal(f"no more than {self.host.max_samplings} texts are sampled for one server")
         self.samplings += 1
+        request = replace(request, model=named_model(request.hints, self.models))
         self.asked(request)
         if not await self._of_host(self.host.allow_sampling(request)):
             raise Refusal("the user refused the sampling request")
         return await self.sample(request)
 
     async def roots(self) -> Sequence[Path]:
+        self.asked(RootsRequest(self.server))
         return self.folders if self.folders is not None else await self._of_host(self.host.roots())
 
     def log(self, level: str, name: str | None, data: Any) -> None:
@@ -236,6 +307,15 @@ class Desk:
             raise Refusal("the client failed to answer") from error
 
 
+def named_model(hints: Sequence[str], models: Sequence[str]) -> str | None:
+    """The first of our models that a hint is a part of, for the first hint that is; None where none is."""
+    for hint in hints:
+        for model in models:
+            if hint and hint.casefold() in model.casefold():
+                return model
+    return None
+
+
 def is_web_page(url: str) -> bool:
     try:
         split = urlsplit(url)
@@ -246,7 +326,6 @@ def is_web_page(url: str) -> bool:
 
 def with_defaults(schema: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
     """What was filled in, and the form's own defaults where nothing was."""
-    properties = schema.get("properties")
-    fields = properties if isinstance(properties, Mapping) else {}
-    defaults = {name: f["default"] for name, f in fields.items() if isinstance(f, Mapping) and "default" in f}
+    fields = form_fields(schema)
+    defaults = {name: f["default"] for name, f in fields.items() if f.get("default") is not None}
     return {**defaults, **{name: value for name, value in content.items() if value is not None}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tiny_agents.mcp_client.rounds import PendingRounds
@@ -49,6 +49,14 @@ class ToolResult:
 def failure(reason: str) -> ToolResult:
     """The result of a call that the server refused or answered with nonsense."""
     return ToolResult(encodable(shortened(reason, MAX_RESULT_CHARS)), is_error=True)
+
+
+def with_notes(result: ToolResult, notes: Sequence[str]) -> ToolResult:
+    """`result` with sentences of ours at its end, for the model."""
+    if not notes:
+        return result
+    added = "\n".join(["", *notes])
+    return replace(result, text=result.text + added, whole=None if result.whole is None else result.whole + added)
 
 
 def read_result(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiny_agents.errors import InferenceError
 from tiny_agents.inference.async_client import AsyncInferenceClient
-from tiny_agents.mcp_client.host import Refusal, SamplingReply, SamplingRequest
+from tiny_agents.inference.types.chat import ChatCompletionOutputToolCall
+from tiny_agents.mcp_client.calls import parse_arguments
+from tiny_agents.mcp_client.host import Refusal, SampledCall, SamplingReply, SamplingRequest
+from tiny_agents.mcp_client.results import read_result
+from tiny_agents.mcp_client.text import encodable, readable, shortened
+from tiny_agents.mcp_client.tools import MAX_DESCRIPTION_CHARS, legal_name, object_schema
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -19,20 +25,57 @@ async def sample(client: AsyncInferenceClient, model: str | None, request: Sampl
     Raises:
         Refusal: The model could not be asked; why is logged, not told to the server.
     """
+    by_name = {legal_name(str(tool["function"]["name"])): tool for tool in request.tools}
+    tools: dict[str, Any] = {}
+    if request.tools:
+        sent = [{**tool, "function": {**tool["function"], "name": legal}} for legal, tool in by_name.items()]
+        tools = {"tools": sent, "tool_choice": request.tool_choice or "auto"}
     try:
         answer = await client.chat.completions.create(
             list(request.messages),
-            model=model,
+            model=request.model or model,
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             stop=None if request.stop is None else list(request.stop),
+            **tools,
         )
     except InferenceError as error:
         logger.warning("MCP server '%s' asked the model in vain: %s", request.server, error)
         raise Refusal("the model could not be asked") from error
     choice = answer.choices[0]
     text = choice.message.content or ""
-    return SamplingReply(text, answer.model or model or "unknown", choice.finish_reason == "length")
+    names = {legal: str(tool["function"]["name"]) for legal, tool in by_name.items()}
+    calls = [
+        SampledCall(call.id, names.get(call.function.name or "", call.function.name or ""), _arguments(call))
+        for call in choice.message.tool_calls or ()
+    ]
+    used = answer.model or request.model or model or "unknown"
+    return SamplingReply(text, used, choice.finish_reason == "length", calls if request.tools else ())
+
+
+def _arguments(call: ChatCompletionOutputToolCall) -> Mapping[str, Any]:
+    given = call.function.arguments or ""
+    if isinstance(given, dict):
+        return given
+    found = parse_arguments(given)
+    if found.value is None:
+        raise Refusal(f"the model called '{call.function.name}' with arguments that are no JSON object")
+    return found.value
+
+
+def chat_tools(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The tools of a sampling request as a chat API takes them, but for their names: those are the server's."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": encodable(str(tool["name"])),
+                "description": shortened(readable(str(tool.get("description") or "")), MAX_DESCRIPTION_CHARS),
+                "parameters": object_schema(tool.get("inputSchema")),
+            },
+        }
+        for tool in tools
+    ]
 
 
 def chat_messages(system: str | None, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -44,12 +87,34 @@ def chat_messages(system: str | None, messages: Sequence[Mapping[str, Any]]) -> 
     chat: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for message in messages:
         content = message.get("content")
-        blocks = content if isinstance(content, list) else [content]
-        parts = [_part(block) for block in blocks if isinstance(block, Mapping)]
+        blocks = [
+            block for block in (content if isinstance(content, list) else [content]) if isinstance(block, Mapping)
+        ]
+        chat += [_result(block) for block in blocks if block.get("type") == "tool_result"]
+        calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]
+        parts = [_part(block) for block in blocks if block.get("type") not in ("tool_use", "tool_result")]
+        if not parts and not calls:
+            continue
         texts = [part["text"] for part in parts if part["type"] == "text"]
         whole = len(texts) == len(parts)
-        chat.append({"role": str(message.get("role")), "content": "\n".join(texts) if whole else parts})
+        said = {"role": str(message.get("role")), "content": "\n".join(texts) if whole else parts}
+        chat.append({**said, "content": said["content"] or None, "tool_calls": calls} if calls else said)
     return chat
+
+
+def _call(block: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = json.dumps(block.get("input") or {}, ensure_ascii=False)
+    function = {"name": legal_name(str(block.get("name"))), "arguments": arguments}
+    return {"id": str(block.get("id")), "type": "function", "function": function}
+
+
+def _result(block: Mapping[str, Any]) -> dict[str, Any]:
+    result = read_result(
+        block.get("content") or [],
+        structured_content=block.get("structuredContent"),
+        is_error=bool(block.get("isError")),
+    )
+    return {"role": "tool", "tool_call_id": str(block.get("toolUseId")), "content": result.message}
 
 
 def _part(block: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class Watch:
         secrets: What must not be shown, known since the connection began.
         tools_changed: Set when the server says that it offers other tools now.
         changes: What else it says has changed.
+        pages_done: Set, by the server's id of a page that the person was asked to open, when the server says it is done.
     """
 
     on_lost: Callable[[], None]
@@ -89,6 +90,7 @@ class Watch:
     tools_changed: asyncio.Event = field(default_factory=asyncio.Event)
     changes: Changes = field(default_factory=Changes)
     on_pause: Callable[[bool], None] = lambda _: None
+    pages_done: dict[str, asyncio.Event] = field(default_factory=dict)
     pauses: int = 0
 
     @contextmanager
@@ -101,6 +103,11 @@ class Watch:
         finally:
             self.pauses -= 1
             self.on_pause(self.pauses > 0)
+
+    def page_done(self, id: str) -> None:
+        """The server says that a page the person opened is done; it may be one that nobody waits for."""
+        if (done := self.pages_done.get(id)) is not None:
+            done.set()
 
     def lose(self, how: str) -> None:
         """Note that the server is gone; the first reason counts."""

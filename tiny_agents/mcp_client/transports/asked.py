@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tiny_agents.mcp_client.host import (
-    MAX_SAMPLING_TOKENS,
     Desk,
     FormRequest,
     Refusal,
@@ -14,7 +13,7 @@ from tiny_agents.mcp_client.host import (
     Service,
     UrlRequest,
 )
-from tiny_agents.mcp_client.sampling import chat_messages
+from tiny_agents.mcp_client.sampling import chat_messages, chat_tools
 from tiny_agents.mcp_client.text import readable
 from tiny_agents.mcp_client.watch import (
     Watch,
@@ -25,6 +24,9 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
 
 
 USER_REFUSED = -1
+
+REASON = "tiny-agents/reason"
+"""Where, in the `_meta` of an answer, a server finds why the person wasn't asked."""
 
 
 def _on_elicitation(desk: Desk, watch: Watch) -> Callable[..., Any]:
@@ -43,7 +45,8 @@ def _on_elicitation(desk: Desk, watch: Watch) -> Callable[..., Any]:
         except Refusal as refusal:
             return _refused(refusal)
         content = None if reply.content is None else dict(reply.content)
-        return types.ElicitResult(action=reply.action, content=content)
+        meta = {REASON: reply.reason} if reply.reason else None
+        return types.ElicitResult(action=reply.action, content=content, _meta=meta)
 
     return elicit
 
@@ -53,25 +56,36 @@ def _on_sampling(desk: Desk, watch: Watch) -> Callable[..., Any]:
 
     async def sample(
         _: object, params: types.CreateMessageRequestParams
-    ) -> types.CreateMessageResult | types.ErrorData:
+    ) -> types.CreateMessageResult | types.CreateMessageResultWithTools | types.ErrorData:
         wanted = params.model_dump(mode="json", by_alias=True, exclude_none=True)
-        hints = (wanted.get("modelPreferences") or {}).get("hints") or []
+        preferences = wanted.get("modelPreferences") or {}
         try:
             request = SamplingRequest(
                 desk.server,
                 chat_messages(params.system_prompt, wanted["messages"]),
-                max(1, min(params.max_tokens, MAX_SAMPLING_TOKENS)),
+                max(1, min(params.max_tokens, desk.host.max_sampling_tokens)),
                 params.temperature,
                 params.stop_sequences,
-                tuple(hint["name"] for hint in hints if hint.get("name")),
+                tuple(hint["name"] for hint in preferences.get("hints") or [] if hint.get("name")),
+                tools=tuple(chat_tools(wanted.get("tools") or [])),
+                tool_choice=(wanted.get("toolChoice") or {}).get("mode"),
+                cost_priority=preferences.get("costPriority"),
+                speed_priority=preferences.get("speedPriority"),
+                intelligence_priority=preferences.get("intelligencePriority"),
             )
             with watch.paused():
                 reply = await desk.answer(request)
         except Refusal as refusal:
             return _refused(refusal)
-        content = types.TextContent(type="text", text=reply.text)
-        stop_reason = "maxTokens" if reply.cut else "endTurn"
-        return types.CreateMessageResult(role="assistant", content=content, model=reply.model, stop_reason=stop_reason)
+        said = types.TextContent(type="text", text=reply.text)
+        if not reply.tool_calls:
+            stop = "maxTokens" if reply.cut else "endTurn"
+            return types.CreateMessageResult(role="assistant", content=said, model=reply.model, stop_reason=stop)
+        calls = [types.ToolUseContent(id=c.id, name=c.name, input=dict(c.arguments)) for c in reply.tool_calls]
+        content: list[types.SamplingMessageContentBlock] = [*([said] if reply.text else []), *calls]
+        return types.CreateMessageResultWithTools(
+            role="assistant", content=content, model=reply.model, stop_reason="toolUse"
+        )
 
     return sample
 

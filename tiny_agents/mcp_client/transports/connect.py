@@ -52,7 +52,12 @@ async def open_session(
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
     """
     import mcp
-    from mcp_types import Implementation, LoggingMessageNotificationParams
+    from mcp_types import (
+        Implementation,
+        LoggingMessageNotificationParams,
+        SamplingCapability,
+        SamplingToolsCapability,
+    )
 
     async def log(params: LoggingMessageNotificationParams) -> None:
         desk.log(params.level, params.logger, encodable_json(params.data))
@@ -74,10 +79,11 @@ async def open_session(
         cache=None,
         message_handler=partial(_notice, watch),
         logging_callback=log,
+        sampling_capabilities=SamplingCapability(tools=SamplingToolsCapability()),
         log_level=desk.log_level or LOG_LEVEL,
         **callbacks,
     ) as client:
-        session = Session(client, watch)
+        session = Session(client, watch, desk)
         if desk.log_level is not None and not session.is_modern and session.offers("logging"):
             await session.set_log_level(desk.log_level)
         yield session
@@ -95,6 +101,8 @@ async def _notice(watch: Watch, message: object) -> None:
         watch.changes.note(Change("resources"))
     elif isinstance(message, types.ResourceUpdatedNotification):
         watch.changes.note(Change("resources", encodable(message.params.uri)))
+    elif isinstance(message, types.ElicitCompleteNotification):
+        watch.page_done(message.params.elicitation_id)
 
 
 def _discovered(era: Era | None) -> DiscoverResult | None:

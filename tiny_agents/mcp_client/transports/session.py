@@ -6,16 +6,18 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.era import era_of
+from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.known_servers import Era
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.rounds import Round
 from tiny_agents.mcp_client.servers import LogLevel
 from tiny_agents.mcp_client.text import encodable, encodable_json
 from tiny_agents.mcp_client.tools import ServerTool, read_tool
+from tiny_agents.mcp_client.transports.pages import open_pages, read_pages
 from tiny_agents.mcp_client.watch import (
     CODE_BROKEN,
     CODE_UNREACHABLE,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
 
 
 logger = logging.getLogger("tiny_agents.mcp_client")
+
+T = TypeVar("T")
 
 _SDK_CLOSED = "Connection closed"  # what the SDK says to calls that wait when its streams end
 _SDK_BROKEN = "SSE stream"  # how it begins to say that one answer's stream broke off
@@ -54,11 +58,12 @@ class Session:
         instructions: What the server says about its use; None where it says nothing.
     """
 
-    def __init__(self, client: mcp.Client, watch: Watch) -> None:
+    def __init__(self, client: mcp.Client, watch: Watch, desk: Desk) -> None:
         from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
         self._client = client
         self._watch = watch
+        self._desk = desk
         self._listened = False
         self.is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
         self.instructions: str | None = client.instructions or None
@@ -243,13 +248,13 @@ class Session:
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource, in the wire's own JSON; with the errors of `list_page`."""
         with self._reported("to a request to read"):
-            answer = await self._client.read_resource(uri)
+            answer = await self._with_pages(lambda: self._client.read_resource(uri))
         return [part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in answer.contents]
 
     async def get_prompt(self, name: str, arguments: dict[str, str]) -> dict[str, Any]:
         """A prompt that is filled in, in the wire's own JSON; with the errors of `list_page`."""
         with self._reported("to a request for a prompt"):
-            answer = await self._client.get_prompt(name, arguments)
+            answer = await self._with_pages(lambda: self._client.get_prompt(name, arguments))
         return answer.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     async def complete(
@@ -262,6 +267,27 @@ class Session:
         with self._reported("to a request for completions"):
             answer = await self._client.complete(ref, {"name": argument, "value": value}, dict(known) or None)
         return answer.completion.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    async def _with_pages(self, request: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a request; one for which pages have to be opened first is made once more when they were.
+
+        Raises:
+            MCPError: As the SDK; where the person doesn't open a page, the message says so.
+        """
+        from mcp import MCPError
+        from mcp_types import URL_ELICITATION_REQUIRED
+
+        try:
+            return await request()
+        except MCPError as error:
+            if error.code != URL_ELICITATION_REQUIRED or "elicitation" not in self._desk.serves:
+                raise
+            pages = read_pages(error.data)
+            if not pages:
+                raise
+            if not await open_pages(pages, self._desk, self._watch):
+                raise MCPError(error.code, f"{error.message} (not everything that it needs was opened)") from error
+        return await request()
 
     @contextmanager
     def _reported(self, what: str) -> Iterator[None]:
@@ -304,7 +330,7 @@ class Session:
             on_progress(Progress(progress, total, encodable(message) if message else None))
 
         try:
-            answer = await self._send_call(name, arguments, report, round)
+            answer = await self._with_pages(lambda: self._send_call(name, arguments, report, round))
         except MCPError as error:
             self._raise_if_lost(error)
             return failure(str(error))
