@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tiny_agents.mcp_client.connection import MAX_CALL_S, RESTART_DELAYS_S, RESTART_REST_S, deadline, restart_delay
+from tiny_agents.mcp_client.life import MAX_CALL_S, RESTART_DELAYS_S, RESTART_REST_S, deadline, restart_delay
 from tiny_agents.mcp_client.servers import HttpServer, Server, SseServer, StdioServer
 from tiny_agents.mcp_client.startup import start_problem, with_stderr
 from tiny_agents.mcp_client.watch import Watch

@@ -25,7 +25,7 @@ from tiny_agents.errors import (
     ToolRefusedError,
     redact,
 )
-from tiny_agents.mcp_client.changes import Change, KeptLists, ListKind, Offered
+from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.era import EraMemory
 from tiny_agents.mcp_client.events import (
     ListChanged,
@@ -37,6 +37,7 @@ from tiny_agents.mcp_client.events import (
 )
 from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.known_servers import Era, KnownServers, identity_of
+from tiny_agents.mcp_client.life import RESTART_REST_S, Life, deadline, ends, keep, restart_delay
 from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tools
 from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.results import ToolResult, with_notes
@@ -67,17 +68,6 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 T = TypeVar("T")
 
 State = Literal["new", "connecting", "ready", "lost", "closed"]
-
-MAX_CALL_S = 3_600.0
-"""Longest time of a call that keeps reporting progress, unless its time limit is longer anyway."""
-
-RESTART_DELAYS_S = (0.0, 0.5, 2.0)
-"""Waits before a lost server is started again, one per time it went away without a successful call in between."""
-
-RESTART_REST_S = 60.0
-"""How long a server that was lost more often than that is left alone."""
-
-CLOSE_S = 10.0  # far more than an orderly end takes; after that the owner is cancelled
 
 
 class Connection:
@@ -127,7 +117,7 @@ class Connection:
         self._eras = EraMemory(self.identity, known, protocol)
         self._slots = Slots(max_parallel_calls)
         self._secrets = secrets_of(server, secrets)
-        self._life: _Life | None = None
+        self._life: Life | None = None
         self._starting = asyncio.Lock()
         self._closed = False
         self._restarts = 0
@@ -231,7 +221,7 @@ class Connection:
         It isn't asked again for as long as the server said that its answer holds, unless it announced a change.
         """
 
-        async def listed(life: _Life) -> list[dict[str, Any]]:
+        async def listed(life: Life) -> list[dict[str, Any]]:
             clock = asyncio.get_running_loop().time
             if (kept := life.kept.find(kind, clock())) is not None:
                 return list(kept)
@@ -268,7 +258,7 @@ class Connection:
             await self._on_life(what, lambda life: life.follow(wanted))
             self.subscriptions = wanted
 
-    async def _on_life(self, what: str, request: Callable[[_Life], Awaitable[T]]) -> T:
+    async def _on_life(self, what: str, request: Callable[[Life], Awaitable[T]]) -> T:
         again = True
         while True:
             life = await self._alive()
@@ -297,7 +287,7 @@ class Connection:
                 return result
 
     @asynccontextmanager
-    async def _limited(self, life: _Life, limit_s: float) -> AsyncIterator[asyncio.Timeout]:
+    async def _limited(self, life: Life, limit_s: float) -> AsyncIterator[asyncio.Timeout]:
         """A time limit that ends at once when the server goes away.
 
         Raises:
@@ -327,9 +317,9 @@ class Connection:
         if life is None:
             return
         life.close()
-        if not await _ends(life.owner):
+        if not await ends(life.owner):
             life.owner.cancel()
-            await _ends(life.owner)
+            await ends(life.owner)
 
     def drop(self) -> bool:
         """Begin to end the connection, without waiting and from any thread; says whether there was something to end."""
@@ -345,7 +335,7 @@ class Connection:
 
     # ---- lives
 
-    async def _alive(self) -> _Life:
+    async def _alive(self) -> Life:
         """The current life of the server, or a new one where that is over."""
         if self._life is not None and self.state == "ready":
             return self._life
@@ -365,7 +355,7 @@ class Connection:
             logger.info("MCP server '%s' is started again", self.name)
             return await self._start()
 
-    async def _start(self) -> _Life:
+    async def _start(self) -> Life:
         if self._closed:
             raise self._error("has been closed.")
         first = self._life is None
@@ -377,7 +367,7 @@ class Connection:
             self._emit(ServerReturned(self.name))
         return life
 
-    async def _begin_as_before(self, era: Era) -> _Life:
+    async def _begin_as_before(self, era: Era) -> Life:
         """Begin as the last start did; where that doesn't work any more, find out anew."""
         given = self._server
         if era.sse and (older := older_transport(given, 404)) is not None:
@@ -396,7 +386,7 @@ class Connection:
         self._learn(life, era)
         return life
 
-    async def _begin_anew(self) -> _Life:
+    async def _begin_anew(self) -> Life:
         try:
             life = await self._begin()
         except ServerConnectionError as error:
@@ -404,17 +394,16 @@ class Connection:
         self._learn(life, None)
         return life
 
-    def _learn(self, life: _Life, used: Era | None) -> None:
+    def _learn(self, life: Life, used: Era | None) -> None:
         if life.session is not None:
             self._eras.learn(life.session.era(older_transport=isinstance(self._server, SseServer)), used)
 
-    async def _begin(self, era: Era | None = None) -> _Life:
+    async def _begin(self, era: Era | None = None) -> Life:
         self._start_error = None
         self._started_at = time.monotonic()
-        life = self._life = _Life(self._lost)
+        life = self._life = Life(self._lost)
         life.owner = asyncio.create_task(self._own(life, era), name=f"MCP server {self.name}")
-        _owners.add(life.owner)
-        life.owner.add_done_callback(_owners.discard)
+        keep(life.owner)
         try:
             async with asyncio.timeout(self._startup_timeout_s) as limit:
                 life.starting = limit, self._startup_timeout_s
@@ -427,14 +416,14 @@ class Connection:
             await life.abandon()
             raise
         if life.over:
-            await _ends(life.owner)  # by then its last words have been read
+            await ends(life.owner)  # by then its last words have been read
             problem = start_problem(self._server, life.watch, life.error)
             kind = ServerLoginError if life.watch.denied and not life.watch.how else ServerConnectionError
             self._start_error = self._error(problem, life.watch, kind)
             raise self._start_error from life.error
         return life
 
-    async def _begin_older(self, error: ServerConnectionError) -> _Life:
+    async def _begin_older(self, error: ServerConnectionError) -> Life:
         """The same over HTTP+SSE, where the newer transport isn't served; that holds from then on if it works."""
         newer, life = self._server, self._life
         older = None if life is None else older_transport(newer, life.watch.status)
@@ -452,7 +441,7 @@ class Connection:
         logger.info("MCP server '%s' speaks the older HTTP+SSE transport", self.name)
         return life
 
-    async def _own(self, life: _Life, era: Era | None) -> None:
+    async def _own(self, life: Life, era: Era | None) -> None:
         """Enter, stay and leave in this task."""
         try:
             async with open_session(self._server, life.watch, self._desk, self._protocol, era) as session:
@@ -480,7 +469,7 @@ class Connection:
             life.end()
             life.started.set()
 
-    def _renew(self, life: _Life, tools: list[ServerTool]) -> None:
+    def _renew(self, life: Life, tools: list[ServerTool]) -> None:
         life.tools = tools
         if life is self._life:
             before = self.tools
@@ -488,7 +477,7 @@ class Connection:
             if self.tools is not before:
                 self._emit(tools_changed(self.name, before, self.tools))
 
-    async def _follow_again(self, life: _Life) -> None:
+    async def _follow_again(self, life: Life) -> None:
         """What was subscribed to before the server was started again."""
         if not (wanted := self.subscriptions):
             return
@@ -531,7 +520,7 @@ class Connection:
     # ---- calls
 
     async def _call(
-        self, life: _Life, name: str, arguments: dict[str, Any], limit_s: float, round: Round | None
+        self, life: Life, name: str, arguments: dict[str, Any], limit_s: float, round: Round | None
     ) -> ToolResult | Wanted:
         clock = asyncio.get_running_loop().time
         began, unanswered = clock(), self._desk.unanswered
@@ -584,92 +573,6 @@ class Connection:
         return kind(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)
 
 
-class _Life:
-    """One life of a server: from a start to its end.
-
-    Attributes:
-        owner: The task that entered the session and will leave it.
-        started: Set when the server is ready, and when it is clear that it never will be.
-        leave: Tells the owner to leave.
-        over: Whether nothing more can come from the server.
-        calls: Time limits of the calls that wait for an answer, and their seconds; ending one ends its call.
-        starting: The time limit of the start, and its seconds.
-    """
-
-    owner: asyncio.Task[None]
-
-    def __init__(self, on_lost: Callable[[str], None]) -> None:
-        self._on_lost = on_lost
-        self.watch = Watch(on_lost=self._lose, on_pause=self.pause)
-        self.session: Session | None = None
-        self.subscriber: Subscriber | None = None
-        self.kept = KeptLists(self.watch.changes)
-        self.tools: list[ServerTool] = []
-        self.error: Exception | None = None
-        self.started = asyncio.Event()
-        self.leave = asyncio.Event()
-        self.over = False
-        self.calls: dict[asyncio.Timeout, float] = {}
-        self.starting: tuple[asyncio.Timeout, float] | None = None
-
-    @property
-    def running(self) -> Session:
-        """The session of a server that is ready."""
-        assert self.session is not None
-        return self.session
-
-    async def follow(self, uris: frozenset[str]) -> None:
-        assert self.subscriber is not None
-        await self.subscriber.follow(uris)
-
-    def close(self) -> None:
-        """Begin the end of this life; its calls fail."""
-        if not self.started.is_set():
-            self.watch.grace_s = 0.0
-        self.watch.lose("was closed")
-
-    async def abandon(self) -> None:
-        """End a start that takes too long or is no longer wanted, without waiting for the server's consent."""
-        self.close()
-        await _ends(self.owner)
-
-    def _lose(self) -> None:
-        self.end()
-        if self.session is not None:
-            self._on_lost(self.watch.how)
-
-    def pause(self, paused: bool) -> None:
-        """While the server waits for us, its calls may take an hour; after that their time begins anew."""
-        now = asyncio.get_running_loop().time()
-        if self.starting is not None and not (self.started.is_set() or self.starting[0].expired()):
-            limit, limit_s = self.starting
-            limit.reschedule(None if paused else now + limit_s)  # what the server waits for has a limit of its own
-        for limit, limit_s in self.calls.items():
-            if not (self.over or limit.expired()):
-                limit.reschedule(now + (max(MAX_CALL_S, limit_s) if paused else limit_s))
-
-    def end(self) -> None:
-        """Nothing more can come: the calls that wait end, and so does the owner."""
-        self.over = True
-        self.leave.set()
-        now = asyncio.get_running_loop().time()
-        for limit in self.calls:
-            if not limit.expired():
-                limit.reschedule(now)
-        if not self.started.is_set() and self.owner is not asyncio.current_task():
-            self.owner.cancel()
-
-
-_owners: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly
-
-
-async def _ends(task: asyncio.Task[None]) -> bool:
-    """Wait for a task's end, at most `CLOSE_S`; says whether it came. What it raised doesn't matter here."""
-    if not task.done():  # one that is done may belong to an event loop that is gone
-        await asyncio.wait({task}, timeout=CLOSE_S)
-    return task.done()
-
-
 def tools_changed(server: str, before: Iterable[ServerTool], now: Iterable[ServerTool]) -> ListChanged:
     """The event that says which tools came and went."""
     had, has = [tool.name for tool in before], [tool.name for tool in now]
@@ -689,23 +592,5 @@ def drop_all(connections: Mapping[str, Connection]) -> None:
         )
 
 
-def restart_delay(restarts: int, since_last_s: float, most: int = RESTARTS) -> float | None:
-    """Seconds to wait before a lost server is started again; None if it is to be left alone for now.
-
-    Args:
-        restarts: How often it was started again without a successful call since.
-        since_last_s: Seconds since its last start.
-        most: How often that may be, before it is left alone for a while; 0 is never.
-    """
-    if restarts < most:
-        return RESTART_DELAYS_S[min(restarts, len(RESTART_DELAYS_S) - 1)]
-    return 0.0 if most and since_last_s >= RESTART_REST_S else None
-
-
 def _times(count: int) -> str:
     return f"{count} times in a row" if count > 1 else "once"
-
-
-def deadline(began: float, now: float, limit_s: float) -> float:
-    """When a call that began at `began` and reported progress at `now` has to end."""
-    return min(now + limit_s, began + max(MAX_CALL_S, limit_s))
