@@ -87,7 +87,10 @@ def test_what_was_typed_as_an_input_is_not_repeated(capsys):
 
 @pytest.mark.parametrize(
     "line",
-    [["--help"], *([name, "--help"] for name in ("run", "list", "schema", "validate", "show", "trust", "lock"))],
+    [
+        ["--help"],
+        *([name, "--help"] for name in ("run", "list", "schema", "validate", "convert", "show", "trust", "lock")),
+    ],
 )
 def test_help_has_examples_and_fits_the_eye(line, capsys):
     with pytest.raises(SystemExit) as done:

@@ -23,6 +23,7 @@ COMMANDS = {
     "trust": "tiny_agents.cli.trust",
     "schema": "tiny_agents.cli.schema",
     "validate": "tiny_agents.cli.validate",
+    "convert": "tiny_agents.cli.convert",
 }
 """Name of a command -> module whose `command(arguments)` does it and returns the exit status."""
 

@@ -52,6 +52,14 @@ Errors and warnings go to standard output, a line each. Exit status: 0 without
 errors, 2 with some. Values of inputs and variables are not looked for.
 """
 
+CONVERT_EXAMPLES = """\
+examples:
+  tiny-agents convert my-agent/agent.json > my-agent/agent.yaml
+  tiny-agents convert my-agent/agent.yaml > my-agent/agent.json
+
+What the other form can't say is told on standard error.
+"""
+
 SCHEMA_EXAMPLES = """\
 examples:
   tiny-agents schema > agent.schema.json
@@ -139,20 +147,7 @@ def build_parser() -> Parser:
         description="Show the bundled agents.",
         epilog=LIST_EXAMPLES,
     )
-    commands.add_parser(
-        "schema",
-        help="print the JSON Schema of agent.yaml, for editors",
-        description="Print the JSON Schema of agent.yaml, for editors.",
-        epilog=SCHEMA_EXAMPLES,
-    )
-    validate = commands.add_parser(
-        "validate",
-        help="say everything that is wrong with a definition",
-        description="Say everything that is wrong with definitions, without starting anything.",
-        epilog=VALIDATE_EXAMPLES,
-    )
-    validate.add_argument("agent", metavar="AGENT", nargs="+", help="as for run: a folder, a file, ...")
-    _add_allow_path(validate)
+    _add_definition_commands(commands)
     _add_show(commands)
     _add_trust(commands)
     _add_lock(commands)
@@ -168,6 +163,31 @@ def _add_show(commands: Any) -> None:
     )
     show.add_argument("agent", metavar="AGENT", help=ANY_AGENT)
     _add_allow_path(show)
+
+
+def _add_definition_commands(commands: Any) -> None:
+    commands.add_parser(
+        "schema",
+        help="print the JSON Schema of agent.yaml, for editors",
+        description="Print the JSON Schema of agent.yaml, for editors.",
+        epilog=SCHEMA_EXAMPLES,
+    )
+    validate = commands.add_parser(
+        "validate",
+        help="say everything that is wrong with a definition",
+        description="Say everything that is wrong with definitions, without starting anything.",
+        epilog=VALIDATE_EXAMPLES,
+    )
+    validate.add_argument("agent", metavar="AGENT", nargs="+", help="as for run: a folder, a file, ...")
+    _add_allow_path(validate)
+    convert = commands.add_parser(
+        "convert",
+        help="print an agent.json as agent.yaml, or the other way round",
+        description="Print an agent.json as agent.yaml, or an agent.yaml as agent.json.",
+        epilog=CONVERT_EXAMPLES,
+    )
+    convert.add_argument("agent", metavar="AGENT", help="as for run: a folder, a file, ...")
+    _add_allow_path(convert)
 
 
 def _add_trust(commands: Any) -> None:

@@ -26,12 +26,14 @@ from tiny_agents.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-_PLACEHOLDER = re.compile(r"\$(\$?)\{([^{}]*)\}")
+PLACEHOLDER = re.compile(r"\$(\$?)\{([^{}]*)\}")
+"""A second dollar, which makes it a literal text, and what is between the braces."""
 _VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _SECRET_NAME = re.compile(r"(?i)(?:key|token|secret|password|passwd|pat|credentials?|authorization|cookie|pass)s?$")
 _SECRET_LENGTH = 8  # shorter values under such names are more likely settings (`AUTH_TOKEN: none`) than secrets
 _NAMED_FIELDS = ("env", "headers")
-_JSON_FIELDS = (*_NAMED_FIELDS, "apiKey")  # where agent.json may use inputs
+JSON_FIELDS = (*_NAMED_FIELDS, "apiKey")
+"""Where agent.json fills in inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,13 @@ def placeholders(definition: AgentDefinition) -> Iterator[tuple[Spot, str]]:
     found: list[tuple[Spot, str]] = []
 
     def note(spot: Spot, text: str) -> str:
-        for escaped, inner in _PLACEHOLDER.findall(text):
+        for escaped, inner in PLACEHOLDER.findall(text):
             wanted = not escaped if definition.strict else _fits_json(spot, inner)
             if wanted:
                 found.append((spot, inner))
         return text
 
-    _change_texts(definition, note)
+    change_texts(definition, note)
     yield from found
 
 
@@ -139,7 +141,7 @@ def _placeholder_problem(declared: Mapping[str, InputDefinition], spot: Spot, in
 
 
 def _fits_json(spot: Spot, inner: str) -> bool:
-    return spot.field in _JSON_FIELDS and inner.startswith("input:")
+    return spot.field in JSON_FIELDS and inner.startswith("input:")
 
 
 def _unknown_value(definition: AgentDefinition, id: str) -> ConfigError:
@@ -183,9 +185,9 @@ class _Resolution:
                 escaped, inner = match.groups()
                 return match[0][1:] if escaped else self._expanded(spot, inner, texts)
 
-            return _PLACEHOLDER.sub(replacement, text)
+            return PLACEHOLDER.sub(replacement, text)
 
-        return _change_texts(self.definition, expand)
+        return change_texts(self.definition, expand)
 
     def _expanded(self, spot: Spot, inner: str, inputs: Mapping[str, str]) -> str:
         """What `${inner}` at `spot` stands for."""
@@ -227,11 +229,11 @@ class _Resolution:
         self._note_passwords({id: value for id, value in texts.items() if value})
 
         def expand(spot: Spot, text: str) -> str:
-            if spot.field not in _JSON_FIELDS:
+            if spot.field not in JSON_FIELDS:
                 return text
-            return _PLACEHOLDER.sub(lambda match: self._filled(spot, match, texts), text)
+            return PLACEHOLDER.sub(lambda match: self._filled(spot, match, texts), text)
 
-        return _change_texts(self.definition, expand)
+        return change_texts(self.definition, expand)
 
     def _filled(self, spot: Spot, match: re.Match[str], inputs: Mapping[str, str | None]) -> str:
         kind, _, id = match[2].partition(":")
@@ -313,7 +315,7 @@ def _not_a_placeholder(inner: str) -> str:
 # ---- the texts of a definition
 
 
-def _change_texts(definition: AgentDefinition, change: Change) -> AgentDefinition:
+def change_texts(definition: AgentDefinition, change: Change) -> AgentDefinition:
     """`definition` with `change` applied to every text that may hold placeholders."""
 
     def optional(field: str, text: str | None) -> str | None:
@@ -322,6 +324,9 @@ def _change_texts(definition: AgentDefinition, change: Change) -> AgentDefinitio
     return replace(
         definition,
         model=optional("model", definition.model),
+        fallback_models=tuple(
+            change(Spot(child_key("model", n), "model"), text) for n, text in enumerate(definition.fallback_models, 1)
+        ),
         provider=optional("provider", definition.provider),
         endpoint_url=optional("endpointUrl", definition.endpoint_url),
         api_key=optional("apiKey", definition.api_key),
@@ -367,7 +372,7 @@ def _check_filled_in(definition: AgentDefinition) -> None:
             raise definition.error(spot.key, f"{problem} (once the placeholders are filled in)")
         return text
 
-    _change_texts(definition, check)
+    change_texts(definition, check)
 
 
 _PROBLEMS: Mapping[str, Callable[[str], str | None]] = {  # without the text itself, which may be secret
