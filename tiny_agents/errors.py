@@ -16,6 +16,7 @@ TinyAgentsError
  |   |- ProviderError             .status .body .url .request_id: the server answered with an error
  |   |   `- JobFailedError         also a ValueError and a RuntimeError: a job that was waited for ended in failure
  |   |- InvalidResponseError      .body, also a ValueError: the server's answer isn't what it should be
+ |   |   `- OutputError            .text .result: the final answer isn't what `Agent(output=...)` asked for
  |   `- LocalModelError           the embedded model could not be fetched or started
  |- ServerError                   .server: an MCP server
  |   |- ServerConnectionError     .stderr_tail: could not start, did not answer, went away
@@ -231,6 +232,20 @@ class InvalidResponseError(InferenceError, ValueError):
     def __init__(self, message: str, *, body: str = "", provider: str | None = None, model: str | None = None) -> None:
         self.body = body[:BODY_LIMIT]
         super().__init__(message, provider=provider, model=model)
+
+
+class OutputError(InvalidResponseError):
+    """The final answer of a run isn't what was asked for, and asking again did not help, or could not be done any more.
+
+    Attributes:
+        text: What the model wrote last, in full.
+        result: What came of the run otherwise, an `AgentResult`.
+    """
+
+    def __init__(self, message: str, *, text: str, result: Any = None, model: str | None = None) -> None:
+        self.text = text
+        self.result = result
+        super().__init__(message, body=text, model=model)
 
 
 class LocalModelError(InferenceError):

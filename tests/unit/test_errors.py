@@ -23,6 +23,7 @@ ERRORS: list[TinyAgentsError] = [
     errors.ProviderError("503", status=503, body="b", url="http://h", request_id="r"),
     errors.JobFailedError("failed", status=200),
     errors.InvalidResponseError("html", body="<html>"),
+    errors.OutputError("no JSON", text="hello", result=None, model="m"),
     errors.ServerConnectionError("gone", server="s", stderr_tail="t"),
     errors.ServerTimeoutError("late", server="s", timeout_s=2.0),
     errors.SessionInUseError("open elsewhere", session="3f2a"),

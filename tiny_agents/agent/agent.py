@@ -18,6 +18,7 @@ from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
 from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits, limits_of
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.output import DEFAULT_RETRIES, Wanted, output_of
 from tiny_agents.agent.params import checked_params
 from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, checked_prices, load_prices, price_of
 from tiny_agents.agent.request import Request
@@ -25,7 +26,7 @@ from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.rules import StopReason
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.usage import Usage
-from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.errors import OutputError, ServerError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
@@ -73,6 +74,9 @@ class Agent(MCPClient):
         limits: How much one request may use; see `Limits`.
         params: Passed on with each call of the model: `temperature`, `max_tokens`, `reasoning_effort` and whatever else
             `chat_completion` takes.
+        output: What the final answer of a request has to be: a dataclass, msgspec struct, pydantic model or typed
+            dictionary, or a JSON Schema. The object is `result.output`.
+        output_retries: How often a model is asked again whose final answer isn't that.
         prices: What models cost in US dollars per million tokens, before what this package knows:
             `{"my-model": {"input": 0.5, "output": 1.5}}`.
         client: An inference client of your own, in place of what is above about the model.
@@ -112,6 +116,8 @@ class Agent(MCPClient):
         max_turns: int = DEFAULT_MAX_TURNS,
         limits: Limits | None = None,
         params: Mapping[str, Any] | None = None,
+        output: Wanted | None = None,
+        output_retries: int = DEFAULT_RETRIES,
         prices: Prices | None = None,
         client: AsyncInferenceClient | None = None,
         session: Session | None = None,
@@ -136,8 +142,12 @@ class Agent(MCPClient):
             max_parallel_calls=max_parallel_calls,
             client=client,
         )
+        self._output = output_of(output, output_retries)
+        system = prompt or DEFAULT_SYSTEM_PROMPT
+        if self._output is not None:
+            system = f"{system.rstrip()}\n\n{self._output.prompt}"
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
-            ChatCompletionInputMessage(role="system", content=prompt or DEFAULT_SYSTEM_PROMPT)
+            ChatCompletionInputMessage(role="system", content=system)
         ]
         self.session: Session | Unsaved = session or Unsaved()
         if session is not None:
@@ -197,6 +207,10 @@ class Agent(MCPClient):
         Args:
             pinning: In place of the definition's.
         """
+        try:
+            output_of(definition.output.get("schema"))
+        except UsageError as error:
+            raise definition.error("output.schema", str(error)) from error
         return cls(
             **model.as_kwargs(),
             servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
@@ -209,6 +223,8 @@ class Agent(MCPClient):
             known_servers=known_servers,
             limits=limits_of(definition.limit_values),
             params=definition.params,
+            output=definition.output.get("schema"),
+            output_retries=definition.output.get("retries", DEFAULT_RETRIES),
             prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
             **definition.limits(),
         )
@@ -296,11 +312,23 @@ class Agent(MCPClient):
         """Work on a request to its end, and return what came of it. Arguments and errors are those of `run`.
 
         A run that came to a limit or was aborted is a result too: `stop_reason` and `has_answer` tell.
+
+        Raises:
+            OutputError: The final answer isn't what the agent's `output` asks for (and the run was not aborted).
         """
         async for _ in self.run(user_input, abort_event=abort_event, limits=limits):
             pass
-        assert self.result is not None
-        return self.result
+        result = self.result
+        assert result is not None
+        if result.problem and result.stop_reason != "aborted":
+            why = f"{result.limit} " if result.limit is not None else ""
+            raise OutputError(
+                f"{why}The final answer is not what was asked for. {result.problem}",
+                text=result.text,
+                result=result,
+                model=result.model,
+            )
+        return result
 
     def rollback(self) -> str:
         """Take the last request out of `messages`, with all that came of it, and return its text. Again for the one before.
@@ -356,7 +384,15 @@ class Agent(MCPClient):
         self._price_known(limits)
         self._running = True
         self.stop_reason = None
-        request = Request(self.messages, user_input, limits, price=self._price, params=self._params)
+        request = Request(
+            self.messages,
+            user_input,
+            limits,
+            price=self._price,
+            params=self._params,
+            output=self._output,
+            has_tools=lambda: bool(self.available_tools),
+        )
         self._requests.append(request)
         return request
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tiny_agents.agent.exit_tools import EXIT_TOOL_NAMES
 from tiny_agents.agent.limits import LimitReached, Limits
+from tiny_agents.agent.output import Output
 from tiny_agents.agent.prices import Price
 from tiny_agents.agent.result import AgentResult, Message
-from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, close_turn
+from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn
 from tiny_agents.agent.usage import Usage, usage_of_call
+from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import PlannedCall
 from tiny_agents.mcp_client.turns import Asked, TurnOptions
@@ -29,6 +32,8 @@ class Request:
         text: What the user says.
         price: What the model that is asked costs at the moment.
         params: Further arguments of each chat call.
+        output: What the final answer has to be; None for any text.
+        has_tools: Whether there are tools that do something.
 
     Attributes:
         stop: Why the run ends; None while it goes on.
@@ -43,6 +48,8 @@ class Request:
         *,
         price: Callable[[], Price | None],
         params: Mapping[str, Any],
+        output: Output | None = None,
+        has_tools: Callable[[], bool] = lambda: True,
     ) -> None:
         self.message = ChatCompletionInputMessage(role="user", content=text)
         self.time_is_up = asyncio.Event()
@@ -50,6 +57,11 @@ class Request:
         self._limits = limits
         self._price = price
         self._params = params
+        self._output = output
+        self._has_tools = has_tools
+        self._found: Any = None  # the final answer as it has to be
+        self._problem = ""  # why the last answer isn't that
+        self._asked_again = 0
         self._start = self._before = len(messages)
         self._state = LoopState()
         self._usage: Usage | None = None  # of the turn that is going on, once there is an answer
@@ -76,13 +88,29 @@ class Request:
         self._before = len(self._messages)
         self._usage, self._carried_out, self._refused = None, 0, 0
         reached = self._state.reached
-        return TurnOptions(
+        note = reached.note if reached is not None else None
+        options = TurnOptions(
             params=self._params,
             tools="auto" if reached is None else "none",
-            note=reached.note if reached is not None else None,
+            note=note,
             refuse=self._refuse,
             asked=self._asked,
         )
+        if self._output is not None and (self._problem or not self._has_tools()):
+            options = replace(options, params={**self._params, "response_format": self._output.response_format})
+            options = replace(options, tools="absent", note=self._question(note))
+        return options
+
+    def _question(self, note: str | None) -> str | None:
+        """What the model is told about its last answer: in a message of its own, or where it gave none, in a note."""
+        if not self._problem or self._output is None:
+            return note
+        question = self._output.question(self._problem)
+        if self._messages[-1].get("role") != "assistant":
+            return question
+        self._messages.append(ChatCompletionInputMessage(role="user", content=question))
+        self._before = len(self._messages)
+        return note
 
     def _refuse(self, call: PlannedCall) -> str | None:
         most, made = self._limits.tool_calls, self._state.tool_calls + self._carried_out
@@ -105,6 +133,23 @@ class Request:
         )
         self._usage, self._carried_out = None, 0
         self._state = after_turn(self._state, turn, limits=self._limits, exit_tools=EXIT_TOOL_NAMES)
+        if self._output is not None and self._state.stop is not None:
+            self._check(self._output, turn)
+
+    def _check(self, output: Output, turn: Turn) -> None:
+        """See whether the final answer is what was asked for; else ask again, if that may still be done."""
+        text, _ = _last_text(turn.added)
+        try:
+            self._found, self._problem = output.read(text) if text else None, "" if text else "there is none."
+        except InvalidResponseError as error:
+            self._problem = str(error)
+        if not self._problem or self._state.stop not in ("done", "exit_tool"):
+            return
+        if self._asked_again >= output.retries:
+            self._state = replace(self._state, stop="bad_output")
+            return
+        self._asked_again += 1
+        self._state = asked_again(self._state, turn, self._limits)
 
     # ---- the end
 
@@ -124,6 +169,8 @@ class Request:
             limit = LimitReached("seconds", self._limits.seconds, round(duration_s, 3))
         return AgentResult(
             text=text,
+            output=self._found,
+            problem=self._problem if self._output is not None else "",
             stop_reason=stop,
             limit=limit if stop not in ("aborted", "failed") else None,
             has_answer=stop in ("done", "exit_tool") or (whole and stop not in _WITHOUT_ANSWER),
@@ -145,7 +192,7 @@ class Request:
 _WITHOUT_ANSWER = frozenset({"aborted", "failed", "time_limit", "empty", "bad_output"})
 
 
-def _last_text(added: list[Any]) -> tuple[str, bool]:
+def _last_text(added: Sequence[Any]) -> tuple[str, bool]:
     """What the model wrote last, and whether nothing came after it."""
     for message in reversed(added):
         content = message.get("content")

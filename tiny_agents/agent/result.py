@@ -24,6 +24,7 @@ class AgentResult:
         text: What the model wrote last; half of it, where that broke off.
         output: The answer as `Agent(output=...)` asked for it; None if that was nothing, or was not fulfilled.
         stop_reason: Why the run ended; see `agent.rules`.
+        problem: Why `text` is not what `Agent(output=...)` asked for; empty where it is.
         limit: The limit that it came to.
         has_answer: Whether `text` is the model's whole answer, perhaps its last one at a limit.
         messages: What the conversation grew by, the request first; empty if the request was taken back.
@@ -36,6 +37,7 @@ class AgentResult:
     text: str
     stop_reason: StopReason
     output: Any = None
+    problem: str = ""
     limit: LimitReached | None = None
     has_answer: bool = False
     messages: Sequence[Message] = ()
@@ -70,6 +72,8 @@ class AgentResult:
         if self.output is not None:
             yield "output", self.output
         yield "stop_reason", self.stop_reason
+        if self.problem:
+            yield "problem", self.problem
         if self.limit is not None:
             yield "limit", str(self.limit)
         yield "usage", str(self.usage)

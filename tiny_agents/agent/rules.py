@@ -148,6 +148,14 @@ def _limited(state: LoopState, turn: Turn, limits: Limits) -> LoopState:
     return _stopped(state) if limits.last_answer is False else state
 
 
+def asked_again(state: LoopState, turn: Turn, limits: Limits) -> LoopState:
+    """The state after an answer that has to be asked for once more: going on, or stopped where no limit leaves room."""
+    left = _calls_left(state, turn, limits)
+    if left.calls < 1:
+        return _stopped(replace(state, reached=left.reached))
+    return replace(state, stop=None)
+
+
 def _stopped(state: LoopState) -> LoopState:
     return state if state.reached is None else replace(state, stop=LIMIT_STOPS[state.reached.limit])
 

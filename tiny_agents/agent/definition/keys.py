@@ -410,6 +410,7 @@ OUTPUT = Table(
             Shape(_schema, {"anyOf": [TEXT.schema, {"type": "object"}]}),
             "JSON Schema of the final answer: a file beside the definition, or the schema itself",
         ),
+        Key("retries", WHOLE, "how often the model is asked again for an answer that fits (default 2)"),
     ),
     needed={"schema": "it is what the answer has to fit"},
 )
@@ -536,7 +537,7 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
                 "what a prompt may use up",
             ),
             Key("context", CONTEXT.shape, "how much of the conversation the model gets", NOT_YET),
-            Key("output", OUTPUT.shape, "what the final answer has to be", NOT_YET),
+            Key("output", OUTPUT.shape, "what the final answer has to be"),
             Key("skills", TEXTS, "folders of skills", NOT_YET),
             Key("tests", TEXTS, "recorded conversations", NOT_YET),
         ),

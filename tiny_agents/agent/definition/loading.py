@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -201,7 +202,7 @@ def _read_below(boundary: Boundary, name: str) -> str | None:
 
 def _completed(definition: AgentDefinition, boundary: Boundary, *, look_around: bool) -> AgentDefinition:
     """`definition` with its imports and its prompt: its own, else with `look_around` that of a prompt file beside it."""
-    definition = _with_imports(definition, boundary)
+    definition = _with_output(_with_imports(definition, boundary), boundary)
     if definition.prompt_file is not None:
         return _prompted(definition, definition.prompt_file, _read_named_prompt(definition, boundary))
     if definition.prompt is not None or not look_around:
@@ -213,6 +214,27 @@ def _completed(definition: AgentDefinition, boundary: Boundary, *, look_around: 
     if any(found[name].strip() != found[used].strip() for name in others):
         log.warning("%s: %s is the prompt; %s differs from it and is not used", definition.path, used, others[0])
     return _prompted(definition, used, found[used])
+
+
+def _with_output(definition: AgentDefinition, boundary: Boundary) -> AgentDefinition:
+    """`definition` with the schema of its output, where that is in a file."""
+    name = definition.output.get("schema")
+    if not isinstance(name, str):
+        return definition
+    try:
+        text = _read_below(boundary, name)
+        schema = json.loads(text) if text is not None else None
+    except ConfigError as error:
+        raise definition.error("output.schema", f"{name!r} {error.problem}") from error
+    except (ValueError, RecursionError) as error:
+        raise definition.error("output.schema", f"the file {name!r} is no JSON: {error}") from error
+    if text is None:
+        raise definition.error("output.schema", f"there is no file {name!r} beside the definition")
+    if not isinstance(schema, dict):
+        raise definition.error("output.schema", f"the file {name!r} holds no JSON Schema, which is an object")
+    folder = definition.path.parent if definition.path is not None else Path()
+    sources = (*definition.sources, folder / name.replace("\\", "/"))
+    return replace(definition, output={**definition.output, "schema": schema}, sources=sources)
 
 
 def _prompted(definition: AgentDefinition, name: str, text: str) -> AgentDefinition:
