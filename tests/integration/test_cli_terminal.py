@@ -199,8 +199,9 @@ def test_what_is_typed_during_an_answer_waits_for_the_next_prompt(bare, open_ter
         terminal.type("Two" + ENTER + CTRL_D)
         more.set()
         assert terminal.wait_for_exit() == 0
-        conversation = terminal.screen[terminal.screen.index("> One") :].splitlines()
+        *conversation, last = terminal.screen[terminal.screen.index("> One") :].splitlines()
         assert conversation == ["> One", "Wait over.", "", "> Two", "Fine.", "", ">"]
+        assert last.startswith("Come back to this conversation with: ")
         assert said(model.requests[-1]) == "Two"
 
 

@@ -35,7 +35,7 @@ def test_every_flag_of_run_arrives():
         "--root",
         "r",
     ]
-    arguments = parse([*line.split(), *flags])
+    arguments = parse([*line.split(), *flags, "--resume", "3f2a"])
     assert vars(arguments) == {
         "command": "run",
         "agent": "clock",
@@ -54,6 +54,9 @@ def test_every_flag_of_run_arrives():
         "accept_tools": True,
         "usage": True,
         "root": ["r"],
+        "resume": "3f2a",
+        "last": False,
+        "no_session": False,
     }
 
 
@@ -67,6 +70,8 @@ def test_every_flag_of_run_arrives():
         ("run clock --mod m", "--mod"),  # no abbreviations: they'd change their meaning with the next flag
         ("run clock --prompt", "expected one argument"),
         ("run clock --input token", "ID=VALUE"),
+        ("run clock --resume 3f2a --no-session", "not allowed with"),
+        ("sessions shwo 3f2a", "invalid choice: 'shwo'"),
     ],
 )
 def test_a_line_that_makes_no_sense_is_one_error_and_a_pointer_to_the_help(line, words, capsys):
@@ -89,7 +94,10 @@ def test_what_was_typed_as_an_input_is_not_repeated(capsys):
     "line",
     [
         ["--help"],
-        *([name, "--help"] for name in ("run", "list", "schema", "validate", "convert", "show", "trust", "lock")),
+        *(
+            [name, "--help"]
+            for name in ("run", "list", "schema", "validate", "convert", "show", "trust", "lock", "sessions")
+        ),
     ],
 )
 def test_help_has_examples_and_fits_the_eye(line, capsys):

@@ -24,7 +24,10 @@ from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, checked_pri
 from tiny_agents.agent.request import Request
 from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.rules import StopReason
+from tiny_agents.agent.sessions.about import about
 from tiny_agents.agent.sessions.session import Session, Unsaved
+from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
+from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.agent.usage import Usage
 from tiny_agents.errors import OutputError, ServerError, UsageError
 from tiny_agents.inference import local
@@ -167,7 +170,14 @@ class Agent(MCPClient):
         self._running = False
 
     @classmethod
-    def load(cls, ref: str | Path, *, inputs: Mapping[str, str] | None = None, trust: bool = False) -> Self:
+    def load(
+        cls,
+        ref: str | Path,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        trust: bool = False,
+        session: Session | None = None,
+    ) -> Self:
         """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
 
         The model is the definition's; `TINY_AGENTS_MODEL` and its kin in the environment come before it, a saved Hugging
@@ -176,12 +186,13 @@ class Agent(MCPClient):
         Args:
             inputs: Values of the definition's inputs, by id; others are looked for in the environment.
             trust: A definition from the Hub runs its author's commands on this machine: it is loaded only if you say so.
+            session: Saves the conversation as it goes, and brings along what was said before.
 
         Raises:
             ConfigError: The definition can't be used, or an input has no value.
             UsageError: It comes from the Hub and `trust` is not set.
         """
-        definition = load_definition(ref)
+        definition = written = load_definition(ref)
         if definition.downloaded and not trust:
             uses = "; ".join(commands_and_hosts(definition))
             raise UsageError(f"{ref} was downloaded and would use: {uses}. Pass trust=True if you want that.")
@@ -190,7 +201,48 @@ class Agent(MCPClient):
         chosen = choose_model(
             ModelSettings(), os.environ, definition, has_hf_token=has_token, has_local=local.is_available()
         )
-        return cls.from_definition(definition, chosen)
+        if session is not None:
+            session.describe(about(ref, written, chosen), definition.secrets)
+        return cls.from_definition(definition, chosen, session=session)
+
+    @classmethod
+    async def resume(
+        cls,
+        session: str = "last",
+        *,
+        store: SessionStore | None = None,
+        inputs: Mapping[str, str] | None = None,
+        trust: bool = False,
+    ) -> Self:
+        """Go on with a conversation that was saved, with the agent it was had with, as its definition is now.
+
+        Args:
+            session: Its id, the unique start of one, or "last".
+            store: Where it is; by default where the command line saves conversations.
+            inputs, trust: As of `load`.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+            SessionInUseError: It is open elsewhere.
+            SessionStoreError: It can't be read.
+            UsageError: It was had with an agent that no definition describes: `Agent(session=...)` goes on with it.
+        """
+        if store is None:
+            store = own = SqliteSessionStore()
+            resumed = await Session.resume(store, session)
+            resumed.on_close = own.close
+        else:
+            resumed = await Session.resume(store, session)
+        try:
+            if resumed.about.agent is None:
+                raise UsageError(
+                    f"Session {resumed.id} was had with an agent that no definition describes: build it as before, "
+                    "and hand it session=await Session.resume(...)."
+                )
+            return cls.load(resumed.about.agent, inputs=inputs, trust=trust, session=resumed)
+        except BaseException:
+            await resumed.close()
+            raise
 
     @classmethod
     def from_definition(
@@ -201,6 +253,7 @@ class Agent(MCPClient):
         host: Host | None = None,
         pinning: Pinning | None = None,
         known_servers: KnownServers | None = None,
+        session: Session | None = None,
     ) -> Self:
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
 
@@ -226,6 +279,7 @@ class Agent(MCPClient):
             output=definition.output.get("schema"),
             output_retries=definition.output.get("retries", DEFAULT_RETRIES),
             prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
+            session=session,
             **definition.limits(),
         )
 

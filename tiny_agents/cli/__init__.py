@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "tiny_agents.cli.show",
     "lock": "tiny_agents.cli.lock",
     "trust": "tiny_agents.cli.trust",
+    "sessions": "tiny_agents.cli.sessions",
     "schema": "tiny_agents.cli.schema",
     "validate": "tiny_agents.cli.validate",
     "convert": "tiny_agents.cli.convert",

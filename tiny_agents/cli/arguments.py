@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tiny_agents.cli.session_arguments import add_sessions
+
 RUN_EXAMPLES = """\
 examples:
   tiny-agents run clock
@@ -19,6 +21,9 @@ examples:
       a folder with agent.yaml or agent.json, another model than it names
   tiny-agents run files --base-url http://localhost:11434/v1 --model qwen3
       a model on this machine
+
+  tiny-agents run clock --continue -p "And in Kyoto?"
+      go on with the last conversation, here with one more question
 
 which model answers:
   these flags; else TINY_AGENTS_MODEL, TINY_AGENTS_PROVIDER and
@@ -35,6 +40,7 @@ examples:
   tiny-agents list                                  agents that are included
   tiny-agents run clock                             talk to one of them
   tiny-agents run ./agent.yaml -p "Tidy my notes"   one prompt for your own
+  tiny-agents sessions                              saved conversations
 """
 
 LIST_EXAMPLES = """\
@@ -148,6 +154,7 @@ def build_parser() -> Parser:
         epilog=LIST_EXAMPLES,
     )
     _add_definition_commands(commands)
+    add_sessions(commands)
     _add_show(commands)
     _add_trust(commands)
     _add_lock(commands)
@@ -236,6 +243,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "agent",
         metavar="AGENT",
+        nargs="?",
         help=ANY_AGENT,
     )
     run.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, print the answer, exit")
@@ -269,6 +277,12 @@ def _add_run(commands: Any) -> None:
         default=[],
         help="tell the servers that they may work in this folder; repeatable. Servers whose definition has roots keep those",
     )
+    session = run.add_argument_group("saved conversations").add_mutually_exclusive_group()
+    session.add_argument(
+        "-c", "--continue", dest="last", action="store_true", help="go on with the last conversation, of AGENT if given"
+    )
+    session.add_argument("--resume", metavar="ID", help="go on with this one: its id, or the start of it")
+    session.add_argument("--no-session", action="store_true", help="don't save this conversation")
     run.add_argument("--trust", action="store_true", help=TRUST)
     run.add_argument(
         "--lock",
@@ -315,4 +329,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.error("no command: try 'tiny-agents run clock' or 'tiny-agents list'")
+    if arguments.command == "run" and arguments.agent is None and not (arguments.last or arguments.resume):
+        parser.error("no AGENT: try 'tiny-agents run clock', or --continue for the last conversation")
     return arguments

@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from tiny_agents.cli.safe_text import neutralise
-from tiny_agents.errors import ConfigError, MissingCredentialsError, TinyAgentsError, UsageError, redact
+from tiny_agents.errors import (
+    ConfigError,
+    MissingCredentialsError,
+    SessionNotFoundError,
+    TinyAgentsError,
+    UsageError,
+    redact,
+)
 
 
 class ExitCode(IntEnum):
@@ -35,7 +42,7 @@ class Left(BaseException):
         super().__init__(code.name)
 
 
-USAGE_ERRORS = (UsageError, ConfigError, MissingCredentialsError)
+USAGE_ERRORS = (UsageError, ConfigError, MissingCredentialsError, SessionNotFoundError)
 """Errors that the user mends by changing a flag, a file or a variable."""
 
 

@@ -21,6 +21,7 @@ from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.rules import LIMIT_STOPS
+from tiny_agents.agent.sessions.session import Session
 from tiny_agents.cli.asking import TerminalHost
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust
@@ -32,6 +33,19 @@ from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.saving import (
+    Saving,
+    agent_of,
+    how_to_come_back,
+    is_wanted,
+    last_of_agent,
+    model_flags,
+    open_session,
+    past_session,
+    plan_saving,
+    say_what_changed,
+    show_recap,
+)
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.data_dir import data_dir
@@ -59,6 +73,7 @@ class Plan:
         locked: What the agent's tools have to be like, once they are known; None without a lock.
         shows_usage: Say at the end what was used.
         roots: Folders that all servers are told they may work in, but those with `roots` of their own.
+        saving: How the conversation is saved; None if it isn't.
     """
 
     definition: AgentDefinition
@@ -69,6 +84,7 @@ class Plan:
     locked: Locked | None = None
     shows_usage: bool = False
     roots: tuple[Path, ...] = ()
+    saving: Saving | None = None
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -88,18 +104,20 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         TinyAgentsError: Something is missing or wrong; nothing has been started.
     """
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
-    flags = _flags(arguments)
-    loaded, locked = load_as_locked(
-        arguments.agent, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning
-    )
-    definition = _startable(loaded, reporter)
+    past = past_session(arguments)
+    ref = agent_of(arguments, past)
+    written, locked = load_as_locked(ref, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning)
+    if arguments.last and past is None:
+        past = last_of_agent(ref, written)
+    flags = model_flags(_flags(arguments), os.environ, past)
+    definition = _startable(written, reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
     given = given_values(arguments.input)
     reporter.secrets += [value for id, value in given.items() if id in passwords]
     prompt = _one_shot_prompt(arguments.prompt, reporter)
     if definition.downloaded and not arguments.trust:
         # All of it, also what can't be started here yet: the answer will hold when it can.
-        require_trust(loaded, TrustStore.of_user(), can_ask=someone_is_there, warn=reporter.warning)
+        require_trust(written, TrustStore.of_user(), can_ask=someone_is_there, warn=reporter.warning)
     definition = resolve_inputs(
         without_overridden(definition, flags, os.environ),
         values=given,
@@ -115,7 +133,8 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
     plan = Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
-    return replace(plan, shows_usage=arguments.usage, roots=roots)
+    saving = plan_saving(ref, written, model, past, reporter.secrets) if is_wanted(arguments, written) else None
+    return replace(plan, shows_usage=arguments.usage, roots=roots, saving=saving)
 
 
 def _folder(text: str) -> Path:
@@ -179,9 +198,12 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
     try:
         host = _host(plan, reporter)
         known = KnownServers(file_of(os.environ))
-        agent = Agent.from_definition(plan.definition, plan.model, host=host, pinning=plan.pinning, known_servers=known)
+        session = await open_session(plan.saving)
+        agent = Agent.from_definition(
+            plan.definition, plan.model, host=host, pinning=plan.pinning, known_servers=known, session=session
+        )
         try:
-            return await _work(agent, plan, interrupts, reporter)
+            return await _work(agent, session, plan, interrupts, reporter)
         finally:
             await undisturbed(agent.cleanup())
     except asyncio.CancelledError:
@@ -202,7 +224,9 @@ def _host(plan: Plan, reporter: Reporter) -> Host:
     return TerminalHost(lambda: reporter.before_line(), roots=plan.roots)
 
 
-async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
+async def _work(
+    agent: Agent, session: Session | None, plan: Plan, interrupts: Interrupts, reporter: Reporter
+) -> ExitCode:
     """Load the tools, then answer the one prompt or talk until the user leaves."""
     await _load_tools(agent, reporter)
     if plan.locked is not None:
@@ -214,9 +238,10 @@ async def _work(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Repo
     nothing_works = bool(agent.failed_servers) and not agent.connections
     for error in agent.failed_servers.values():
         (reporter.error if one_shot and nothing_works else reporter.warning)(error)
+    say_what_changed(plan.saving, [tool.function.name for tool in agent.available_tools], reporter)
     if plan.prompt is None:
-        return await _converse(agent, plan, interrupts, reporter)
-    return ExitCode.FAILED if nothing_works else await _answer(agent, plan, plan.prompt, reporter)
+        return await _converse(agent, session, plan, interrupts, reporter)
+    return ExitCode.FAILED if nothing_works else await _answer(agent, session, plan, plan.prompt, reporter)
 
 
 async def _load_tools(agent: Agent, reporter: Reporter) -> None:
@@ -229,7 +254,7 @@ async def _load_tools(agent: Agent, reporter: Reporter) -> None:
         timer.cancel()
 
 
-async def _answer(agent: Agent, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:
+async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:
     """One prompt: the answer to standard output, everything else to standard error."""
     screen = Screen(sys.stdout, sys.stderr)
     reporter.before_line = screen.fresh_line
@@ -249,7 +274,8 @@ async def _answer(agent: Agent, plan: Plan, prompt: str, reporter: Reporter) -> 
     else:
         renderer.abandon()
     if notice is not None:
-        screen.line(notice, Style.WARNING)
+        way_back = how_to_come_back(session)
+        screen.line(f"{notice} Go on with: {way_back}" if way_back else notice, Style.WARNING)
     if plan.shows_usage:
         screen.line(str(agent.usage), Style.DIM)
     if notice is None:
@@ -257,7 +283,9 @@ async def _answer(agent: Agent, plan: Plan, prompt: str, reporter: Reporter) -> 
     return ExitCode.LIMIT if agent.stop_reason in LIMIT_STOPS.values() else ExitCode.FAILED
 
 
-async def _converse(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: Reporter) -> ExitCode:
+async def _converse(
+    agent: Agent, session: Session | None, plan: Plan, interrupts: Interrupts, reporter: Reporter
+) -> ExitCode:
     from tiny_agents.cli.line_editor import LineEditor, open_history
     from tiny_agents.cli.repl import Conversation
 
@@ -265,8 +293,11 @@ async def _converse(agent: Agent, plan: Plan, interrupts: Interrupts, reporter: 
     reporter.before_line = screen.fresh_line
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
+    show_recap(session, screen)
     lines = LineEditor(open_history(data_dir(os.environ), reporter.warning))
     code = await Conversation(agent, lines, screen, interrupts, reporter).run()
     if plan.shows_usage:
         screen.line(str(agent.usage), Style.DIM)
+    if way_back := how_to_come_back(session):
+        screen.line(f"Come back to this conversation with: {way_back}", Style.DIM)
     return code

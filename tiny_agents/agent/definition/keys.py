@@ -512,6 +512,11 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
                 Shape(_instructions, FLAG.schema),
                 "`false`: what servers say about their use isn't told to the model (default `true`)",
             ),
+            Key(
+                "sessions",
+                FLAG,
+                "`false`: the command line doesn't save conversations with this agent; see [sessions.md](sessions.md)",
+            ),
             Key("requires", TEXT_OR_TEXTS, "a text, or a list of texts, that says what must be installed"),
             Key("params", CHAT_PARAMS.shape, "passed on with every call of the model"),
             Key(

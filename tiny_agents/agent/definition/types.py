@@ -142,6 +142,7 @@ class AgentDefinition:
         instructions: Whether the model is told what servers say about their use.
         tool_emulation: The model or endpoint has no tool API: choose tools by constrained decoding.
         requires: What must be there for it to work, in words for people.
+        sessions: False where its conversations are not to be saved.
         path: The file it was read from.
         strict: Read by agent.yaml's rules; False for agent.json's.
         downloaded: It came from the Hub, so its commands need the user's consent.
@@ -182,6 +183,7 @@ class AgentDefinition:
     instructions: bool = True
     tool_emulation: bool = False
     requires: tuple[str, ...] = ()
+    sessions: bool | None = None
     path: Path | None = None
     strict: bool = True
     downloaded: bool = False

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import operator
 import time
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from tiny_agents.agent.rules import StopReason
-from tiny_agents.agent.sessions.history import first_request, recover, title_of
+from tiny_agents.agent.sessions.history import first_request, is_request, recover, text_of, title_of
 from tiny_agents.agent.sessions.redacting import redacted, redacted_start
 from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.agent.sessions.types import About, Change, Plain, SavedMessage, SessionInfo, StoredSession, new_id
@@ -53,6 +53,7 @@ class Session:
         unanswered: Of a resumed session, the request that nothing had come of when its process ended; ask it again.
         interrupted: Of a resumed session, whether its process ended in the middle of a request.
         problem: Why nothing can be saved at the moment; None while saving works.
+        on_close: Called when the session is closed, for a store that is used for it alone.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Session:
         self.unanswered: str | None = None
         self.interrupted = False
         self.problem: SessionError | None = None
+        self.on_close: Callable[[], Awaitable[None]] | None = None
         self._store = store
         self._secrets = {secret for secret in secrets if secret}
         self._clock = clock
@@ -126,6 +128,19 @@ class Session:
     def is_saved(self) -> bool:
         """Whether the store has anything of it."""
         return self._created
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether something was said in it."""
+        return bool(first_request(self._messages or self._history))
+
+    def last_exchange(self) -> tuple[str, str]:
+        """Of a resumed session, the words of the last request and of the last answer to it."""
+        start = next((index for index in reversed(range(len(self._history))) if is_request(self._history[index])), None)
+        if start is None:
+            return "", ""
+        answers = [text_of(each) for each in self._history[start:] if each.get("role") == "assistant"]
+        return text_of(self._history[start]), next((text for text in reversed(answers) if text), "")
 
     def describe(self, about: About, secrets: Iterable[str] = ()) -> None:
         """From now on the conversation is had with this agent and model."""
@@ -205,6 +220,8 @@ class Session:
         try:
             if self._created:
                 await self._store.release(self.id)
+            if self.on_close is not None:
+                await self.on_close()
         except SessionError as error:
             if self.problem is None:
                 logger.warning("%s", error)

@@ -20,6 +20,7 @@ class About:
         agent_name: What its definition calls it.
         agent_hash: Checksum of the definition as it is written, so that a change is noticed.
         model, provider, endpoint: Which model, where; `endpoint` without user, password and query.
+        model_from: Who chose it (see `agent.model_choice`).
         tools: Names of the tools that were offered, once there was a request.
     """
 
@@ -29,6 +30,7 @@ class About:
     model: str | None = None
     provider: str | None = None
     endpoint: str | None = None
+    model_from: str | None = None
     tools: tuple[str, ...] = ()
 
 

@@ -1,0 +1,166 @@
+"""A saved conversation as a file: JSON to keep and to read back, Markdown to read. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from tiny_agents.agent.sessions.history import text_of, title_of, unfinished_from
+from tiny_agents.agent.sessions.types import About, Plain, SavedMessage, SessionInfo, StoredSession
+from tiny_agents.errors import UsageError
+
+FORMAT = "tiny-agents-session"
+FORMAT_VERSION = 1
+
+_ABOUT_NAMES = frozenset(field.name for field in fields(About))
+
+
+def to_json(stored: StoredSession, kept_aside: Iterable[SavedMessage] = ()) -> str:
+    """The session as JSON; docs/sessions.md has its shape. Images are in it."""
+    info = stored.info
+    shape = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "id": info.id,
+        "title": info.title,
+        "created": _time(info.created),
+        "updated": _time(info.updated),
+        "parent": info.parent,
+        "about": {name: value for name, value in asdict(info.about).items() if value},
+        "messages": [saved.message for saved in stored.messages],
+        "details": [_details(saved) for saved in stored.messages],
+    }
+    aside = [{"message": saved.message, **_details(saved)} for saved in kept_aside]
+    return json.dumps(shape | ({"kept_aside": aside} if aside else {}), indent=2, ensure_ascii=False) + "\n"
+
+
+def _details(saved: SavedMessage) -> Plain:
+    return {"created": _time(saved.created)} | ({"usage": saved.usage} if saved.usage else {})
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def from_json(text: str) -> StoredSession:
+    """What `to_json` wrote, or a bare list of messages of the chat API.
+
+    Raises:
+        UsageError: It is neither, or the messages are none that a model could be sent.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"this is no JSON: {error}") from None
+    if isinstance(data, list):
+        data = {"format": FORMAT, "version": FORMAT_VERSION, "messages": data}
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise UsageError(f'this is no exported session: "format" must be "{FORMAT}"')
+    if data.get("version") != FORMAT_VERSION:
+        version = data.get("version")
+        raise UsageError(f"this is version {version!r} of the format; this tiny-agents reads version {FORMAT_VERSION}")
+    messages = _checked(data.get("messages"))
+    details = data.get("details")
+    details = details if isinstance(details, list) and len(details) == len(messages) else [{}] * len(messages)
+    saved = tuple(
+        SavedMessage(message, _seconds(detail.get("created")), detail.get("usage"))
+        for message, detail in zip(messages, details, strict=True)
+    )
+    about = data.get("about")
+    known: dict[str, Any] = {
+        name: value
+        for name, value in (about if isinstance(about, dict) else {}).items()
+        if name in _ABOUT_NAMES and isinstance(value, str)
+    }
+    title = data.get("title")
+    info = SessionInfo(
+        id="",
+        title=title_of(title if isinstance(title, str) else next(map(text_of, _by_user(messages)), "")),
+        about=About(**known),
+        messages=len(messages),
+    )
+    return StoredSession(info, saved, unfinished_from(messages))
+
+
+def _by_user(messages: Sequence[Plain]) -> Iterable[Plain]:
+    return (message for message in messages if message.get("role") == "user")
+
+
+def _checked(messages: Any) -> list[Plain]:
+    """Messages that a strict server takes.
+
+    Raises:
+        UsageError: These are none.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise UsageError('"messages" must be a list of messages')
+    open_calls: set[str] = set()
+    for number, message in enumerate(messages, 1):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role not in ("system", "developer", "user", "assistant", "tool"):
+            raise UsageError(f"message {number} has no role that is known")
+        if role == "tool":
+            if message.get("tool_call_id") not in open_calls:
+                raise UsageError(f"message {number} is the result of a tool call that isn't there")
+            open_calls.discard(message["tool_call_id"])
+            continue
+        if open_calls:
+            raise UsageError(f"message {number} comes before the results of all tool calls before it")
+        open_calls = {str(call.get("id")) for call in message.get("tool_calls") or () if isinstance(call, dict)}
+    if open_calls:
+        raise UsageError("the last tool calls have no results")
+    return messages
+
+
+def _seconds(text: Any) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return 0.0
+
+
+# ---- Markdown
+
+_HEADINGS = {"system": "System prompt", "developer": "System prompt", "user": "User", "assistant": "Assistant"}
+
+
+def to_markdown(stored: StoredSession) -> str:
+    """The session as a page to read: what was said as it was written, tool calls and results as quoted blocks."""
+    info = stored.info
+    model = ", ".join(part for part in (info.about.agent_name, info.about.model) if part)
+    lines = [
+        f"# {info.title or 'Conversation'}",
+        "",
+        f"Session {info.id}, {_time(info.updated)}" + (f", {model}" if model else ""),
+    ]
+    for saved in stored.messages:
+        lines += ["", *_section(saved.message)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(message: Plain) -> list[str]:
+    role = str(message.get("role"))
+    if role == "tool":
+        return [f"**Result of `{message.get('name') or 'tool'}`**", "", *_block(text_of(message))]
+    lines = [f"## {_HEADINGS.get(role, role)}"]
+    text = text_of(message)
+    if text:
+        lines += ["", text]
+    content = message.get("content")
+    media = [part.get("type") for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    lines += [f"\n*({kind} is left out here)*" for kind in media if kind != "text"]
+    for call in message.get("tool_calls") or ():
+        function = call.get("function", {})
+        lines += ["", f"**Calls `{function.get('name')}`**", "", *_block(str(function.get("arguments") or ""), "json")]
+    return lines
+
+
+def _block(text: str, language: str = "") -> list[str]:
+    """A fenced block that nothing in the text can end."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return [fence + language, text, fence]
