@@ -11,8 +11,9 @@ from tiny_agents.errors import ServerError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import NOT_MADE, PlannedCall
 from tiny_agents.mcp_client.coerce import coerced
-from tiny_agents.mcp_client.functions import FUNCTIONS, Functions
+from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.gate import Gate, refusal, request_of, verdict_of
+from tiny_agents.mcp_client.links import READ_LINK, READ_NOTE, Links
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.spill import READ_ON, Spill
@@ -45,6 +46,8 @@ class Answering:
         source: Where a tool is to be called.
         missing: Why there is no tool of a name, among those that are offered.
         gate: Is asked before each call; None lets all through.
+        links: What results link to.
+        has_resources: Whether a server can be asked to read its links.
         slots: How many run at once.
     """
 
@@ -53,6 +56,8 @@ class Answering:
     media: Callable[[ToolResult], Sequence[dict[str, Any]]]
     functions: Functions
     spill: Spill
+    links: Links
+    has_resources: Callable[[str], bool]
     slots: Slots
     gate: Gate | None
 
@@ -92,9 +97,17 @@ class Answering:
         finally:
             self.slots.free()
         text = self.spill.told(result)
-        if not self.spill.is_empty and not self.functions.has(READ_ON):
-            self.functions.add(self.spill.read_on, READ_ON, None)  # offered from the next turn on
+        if not self.spill.is_empty:
+            self._offer(self.spill.read_on, READ_ON)
+        if offer.server != FUNCTIONS and self.has_resources(offer.server) and self.links.note(offer.server, result):
+            self._offer(self.links.read_resource_link, READ_LINK)
+            text = f"{text}\n{READ_NOTE}"
         return Told(encodable(text), self.media(result))
+
+    def _offer(self, function: Function, name: str) -> None:
+        """Offer a tool of ours from the next turn on."""
+        if not self.functions.has(name):
+            self.functions.add(function, name, None)
 
     async def _refused(self, offer: Offer, identity: str, arguments: Mapping[str, Any]) -> str | None:
         if self.gate is None or (offer.server == FUNCTIONS and offer.tool.name == READ_ON):

@@ -31,6 +31,7 @@ from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Desk, Host, Reply
 from tiny_agents.mcp_client.instructions import instructions_text, with_instructions
 from tiny_agents.mcp_client.known_servers import KnownServers
+from tiny_agents.mcp_client.links import Links
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
 from tiny_agents.mcp_client.pinning import PINNING, Pinning
 from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
@@ -165,6 +166,9 @@ class MCPClient:
         self._events = Events()
         self._spill = Spill()
         self._functions = Functions(tool_timeout_s=tool_timeout)
+        self._connections: dict[str, Connection] = {}
+        self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
+        self._catalog = Catalog(self.connections)
         self._pinning: Pinning = pinning
         self._known = known_servers or KnownServers()
         self._answering = Answering(
@@ -173,14 +177,13 @@ class MCPClient:
             media=lambda result: media_parts(result, images=self._seat.images, audio=audio),
             functions=self._functions,
             spill=self._spill,
+            links=Links(self._catalog.read),
+            has_resources=lambda server: self._connections[server].offers("resources"),
             slots=Slots(max_parallel_calls),
             gate=gate,
         )
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
-        self._connections: dict[str, Connection] = {}
-        self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
-        self._catalog = Catalog(self.connections)
         self._table = ToolTable()
         self._prefixes: dict[str, str | None] = {}
         self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
@@ -604,7 +607,8 @@ class MCPClient:
             Each chunk of the model's answer as it comes; then the tool messages in the order of the calls, each as soon
             as it and those before it are there. The calls run at the same time. A call that can't be run, or fails, is
             answered with a text for the model that starts with "Error". A result too long for a model is cut, and can be
-            read on with a tool of its own. Images are not in the tool messages but in one that follows in `messages`.
+            read on with a tool of its own, as what a result links to can be read. Images are not in the tool messages but in
+            one that follows in `messages`.
 
         Raises:
             InferenceError: The model could not be asked, or its answer broke off.
