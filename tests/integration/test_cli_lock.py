@@ -11,6 +11,11 @@ import pytest
 from tests.support.hub_server import HubContent, HubServer
 from tests.support.openai_server import OpenAIServer, text
 from tests.support.program import Done, run
+from tiny_agents.agent.agent import Agent
+from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.lock import lock_of, lock_path, write_lock
+from tiny_agents.agent.locking import prints_of
+from tiny_agents.errors import ConfigError
 
 pytestmark = pytest.mark.integration
 
@@ -71,6 +76,29 @@ def test_a_tool_that_is_not_as_locked_stops_the_agent_before_the_model_is_asked(
     assert (checked.code, "changed tool: own.look (description)" in checked.last_line) == (1, True)
     assert run("lock", "scout", cwd=tmp_path).out == "changed tool: own.look (description)\n"
     assert run("lock", "scout", "--check", cwd=tmp_path).code == 0
+
+
+@pytest.mark.anyio
+async def test_in_python_the_lock_counts_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TINY_AGENTS_BASE_URL", "http://127.0.0.1:9/v1")
+    with pytest.raises(ConfigError, match="there is no lock of the agent"):
+        Agent.load(folder, lock="required")
+    async with Agent.load(folder) as agent:
+        await agent.load_tools()
+        definition = load_definition(folder)
+        write_lock(lock_path(definition), lock_of(definition, prints_of(agent.connections)), private=False)
+    (tmp_path / "description.txt").write_text("Something else.")
+    async with Agent.load(folder, lock="required") as agent:
+        with pytest.raises(ConfigError, match=r"changed tool: own\.look \(description\)"):
+            await agent.load_tools()
+    async with Agent.load(folder, lock="warn") as agent:
+        await agent.load_tools()
+    assert any("changed tool: own.look (description)" in message for message in caplog.messages)
+    (folder / "server.py").write_text(SERVER + "# another\n")
+    with pytest.raises(ConfigError, match=r"changed: server\.py"):
+        Agent.load(folder)
 
 
 def test_a_server_that_does_not_start_locks_nothing(folder: Path, tmp_path: Path) -> None:

@@ -143,3 +143,13 @@ def test_the_nested_forms_variables_are_shown() -> None:
     )
 
     assert commands_and_hosts(definition)[-1] == "reads from the environment, if set: OLD, T"
+
+
+def test_models_at_addresses_that_are_asked_later_are_shown_too() -> None:
+    later = ("https://one.example/v1", "org/other", "https://two.example/v1")
+    definition = replace(parse_definition("model: org/model"), fallback_models=later)
+
+    assert commands_and_hosts(definition) == [
+        "sends the conversation to: https://one.example/v1",
+        "sends the conversation to: https://two.example/v1",
+    ]

@@ -12,11 +12,12 @@ from typing import Any, Literal, Self, overload
 
 from tiny_agents.agent.abort import Aborted, until_aborted
 from tiny_agents.agent.definition.inputs import resolve_inputs
-from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
 from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits, limits_of
+from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.output import DEFAULT_RETRIES, Wanted, output_of
 from tiny_agents.agent.params import checked_params
@@ -168,6 +169,7 @@ class Agent(MCPClient):
         self._servers = [dict(server) for server in servers]
         self._required = frozenset(required)
         self._running = False
+        self._locked: Locked | None = None
 
     @classmethod
     def load(
@@ -176,6 +178,8 @@ class Agent(MCPClient):
         *,
         inputs: Mapping[str, str] | None = None,
         trust: bool = False,
+        allow_paths: Iterable[str | Path] = (),
+        lock: LockMode = "check",
         session: Session | None = None,
     ) -> Self:
         """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
@@ -186,13 +190,17 @@ class Agent(MCPClient):
         Args:
             inputs: Values of the definition's inputs, by id; others are looked for in the environment.
             trust: A definition from the Hub runs its author's commands on this machine: it is loaded only if you say so.
+            allow_paths: Folders from which the definition may read files though they aren't its own.
+            lock: What its `agent.lock` is for, if there is one: "check" makes differences an error (those of tools in
+                `load_tools`), "warn" a warning, "off" doesn't look, and "required" wants one.
             session: Saves the conversation as it goes, and brings along what was said before.
 
         Raises:
-            ConfigError: The definition can't be used, or an input has no value.
+            ConfigError: The definition can't be used, an input has no value, or the agent isn't as locked.
             UsageError: It comes from the Hub and `trust` is not set.
         """
-        definition = written = load_definition(ref)
+        written, locked = load_as_locked(ref, lock, allow_paths=allow_paths)
+        definition = written
         if definition.downloaded and not trust:
             uses = "; ".join(commands_and_hosts(definition))
             raise UsageError(f"{ref} was downloaded and would use: {uses}. Pass trust=True if you want that.")
@@ -203,7 +211,7 @@ class Agent(MCPClient):
         )
         if session is not None:
             session.describe(about(ref, written, chosen), definition.secrets)
-        return cls.from_definition(definition, chosen, session=session)
+        return cls.from_definition(definition, chosen, session=session, locked=locked)
 
     @classmethod
     async def resume(
@@ -254,17 +262,19 @@ class Agent(MCPClient):
         pinning: Pinning | None = None,
         known_servers: KnownServers | None = None,
         session: Session | None = None,
+        locked: Locked | None = None,
     ) -> Self:
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
 
         Args:
             pinning: In place of the definition's.
+            locked: What its tools have to be like; `load_tools` compares them.
         """
         try:
             output_of(definition.output.get("schema"))
         except UsageError as error:
             raise definition.error("output.schema", str(error)) from error
-        return cls(
+        agent = cls(
             **model.as_kwargs(),
             servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
             required=[server.name for server in definition.servers if server.required],
@@ -282,6 +292,8 @@ class Agent(MCPClient):
             session=session,
             **definition.limits(),
         )
+        agent._locked = locked
+        return agent
 
     async def load_tools(self) -> None:
         """Start all servers, at the same time. One that fails is noted in `failed_servers`; the others work.
@@ -289,6 +301,7 @@ class Agent(MCPClient):
         Raises:
             UsageError: A server's arguments make no sense.
             ServerError: One of the `required` servers could not be started.
+            ConfigError: A tool isn't as the agent's lock says.
         """
         try:
             async with asyncio.TaskGroup() as starting:
@@ -296,6 +309,8 @@ class Agent(MCPClient):
                     starting.create_task(self._load(server))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # the others were cancelled, or say the same of another server
+        if self._locked is not None:
+            self._locked.check_tools(self.connections)
 
     async def _load(self, server: dict[str, Any]) -> None:
         try:

@@ -25,12 +25,12 @@ from tiny_agents.agent.definition.packages import unpinned_warnings
 from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
+from tiny_agents.agent.locking import load_as_locked, prints_of
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode, Left
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
-from tiny_agents.cli.locking import load_as_locked, prints_of
 from tiny_agents.cli.prompts import is_terminal
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
@@ -138,7 +138,7 @@ async def _look(definition: AgentDefinition) -> Prints:
             await agent.load_tools()
             for error in agent.failed_servers.values():
                 raise TinyAgentsError(f"nothing was locked: {error} (--no-tools leaves all tools out)") from error
-            return prints_of(agent)
+            return prints_of(agent.connections)
         finally:
             await undisturbed(agent.cleanup())
     except asyncio.CancelledError:

@@ -19,6 +19,7 @@ from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
+from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.rules import LIMIT_STOPS
 from tiny_agents.agent.sessions.session import Session
@@ -28,7 +29,6 @@ from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
-from tiny_agents.cli.locking import Locked, load_as_locked
 from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
@@ -200,7 +200,13 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
         known = KnownServers(file_of(os.environ))
         session = await open_session(plan.saving)
         agent = Agent.from_definition(
-            plan.definition, plan.model, host=host, pinning=plan.pinning, known_servers=known, session=session
+            plan.definition,
+            plan.model,
+            host=host,
+            pinning=plan.pinning,
+            known_servers=known,
+            session=session,
+            locked=plan.locked,
         )
         try:
             return await _work(agent, session, plan, interrupts, reporter)
@@ -229,8 +235,6 @@ async def _work(
 ) -> ExitCode:
     """Load the tools, then answer the one prompt or talk until the user leaves."""
     await _load_tools(agent, reporter)
-    if plan.locked is not None:
-        plan.locked.check_tools(agent, reporter.warning)
     if plan.accept_tools:
         for server, names in agent.accept_tools().items():
             reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")

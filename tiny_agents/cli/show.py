@@ -11,8 +11,8 @@ from tiny_agents.agent.definition.packages import unpinned_warnings
 from tiny_agents.agent.definition.requirements import commands_and_hosts, missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
+from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.locking import Locked, load_as_locked
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style

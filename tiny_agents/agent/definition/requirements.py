@@ -98,8 +98,9 @@ def _consequences(definition: AgentDefinition) -> Iterator[str]:
             yield f"connects to: {server.params['url']}" + (f" (with the headers {headers})" if headers else "")
     if definition.endpoint_url is not None:
         yield f"sends the conversation to: {definition.endpoint_url}"
-    elif is_url(definition.model):
-        yield f"sends the conversation to: {definition.model}"
+    for model in (definition.model, *definition.fallback_models):
+        if model is not None and is_url(model) and definition.endpoint_url is None:
+            yield f"sends the conversation to: {model}"
     variables = sorted(set(_variables(definition)))
     if variables:
         yield f"reads from the environment, if set: {', '.join(variables)}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.lock import (
     AgentLock,
@@ -22,6 +22,9 @@ from tiny_agents.agent.definition.lock import (
 )
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
+from tiny_agents.mcp_client.connection import Connection
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,12 @@ class Locked:
     mode: LockMode
     agent: str
 
-    def check_tools(self, agent: Agent, warn: Callable[[str], None]) -> None:
+    def check_tools(self, connections: Mapping[str, Connection], warn: Callable[[str], None] = log.warning) -> None:
         """Compare the tools that the servers list. Raises ConfigError unless differences are only warned of."""
-        self.check(tool_differences(self.lock, prints_of(agent)), warn)
+        self.check(tool_differences(self.lock, prints_of(connections)), warn)
 
     def check(self, found: Iterable[str], warn: Callable[[str], None]) -> None:
+        """Say what differs, if anything does: as an error, or in the mode `warn` as a warning."""
         if lines := list(found):
             error = mismatch(lines, self.path, self.agent)
             if self.mode != "warn":
@@ -49,15 +53,17 @@ class Locked:
             warn(str(error))
 
 
-def prints_of(agent: Agent) -> Prints:
-    """How the tools of the agent's servers look, of those that run."""
-    return {
-        name: {tool.name: tool.print for tool in connection.tools} for name, connection in agent.connections.items()
-    }
+def prints_of(connections: Mapping[str, Connection]) -> Prints:
+    """How the tools of the servers look, of those that run."""
+    return {name: {tool.name: tool.print for tool in connection.tools} for name, connection in connections.items()}
 
 
 def load_as_locked(
-    ref: str, mode: LockMode, *, allow_paths: Iterable[str], warn: Callable[[str], None]
+    ref: str | Path,
+    mode: LockMode = "check",
+    *,
+    allow_paths: Iterable[str | Path] = (),
+    warn: Callable[[str], None] = log.warning,
 ) -> tuple[AgentDefinition, Locked | None]:
     """The agent, at the revision of its lock where `ref` names none; and the lock, if there is one and it is wanted.
 
@@ -76,6 +82,6 @@ def load_as_locked(
                 f"there is no lock of the agent, and one is required: `tiny-agents lock {ref}`", path=path
             )
         return definition, None
-    locked = Locked(lock, path, mode, ref)
+    locked = Locked(lock, path, mode, str(ref))
     locked.check(differences(lock, definition), warn)
     return definition, locked
