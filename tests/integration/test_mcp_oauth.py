@@ -319,13 +319,16 @@ async def test_secrets_are_in_no_message_log_or_repr(world: OAuthWorld, caplog: 
     async with connected(world, Person()) as client:
         world.end_access()
         await said(client)
+        world.end_access()
+        world.token_error = (400, {"error": "invalid_grant", "error_description": " ".join(world.secrets)})
+        refused = await said(client)
         connection = client.connections["box"]
         shown = f"{connection!r} {connection._server!r} {kept_logins()!r}"
         world.token_error = (400, {"error": "invalid_grant", "error_description": " ".join(world.secrets)})
         result = await client.call_tool("admin")
         assert result.is_error
     for secret in [*world.secrets, *(form["code_verifier"] for form in world.forms("authorization_code"))]:
-        assert secret not in shown + result.text + caplog.text
+        assert secret not in shown + refused + result.text + caplog.text
 
 
 async def test_what_is_kept_is_for_the_user_alone(world: OAuthWorld, folder: Path) -> None:

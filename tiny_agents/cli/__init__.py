@@ -25,6 +25,8 @@ COMMANDS = {
     "schema": "tiny_agents.cli.schema",
     "validate": "tiny_agents.cli.validate",
     "convert": "tiny_agents.cli.convert",
+    "login": "tiny_agents.cli.login",
+    "logout": "tiny_agents.cli.logout",
 }
 """Name of a command -> module whose `command(arguments)` does it and returns the exit status."""
 

@@ -101,6 +101,15 @@ examples:
 """
 
 
+LOGIN_EXAMPLES = """\
+examples:
+  tiny-agents login https://mcp.example.com/mcp   log in, in a browser
+  tiny-agents login ./agent.yaml                  at all remote servers of an agent
+  tiny-agents login                               where you are logged in
+  tiny-agents logout https://mcp.example.com/mcp  end it
+"""
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors look like all others of this program."""
 
@@ -157,6 +166,7 @@ def build_parser() -> Parser:
     add_sessions(commands)
     _add_show(commands)
     _add_trust(commands)
+    _add_login(commands)
     _add_lock(commands)
     return parser
 
@@ -195,6 +205,27 @@ def _add_definition_commands(commands: Any) -> None:
     )
     convert.add_argument("agent", metavar="AGENT", help="as for run: a folder, a file, ...")
     _add_allow_path(convert)
+
+
+def _add_login(commands: Any) -> None:
+    login = commands.add_parser(
+        "login",
+        help="log in at a remote MCP server, or show where you are logged in",
+        description="Log in at a remote MCP server, in a browser. Without TARGET: show the logins that are kept.",
+        epilog=LOGIN_EXAMPLES,
+    )
+    login.add_argument("target", metavar="TARGET", nargs="?", help="URL of a server, or an agent as for `run`")
+    _add_inputs(login)
+    _add_allow_path(login)
+    login.add_argument("--debug", action="store_true", help="show log messages and tracebacks")
+    logout = commands.add_parser(
+        "logout",
+        help="end a login at a remote MCP server",
+        description="End a login: its tokens are revoked, if the server can do that, and deleted here.",
+    )
+    which = logout.add_mutually_exclusive_group(required=True)
+    which.add_argument("target", metavar="URL", nargs="?", help="the server's, as `tiny-agents login` shows it")
+    which.add_argument("--all", action="store_true", help="all logins")
 
 
 def _add_trust(commands: Any) -> None:

@@ -12,7 +12,16 @@ from typing import Any
 
 from tiny_agents.cli.forms import YES, fields_of, read_field
 from tiny_agents.cli.safe_text import neutralise, one_line, shorten
-from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, Service, UrlRequest
+from tiny_agents.mcp_client.host import (
+    AuthorizationReply,
+    AuthorizationRequest,
+    FormRequest,
+    Host,
+    Reply,
+    SamplingRequest,
+    Service,
+    UrlRequest,
+)
 
 TRIES = 3
 """How often a line of a form may be typed wrongly before the form is left."""
@@ -31,7 +40,7 @@ class TerminalHost(Host):
     Args:
         before_line: Called before a line is written: finishes the one that the answer left open.
         read_line: Where answers come from.
-        open_page: Opens a web page.
+        open_page: Opens a web page; says whether it could.
         roots: Folders that servers may work in.
     """
 
@@ -83,6 +92,32 @@ class TerminalHost(Host):
             except _Left:
                 return False
 
+    async def authorize(self, request: AuthorizationRequest) -> AuthorizationReply:
+        async with self._one_at_a_time:
+            try:
+                return await self._login(request)
+            except _Left:
+                return AuthorizationReply("cancel")
+
+    async def _login(self, request: AuthorizationRequest) -> AuthorizationReply:
+        if request.problem:
+            self._say(f"  That is no answer: {one_line(request.problem)}.")
+        else:
+            rights = f" It asks for: {one_line(', '.join(request.scopes))}." if request.scopes else ""
+            self._say(f"The server {one_line(request.server)} wants you to log in at {one_line(request.host)}.{rights}")
+            self._say(f"  {neutralise(request.url)}")
+            typed = (await self._typed("  Open this page? [y/N], or the address it ended at if you opened it:")).strip()
+            if _is_address(typed):
+                return AuthorizationReply("accept", typed)
+            if typed.casefold() not in YES:
+                return AuthorizationReply("decline")
+            if not await asyncio.to_thread(self._open_page, request.url):
+                self._say("  No browser could be started here: open the page yourself.")
+            self._say("  Waiting for you to log in there. If the browser ends at a page that it can't reach,")
+        while not (typed := (await self._typed("  paste that page's address here:")).strip()):
+            pass
+        return AuthorizationReply("accept", typed)
+
     async def _page(self, request: UrlRequest) -> Reply:
         self._say(f"  {neutralise(request.url)}")
         if not await self._agrees("Open this page?"):
@@ -125,10 +160,14 @@ class TerminalHost(Host):
         sys.stdout.flush()
 
 
-def _open_page(url: str) -> None:
+def _open_page(url: str) -> bool:
     import webbrowser  # it looks for browsers when it is imported
 
-    webbrowser.open(url)
+    return webbrowser.open(url)
+
+
+def _is_address(text: str) -> bool:
+    return text.casefold().startswith(("http://", "https://"))
 
 
 async def read_terminal_line(question: str) -> str | None:

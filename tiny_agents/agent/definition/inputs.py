@@ -348,7 +348,8 @@ def _change_server(server: ServerDefinition, change: Change) -> ServerDefinition
             )
         elif isinstance(value, dict):
             params[name] = {
-                k: change(Spot(child_key(key, k), name, k, server.legacy), text) for k, text in value.items()
+                k: change(Spot(child_key(key, k), name, k, server.legacy), text) if isinstance(text, str) else text
+                for k, text in value.items()
             }
         else:
             params[name] = value
@@ -389,6 +390,9 @@ def _secrets_in(definition: AgentDefinition) -> Iterator[str]:
     if definition.api_key:
         yield definition.api_key
     for server in definition.servers:
+        auth = server.params.get("auth")
+        if isinstance(auth, dict):
+            yield from (auth[name] for name in ("client_secret", "private_key") if name in auth)
         for part in _NAMED_FIELDS:
             for name, value in server.params.get(part, {}).items():
                 secret = value.rpartition(" ")[2]  # without the word Bearer

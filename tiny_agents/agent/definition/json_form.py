@@ -104,7 +104,7 @@ def _flattened(config: Value) -> dict[str, Value]:
     return entries
 
 
-_LATER_KEYS = ("envFile",)  # agent.json's runtimes never knew them
+_LATER_KEYS = ("envFile", "auth")  # agent.json's runtimes never knew them
 _KEYS: Readings = {
     "model": Value.text,
     "provider": Value.text,

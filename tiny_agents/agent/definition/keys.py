@@ -32,6 +32,7 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import ImportDefinition, InputOption
+from tiny_agents.mcp_client.oauth.options import AUTH_TYPES, AUTH_WORDS, REDIRECT_URI, BadOption, read_auth
 from tiny_agents.mcp_client.pinning import PINNING
 from tiny_agents.mcp_client.servers import LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 
@@ -217,6 +218,47 @@ _COMMON = (
     Key("allowed_tools", TEXTS, "the tools the model may see, by their exact names; all if left out"),
     *_OPTIONS,
 )
+AUTH_WORD = choice(*AUTH_WORDS)
+AUTH = Table(
+    "`auth`",
+    (
+        Key("type", choice(*AUTH_TYPES), "`oauth`: a person logs in; `client_credentials`: the program does by itself"),
+        Key("client_id", TEXT, "of a client that was registered by hand"),
+        Key("client_secret", TEXT, "its secret, best as `${input:ID}` of an input with `password: true`"),
+        Key(
+            "private_key", TEXT, "for `client_credentials`, in place of a secret: PEM text that signs (private_key_jwt)"
+        ),
+        Key("signing_algorithm", TEXT, "of `private_key`; `RS256` if left out"),
+        Key("client_metadata_url", URL, "https address of a document that describes the client, used as its id"),
+        Key("scopes", TEXT_OR_TEXTS, "what to ask for; what the server names if left out"),
+        Key("issuer", URL, "the only authorization server that may be used"),
+        Key("redirect_uri", URL, "where the browser comes back to on this machine: `http://127.0.0.1:8765/callback`"),
+        Key("login_timeout", SECONDS, "how long a person may take; 300 if left out"),
+    ),
+    needed={"type": "it says who logs in: oauth (a person) or client_credentials (the program)"},
+)
+_FILLED_IN_LATER = {
+    "issuer": "https://host",
+    "client_metadata_url": "https://host/path",
+    "redirect_uri": REDIRECT_URI,
+}
+
+
+def _auth(value: Value) -> dict[str, Any] | str:
+    """A word, or a mapping that makes sense as a whole."""
+    if not isinstance(value.data, dict):
+        return str(AUTH_WORD.read(value))
+    found = AUTH.read(value)
+    known = {key: _FILLED_IN_LATER.get(key, item) if "${" in str(item) else item for key, item in found.items()}
+    try:
+        read_auth(known)
+    except BadOption as bad:
+        raise (
+            value.mapping().get(bad.key, value).error(bad.problem if bad.key in found else f"`{bad.key}` {bad.problem}")
+        ) from None
+    return found | ({"scopes": " ".join(found["scopes"])} if "scopes" in found else {})
+
+
 _STDIO = (
     Key("command", TEXT, "the program"),
     Key("args", ARGS, "its arguments, each an item of the list"),
@@ -235,9 +277,14 @@ _REMOTE = (
     Key("headers", HEADERS, "headers for every request"),
     Key("timeout", SECONDS, "seconds to connect and send"),
     Key("sse_read_timeout", SECONDS, "seconds without data while an answer is open"),
+    Key(
+        "auth",
+        Shape(_auth, {"anyOf": [AUTH_WORD.schema, AUTH.schema()]}),
+        "how to log in: `auto`, which is the default, uses OAuth where the server asks for it and `headers` has no "
+        "Authorization; `none`; `oauth`; or `{type: ..., ...}` ([more](mcp/login.md))",
+    ),
 )
 _HTTP = (*_REMOTE, Key("terminate_on_close", FLAG, "`false` leaves the session open on the server"))
-_AUTH = Key("auth", PLAIN_MAP, "how to sign in", f"{NOT_YET}: send a key with `headers`")
 
 PARAMS: Mapping[ServerType, tuple[Key, ...]] = {"stdio": _STDIO, "http": _HTTP, "sse": _REMOTE}
 """What tells how to reach a server of each type."""
@@ -255,12 +302,8 @@ SERVERS: Mapping[ServerType, Table] = {
     "stdio": Table(
         "a server of type stdio", (*_STDIO, *_COMMON), _SERVER_HINTS, {"command": "a stdio server needs one"}
     ),
-    "http": Table(
-        "a server of type http", (*_HTTP, *_COMMON, _AUTH), _SERVER_HINTS, {"url": "an http server needs one"}
-    ),
-    "sse": Table(
-        "a server of type sse", (*_REMOTE, *_COMMON, _AUTH), _SERVER_HINTS, {"url": "an sse server needs one"}
-    ),
+    "http": Table("a server of type http", (*_HTTP, *_COMMON), _SERVER_HINTS, {"url": "an http server needs one"}),
+    "sse": Table("a server of type sse", (*_REMOTE, *_COMMON), _SERVER_HINTS, {"url": "an sse server needs one"}),
 }
 
 

@@ -19,7 +19,7 @@ class ServerDefinition:
 
     Attributes:
         name: What messages and qualified tool names call it.
-        params: stdio: `command`, `args`, `env`, `cwd`. http and sse: `url`, `headers`, `timeout` and `sse_read_timeout`
+        params: stdio: `command`, `args`, `env`, `cwd`. http and sse: `url`, `headers`, `auth`, `timeout`, `sse_read_timeout`
             in seconds, `terminate_on_close` (http). Only what the definition gives.
         allowed_tools: The tools the model may see, by the server's own names; None for all.
         options: What else holds for a server of any type: `tools`, `startup_timeout`, `tool_timeout`, `protocol`,

@@ -429,14 +429,18 @@ def client_credentials(login: Login, client: Client, auth: Auth, scopes: Sequenc
     return (yield from _tokens(login, client, form, scopes))
 
 
-def revoke(login: Login, client: Client) -> Flow[None]:
-    """Tell the authorization server that the tokens are no longer wanted."""
+def revoke(login: Login, client: Client) -> Flow[str]:
+    """Tell the authorization server that the tokens are no longer wanted; says what it has against it."""
     if login.revocation_endpoint is None or login.tokens is None:
-        return
+        return ""
+    problem = ""
     for kind, token in (("refresh_token", login.tokens.refresh), ("access_token", login.tokens.access)):
         if token is not None:
             form, headers = _authenticated({"token": token, "token_type_hint": kind}, login, client)
-            yield httpx2.Request("POST", login.revocation_endpoint, data=form, headers=headers)
+            response = yield httpx2.Request("POST", login.revocation_endpoint, data=form, headers=headers)
+            if response.status_code != 200:
+                problem = f"{_shown(login.issuer)} answered {_refusal(response)}"
+    return problem
 
 
 def _assertion(auth: Auth, audience: str) -> str:
@@ -520,7 +524,7 @@ def _refusal(response: httpx2.Response) -> str:
     """Why, as the server says it in OAuth's own way; what else it sends is not repeated."""
     body = _error_of(response)
     said = ": ".join(_shown(body[key]) for key in ("error", "error_description") if isinstance(body.get(key), str))
-    if response.is_redirect:
+    if 300 <= response.status_code < 400:
         return f"HTTP {response.status_code}: it redirects, which isn't followed"
     return f"HTTP {response.status_code}{', ' if said else ''}{said}"
 

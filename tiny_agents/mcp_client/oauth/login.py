@@ -17,21 +17,19 @@ from urllib.parse import urlsplit
 import httpx2
 from mcp.client.auth.utils import issuers_match
 
-from tiny_agents.inference.wire import is_loopback
+from tiny_agents.errors import redact
 from tiny_agents.mcp_client.host import AuthorizationRequest, Desk
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted
-from tiny_agents.mcp_client.oauth.flow import Challenge, Flow, LoginFailed, NotOAuth, Place, Rejected, T
+from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, NotOAuth, Place, Rejected, T
 from tiny_agents.mcp_client.oauth.loopback import Loopback, PortInUse, listening
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
+from tiny_agents.mcp_client.oauth.sending import Sender, origin
 from tiny_agents.mcp_client.oauth.store import Client, Login, Slot, Tokens, Unreadable, without_query
 from tiny_agents.mcp_client.watch import Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
-HTTP_TIMEOUT_S = 30.0
-MAX_ANSWER_BYTES = 1024 * 1024
-MAX_REDIRECTS = 5
 EARLY_S = 10.0
 """How long before its end a token is renewed."""
 GIVEN_UP_S = 60.0
@@ -62,7 +60,7 @@ class Authorizer:
         self._given_up: LoginFailed | None = None
         self._given_up_at = 0.0
         self._working: asyncio.Task[str | None] | None = None
-        self._http = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, follow_redirects=False, trust_env=not is_loopback(url))
+        self._sender = Sender(url)
         watch.secrets += auth.secrets
 
     async def close(self) -> None:
@@ -70,7 +68,7 @@ class Authorizer:
         if self._working is not None and not self._working.done():
             self._working.cancel()
             await asyncio.wait({self._working})
-        await self._http.aclose()
+        await self._sender.close()
 
     async def token(self) -> str | None:
         """The access token to send along, renewed where it has run out; None without a login."""
@@ -119,7 +117,9 @@ class Authorizer:
         try:
             renewed = await self._refreshed(used)
         except LoginFailed as failure:
-            logger.debug("the token for the MCP server '%s' could not be renewed: %s", self._desk.server, failure)
+            logger.debug(
+                "the token for the MCP server '%s' could not be renewed: %s", self._desk.server, self._safe(failure)
+            )
             return used
         return self._tokens.access if renewed and self._tokens else None
 
@@ -151,7 +151,7 @@ class Authorizer:
             return False
         except LoginFailed as failure:
             # Where the server has moved to another authorization server, the old one may be gone.
-            place = await self._do(flow.discover(self._url, challenge, self._auth, None))
+            place = await self._sender.do(flow.discover(self._url, challenge, self._auth, None))
             if self._login is not None and self._login.issuer == place.issuer:
                 raise failure from None
             return False
@@ -170,9 +170,9 @@ class Authorizer:
                 return False
             client = flow.given_client(self._auth) or login.client
             try:
-                tokens = await self._do(flow.refresh(login, client))
+                tokens = await self._sender.do(flow.refresh(login, client))
             except Rejected as refusal:
-                logger.info("the login at the MCP server '%s' is over: %s", self._desk.server, refusal)
+                logger.info("the login at the MCP server '%s' is over: %s", self._desk.server, self._safe(refusal))
                 unknown = refusal.error == "invalid_client" and client.registered
                 self._keep(replace(login, tokens=None, client=None if unknown else login.client))
                 return False
@@ -195,7 +195,7 @@ class Authorizer:
                 "wants a login, and its URL is not https: tokens would be readable on their way. Use https."
             )
         known = self._login.issuer if self._login else None
-        place = await self._do(flow.discover(self._url, challenge, self._auth, known))
+        place = await self._sender.do(flow.discover(self._url, challenge, self._auth, known))
         self._check_issuer(place)
         if self._auth.type == "client_credentials":
             login = await self._by_program(place, challenge)
@@ -220,7 +220,7 @@ class Authorizer:
         assert client is not None
         scopes = self._scopes(place, challenge, may_refresh=False)
         login = flow.login_at(place, without_query(self._url), client)
-        return replace(login, tokens=await self._do(flow.client_credentials(login, client, self._auth, scopes)))
+        return replace(login, tokens=await self._sender.do(flow.client_credentials(login, client, self._auth, scopes)))
 
     async def _by_person(self, place: Place, challenge: Challenge) -> Login:
         if not self._desk.can_authorize:
@@ -239,7 +239,7 @@ class Authorizer:
                 self._watch.secrets += [granted.code, asked.verifier]
                 exchange = flow.exchange(login, client, granted, asked, loopback.redirect_uri, scopes)
                 try:
-                    return replace(login, tokens=await self._do(exchange))
+                    return replace(login, tokens=await self._sender.do(exchange))
                 except Rejected as refusal:
                     if refusal.error == "invalid_client" and client.registered:
                         self._keep(replace(login, client=None))  # next time another one is registered
@@ -255,7 +255,7 @@ class Authorizer:
         if client is None and kept is not None and self._auth.client_metadata_url is None and kept.registered:
             client = kept if flow.usable(kept, redirect_uri, time.time()) else None
         if client is None:
-            client = await self._do(flow.find_client(place, self._auth, redirect_uri, scopes))
+            client = await self._sender.do(flow.find_client(place, self._auth, redirect_uri, scopes))
             if client.registered and self._tokens is None:
                 self._keep(flow.login_at(place, without_query(self._url), client))
         return client
@@ -284,7 +284,7 @@ class Authorizer:
             if reply.action != "accept":
                 raise LoginFailed(
                     f"wants a login at {request.host}, and you did not agree to it. Log in when you like: "
-                    f"tiny-agents login {without_query(self._url)}"
+                    f"{self._how_to}"
                 )
             if reply.redirected is None:
                 return await loopback.answer()
@@ -296,11 +296,17 @@ class Authorizer:
             f"wants a login at {request.host}, and the address that was pasted is no answer: {request.problem}."
         )
 
+    @property
+    def _how_to(self) -> str:
+        """The command that makes this login. One with settings of its own is made for the agent that has them."""
+        plain = self._auth.client_id is None and self._auth.client_metadata_url is None
+        return f"tiny-agents login {without_query(self._url) if plain else 'AGENT'}"
+
     def _nobody(self, place: Place, challenge: Challenge) -> str:
         more = f" for more rights ({' '.join(challenge.scopes)})" if challenge.is_step_up and challenge.scopes else ""
         return (
             f"wants a login at {place.issuer}{more}, and nobody can be asked here. Log in once at a terminal: "
-            f"tiny-agents login {without_query(self._url)}; or let a program log in (auth of the type client_credentials), "
+            f"{self._how_to}; or let a program log in (auth of the type client_credentials), "
             "or give an Authorization header."
         )
 
@@ -309,6 +315,9 @@ class Authorizer:
         scopes = flow.scopes_to_ask(place, challenge, self._auth.scopes, held, may_refresh=may_refresh)
         self._asked = scopes or ()
         return scopes
+
+    def _safe(self, failure: LoginFailed) -> str:
+        return redact(str(failure), self._watch.secrets)
 
     # ---- what is kept
 
@@ -349,37 +358,6 @@ class Authorizer:
                 error,
             )
 
-    # ---- sending
-
-    async def _do(self, steps: Flow[T]) -> T:
-        """Send what a flow asks for, until it has its result."""
-        response: httpx2.Response | None = None
-        while True:
-            try:
-                request = next(steps) if response is None else steps.send(response)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            response = await self._send(request)
-
-    async def _send(self, request: httpx2.Request) -> httpx2.Response:
-        request.extensions = {"timeout": httpx2.Timeout(HTTP_TIMEOUT_S).as_dict(), **request.extensions}
-        for _ in range(MAX_REDIRECTS):
-            try:
-                response = await self._http.send(request, stream=True, follow_redirects=False)
-                body = await _body(response)
-            except httpx2.RequestError as error:
-                reason = str(error) or type(error).__name__
-                raise LoginFailed(
-                    f"can't be logged in at: {_origin(request.url)} could not be reached ({reason})."
-                ) from error
-            following = response.next_request
-            if following is None or request.method != "GET" or _origin(following.url) != _origin(request.url):
-                headers = {"content-type": response.headers.get("content-type", "")}
-                return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
-            request = following
-        raise LoginFailed(f"can't be logged in at: {_origin(request.url)} redirects for ever.")
-
 
 class Bearer(httpx2.Auth):
     """Sends the token to its server and nowhere else.
@@ -389,12 +367,12 @@ class Bearer(httpx2.Auth):
     """
 
     def __init__(self, url: str, authorizer: Authorizer, patient: Callable[[httpx2.Request], bool]) -> None:
-        self._origin = _origin(httpx2.URL(url))
+        self._origin = origin(httpx2.URL(url))
         self._authorizer = authorizer
         self._patient = patient
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        if _origin(request.url) != self._origin:
+        if origin(request.url) != self._origin:
             yield request
             return
         token = await self._authorizer.token()
@@ -432,19 +410,3 @@ def _seen(task: asyncio.Task[Any]) -> None:
 
 def _is_over(tokens: Tokens) -> bool:
     return tokens.expires_at is not None and tokens.expires_at <= time.time() + EARLY_S
-
-
-def _origin(url: httpx2.URL) -> str:
-    return f"{url.scheme}://{url.netloc.decode()}"
-
-
-async def _body(response: httpx2.Response) -> bytes:
-    body = bytearray()
-    try:
-        async for data in response.aiter_bytes():
-            body += data
-            if len(body) > MAX_ANSWER_BYTES:
-                return b""
-    finally:
-        await response.aclose()
-    return bytes(body)

@@ -1,0 +1,96 @@
+"""`Sender`: sends what a flow asks for. Every answer is bounded, and comes within a limit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+
+from tiny_agents.inference.wire import is_loopback
+from tiny_agents.mcp_client.oauth import flow
+from tiny_agents.mcp_client.oauth.flow import Flow, LoginFailed, T
+from tiny_agents.mcp_client.oauth.store import Kept
+
+HTTP_TIMEOUT_S = 30.0
+REVOKE_S = 10.0
+MAX_ANSWER_BYTES = 1024 * 1024
+MAX_REDIRECTS = 5
+
+
+class Sender:
+    """An HTTP client for what belongs to a login at the server `url`."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, follow_redirects=False, trust_env=not is_loopback(url))
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def do(self, steps: Flow[T]) -> T:
+        """Send what a flow asks for, until it has its result.
+
+        Raises:
+            LoginFailed: Whatever the flow finds wrong, or nobody answers.
+        """
+        response: httpx2.Response | None = None
+        while True:
+            try:
+                request = next(steps) if response is None else steps.send(response)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            response = await self._send(request)
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        """Redirects are followed within an origin, and only of requests that carry nothing."""
+        for _ in range(MAX_REDIRECTS):
+            request.extensions = {**request.extensions, "timeout": httpx2.Timeout(HTTP_TIMEOUT_S).as_dict()}
+            try:
+                response = await self._http.send(request, stream=True, follow_redirects=False)
+                body = await _body(response)
+            except httpx2.RequestError as error:
+                reason = str(error) or type(error).__name__
+                where = origin(request.url)
+                raise LoginFailed(f"can't be logged in at: {where} could not be reached ({reason}).") from error
+            following = response.next_request
+            if following is None or request.method != "GET" or origin(following.url) != origin(request.url):
+                headers = {"content-type": response.headers.get("content-type", "")}
+                return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+            request = following
+        raise LoginFailed(f"can't be logged in at: {origin(request.url)} redirects for ever.")
+
+
+async def log_out(kept: Kept) -> str:
+    """Delete a login, and have its tokens revoked where that can be done; says why not, where it couldn't."""
+    kept.path.unlink(missing_ok=True)
+    login = kept.login
+    if login is None or login.tokens is None:
+        return ""
+    if login.revocation_endpoint is None or login.client is None:
+        return "its server can't revoke them"
+    sender = Sender(login.address)
+    try:
+        async with asyncio.timeout(REVOKE_S):
+            return await sender.do(flow.revoke(login, login.client))
+    except (LoginFailed, TimeoutError) as error:
+        return str(error) or f"{login.issuer} did not answer"
+    finally:
+        await sender.close()
+
+
+def origin(url: httpx2.URL) -> str:
+    """Scheme, host and port, to compare and to show."""
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+async def _body(response: httpx2.Response) -> bytes:
+    """All of it; nothing if it is too long, which then makes no sense to whoever reads it."""
+    body = bytearray()
+    try:
+        async for data in response.aiter_bytes():
+            body += data
+            if len(body) > MAX_ANSWER_BYTES:
+                return b""
+    finally:
+        await response.aclose()
+    return bytes(body)
