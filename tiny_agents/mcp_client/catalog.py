@@ -41,10 +41,18 @@ Read = Callable[[str, Mapping[str, Any]], T]
 
 
 class Catalog:
-    """The resources and prompts of `connections`, which may grow; nothing is asked before it is needed."""
+    """The resources and prompts of `connections`, which may grow; nothing is asked before it is needed.
 
-    def __init__(self, connections: Mapping[str, Connection]) -> None:
+    Args:
+        images, audio: Whether the model takes those of prompts.
+    """
+
+    def __init__(
+        self, connections: Mapping[str, Connection], *, images: Callable[[], TakesImages], audio: bool
+    ) -> None:
         self._connections = connections
+        self._images = images
+        self._audio = audio
 
     # ---- resources
 
@@ -99,9 +107,7 @@ class Catalog:
     async def prompts(self, server: str | None) -> list[Prompt]:
         return await self._list("prompts", read_prompt_entry, server)
 
-    async def get_prompt(
-        self, name: str, given: Mapping[str, Any], server: str | None, *, images: TakesImages, audio: bool
-    ) -> FilledPrompt:
+    async def get_prompt(self, name: str, given: Mapping[str, Any], server: str | None) -> FilledPrompt:
         listed = await self.prompts(server)
         found = [prompt for prompt in listed if prompt.name == name]
         if not found:
@@ -115,7 +121,7 @@ class Catalog:
         answer = await self._connections[found[0].server].ask(
             f"to fill in the prompt {name!r}", lambda session: session.get_prompt(name, arguments)
         )
-        return fill(answer, images=images, audio=audio)
+        return fill(answer, images=self._images(), audio=self._audio)
 
     async def complete(
         self, of: Prompt | ResourceTemplate, argument: str, value: str, known: Mapping[str, str]

@@ -33,9 +33,8 @@ from tiny_agents.mcp_client.instructions import instructions_text, with_instruct
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.links import Links
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
+from tiny_agents.mcp_client.offers import Offers
 from tiny_agents.mcp_client.pinning import PINNING, Pinning
-from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
-from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.rounds import OnInput, PendingRounds, Round
 from tiny_agents.mcp_client.sampling import sample
@@ -70,7 +69,7 @@ F = TypeVar("F", bound=Function)
 PROBED_CHUNKS = 2
 
 
-class MCPClient:
+class MCPClient(Offers):
     """A model and the tools of any number of MCP servers.
 
         async with MCPClient(base_url="http://localhost:8080/v1", model="qwen3") as client:
@@ -168,7 +167,7 @@ class MCPClient:
         self._functions = Functions(tool_timeout_s=tool_timeout)
         self._connections: dict[str, Connection] = {}
         self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
-        self._catalog = Catalog(self.connections)
+        self._catalog = Catalog(self.connections, images=lambda: self._seat.images, audio=audio)
         self._pinning: Pinning = pinning
         self._known = known_servers or KnownServers()
         self._answering = Answering(
@@ -464,82 +463,7 @@ class MCPClient:
             log_level=options.log_level,
         )
 
-    # ---- resources and prompts
-
-    async def list_resources(self, server: str | None = None) -> list[Resource]:
-        """What can be read, at one server or at all of them. A server is asked anew unless it said that its list holds.
-
-        Raises:
-            UsageError: There is no such server.
-            ServerError: The server that was named fails; of all servers, those that fail are left out with a warning.
-        """
-        return await self._catalog.resources(server)
-
-    async def list_resource_templates(self, server: str | None = None) -> list[ResourceTemplate]:
-        """Patterns for what else can be read; otherwise as `list_resources`."""
-        return await self._catalog.templates(server)
-
-    async def read_resource(self, uri: str, server: str | None = None) -> tuple[ResourceContent, ...]:
-        """Read a resource; one that is a folder, for example, may come in several parts.
-
-        Args:
-            server: Whose; may be left out where only one server has resources, or lists this one or a template for it.
-
-        Raises:
-            UsageError: It isn't clear which server is meant.
-            ServerRefusedError: The server has no such resource, or doesn't give it.
-            ServerConnectionError, ServerTimeoutError: It can't be asked.
-        """
-        return await self._catalog.read(uri, server)
-
-    async def subscribe_resource(self, uri: str, server: str | None = None) -> None:
-        """From now on there is a `ResourceUpdated` event when this resource changes; see `events`.
-
-        It holds until `unsubscribe_resource`, also when the server is lost and started again: then the event comes once,
-        because nobody knows what was missed. Arguments and errors as of `read_resource`.
-        """
-        await self._catalog.subscribe(uri, server)
-
-    async def unsubscribe_resource(self, uri: str, server: str | None = None) -> None:
-        """The end of `subscribe_resource`; a resource that isn't subscribed to doesn't matter."""
-        await self._catalog.unsubscribe(uri, server)
-
-    async def list_prompts(self, server: str | None = None) -> list[Prompt]:
-        """The prompts that servers have prepared; as `list_resources`."""
-        return await self._catalog.prompts(server)
-
-    async def get_prompt(
-        self, name: str, arguments: Mapping[str, str] | None = None, server: str | None = None
-    ) -> FilledPrompt:
-        """Fill in a prompt: `messages += (await client.get_prompt("review", {"code": code})).messages`.
-
-        Args:
-            arguments: Texts, by the names of the prompt's arguments.
-            server: Whose prompt; may be left out where only one server has one of this name.
-
-        Raises:
-            UsageError: There is no such prompt, or an argument is missing or unknown: the message names it.
-            ServerError: As `read_resource`.
-        """
-        return await self._catalog.get_prompt(
-            name, arguments or {}, server, images=self._seat.images, audio=self._audio
-        )
-
-    async def complete(
-        self, of: Prompt | ResourceTemplate, argument: str, value: str = "", known: Mapping[str, str] | None = None
-    ) -> Completion:
-        """Values that an argument of a prompt, or a variable of a template, may have; none where the server knows none.
-
-        Args:
-            of: As one of the lists has it.
-            value: What was typed of it so far.
-            known: Other arguments that have their values already.
-
-        Raises:
-            UsageError: It has no such argument.
-            ServerError: As `read_resource`.
-        """
-        return await self._catalog.complete(of, argument, value, known or {})
+    # ---- events
 
     def events(self) -> AbstractContextManager[EventStream]:
         """What happens at the servers, as it happens, also between turns:
