@@ -138,6 +138,7 @@ if TYPE_CHECKING:
     from tiny_agents.mcp_client.client import MCPClient
     from tiny_agents.mcp_client.events import (
         ListChanged,
+        ModelChanged,
         ResourceUpdated,
         ServerAsked,
         ServerLog,
@@ -184,6 +185,7 @@ _HOMES = {
             "ServerAsked",
             "ServerLog",
             "ServerLost",
+            "ModelChanged",
             "ServerReturned",
             "ToolChanged",
             "ToolProgress",
@@ -306,6 +308,7 @@ __all__ = [
     "MemorySessionStore",
     "MissingCredentialsError",
     "MissingDependencyError",
+    "ModelChanged",
     "ModelStatus",
     "NotOfferedError",
     "ObjectDetectionBoundingBox",

@@ -282,7 +282,9 @@ BAD = [
     ("params: {tools: []}", "params.tools: is decided elsewhere and can't be a parameter"),
     *((f"{key}: {{}}", f"{key}: is not supported yet") for key in ("tools", "context")),
     *((f"{key}: []", f"{key}: is not supported yet") for key in ("skills", "tests")),
-    ("model: [a, b]", "model: a list of models is not supported yet: name one"),
+    ("model: []", "model: is an empty list; name a model"),
+    ("model: [a, b, a]", "model[2]: 'a' is named twice"),
+    ("model: [a, 1]", "model[1]: must be text"),
     (
         "servers: {a: {command: x, tools: {alow: []}}}",
         "servers.a.tools.alow: unknown key (did you mean 'allow'?)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -36,6 +36,7 @@ from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
+from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerEvent
 from tiny_agents.mcp_client.host import Host
@@ -60,7 +61,9 @@ class Agent(MCPClient):
                 ...
 
     Args:
-        model, provider, base_url, api_key: Which model, where; see `AsyncInferenceClient`.
+        model, provider, base_url, api_key: Which model, where; see `AsyncInferenceClient`. Of several models each next one
+            is asked where the one before can't be had; each request begins with the first again.
+        fallbacks: More models to ask then, also at other places; see `MCPClient`.
         servers: MCP servers, each a dictionary of the arguments of `add_mcp_server`: `type` and what belongs to it.
         required: Names of servers without which `load_tools` fails; any other may be missing.
         prompt: The system prompt; by default a short one that tells the model to keep going until it is done.
@@ -99,7 +102,7 @@ class Agent(MCPClient):
     def __init__(
         self,
         *,
-        model: str | None = None,
+        model: str | Sequence[str] | None = None,
         servers: Iterable[Mapping[str, Any]] = (),
         required: Iterable[str] = (),
         provider: str | None = None,
@@ -124,10 +127,16 @@ class Agent(MCPClient):
         output_retries: int = DEFAULT_RETRIES,
         prices: Prices | None = None,
         client: AsyncInferenceClient | None = None,
+        fallbacks: Iterable[str | Mapping[str, Any]] = (),
         session: Session | None = None,
     ) -> None:
         if max_turns < 1:
             raise UsageError(f"max_turns must be at least 1; got {max_turns!r}.")
+        if model is not None and not isinstance(model, str):
+            if not model:
+                raise UsageError("model is an empty list: name one.")
+            model, *others = model
+            fallbacks = [*others, *fallbacks]
         super().__init__(
             model=model,
             provider=provider,
@@ -145,6 +154,7 @@ class Agent(MCPClient):
             known_servers=known_servers,
             max_parallel_calls=max_parallel_calls,
             client=client,
+            fallbacks=fallbacks,
         )
         self._output = output_of(output, output_retries)
         system = prompt or DEFAULT_SYSTEM_PROMPT
@@ -276,6 +286,7 @@ class Agent(MCPClient):
             raise definition.error("output.schema", str(error)) from error
         agent = cls(
             **model.as_kwargs(),
+            fallbacks=definition.fallback_models if model.model == definition.model else (),
             servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
             required=[server.name for server in definition.servers if server.required],
             prompt=definition.prompt,
@@ -442,7 +453,7 @@ class Agent(MCPClient):
             stop = "aborted"
             raise
         finally:
-            self.result = request.end(stop, self.payload_model)
+            self.result = request.end(stop, self._seats.now.name)
             self.usage += self.result.usage
             self.stop_reason = stop
             self._running = False
@@ -452,6 +463,7 @@ class Agent(MCPClient):
         self._require_rest()
         self._price_known(limits)
         self._running = True
+        self._seats.start_over()
         self.stop_reason = None
         request = Request(
             self.messages,
@@ -469,19 +481,19 @@ class Agent(MCPClient):
         if self._running:
             raise UsageError("This agent is still busy with another request: wait for its end, or use a second agent.")
 
-    def _price(self) -> Price | None:
-        settings = self.client.settings
+    def _price(self, seat: Seat | None = None) -> Price | None:
+        """What the model costs that is asked at the moment, or one of those that may be."""
+        seat = seat or self._seats.now
+        settings = seat.client.settings
         base_url = settings.model if is_url(settings.model) else None
-        return price_of(
-            self.payload_model or settings.model, provider=settings.provider, base_url=base_url, own=self._prices
-        )
+        return price_of(seat.model or settings.model, provider=settings.provider, base_url=base_url, own=self._prices)
 
     def _price_known(self, limits: Limits) -> None:
-        if limits.cost_usd is not None and self._price() is None:
-            model = self.payload_model or self.client.settings.model
+        unknown = next((seat.name for seat in self._seats.all if self._price(seat) is None), None)
+        if limits.cost_usd is not None and unknown is not None:
             raise UsageError(
-                f"limits.cost_usd can't be kept, because nobody knows what the model {model!r} costs: give "
-                f'prices={{{model!r}: {{"input": ..., "output": ...}}}} in US dollars per million tokens '
+                f"limits.cost_usd can't be kept, because nobody knows what the model {unknown!r} costs: give "
+                f'prices={{{unknown!r}: {{"input": ..., "output": ...}}}} in US dollars per million tokens '
                 f"(for the command line in a file that {PRICES_VARIABLE} names)."
             )
 

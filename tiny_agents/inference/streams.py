@@ -150,6 +150,10 @@ class AsyncStream(Generic[C]):
         await self.aclose()
         return []
 
+    def put_back(self, pieces: Iterable[C]) -> None:
+        """Hand these out first, once more."""
+        self._ready.extendleft(reversed(list(pieces)))
+
     async def _read_rest(self, response: AsyncResponseStream) -> None:
         """Read what follows the end, so that the connection can be used again; a server that dawdles isn't waited for."""
         with anyio.move_on_after(DRAIN_S):

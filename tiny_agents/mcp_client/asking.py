@@ -1,17 +1,21 @@
-"""Asks the model for one turn, in the way its server takes it."""
+"""Asks a model for one turn, in the way its server takes it; and the next model, where the first can't be had."""
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import MutableSequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tiny_agents.errors import ProviderError
+from tiny_agents.errors import InferenceError, ProviderError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
+from tiny_agents.inference.wire import public_url
+from tiny_agents.mcp_client.events import ModelChanged
+from tiny_agents.mcp_client.fallback import may_fall_back, says_something
 from tiny_agents.mcp_client.media import REFUSING_STATUSES, TakesImages, hide_media
 from tiny_agents.mcp_client.refusals import TOOLS, ChatRequest, refusal_in, without
 
@@ -29,12 +33,14 @@ class Seat:
         model: Its name as it is sent; None is the client's own.
         images: Whether it takes images that tools return.
         refused: What it doesn't take, by the names of `refusals.py`.
+        owned: Whether the client was made for this seat, and is closed with it.
     """
 
     client: AsyncInferenceClient
     model: str | None
     images: TakesImages = "auto"
     refused: set[str] = field(default_factory=set)
+    owned: bool = False
     _emulating: AsyncInferenceClient | None = None
     _why: ProviderError | None = None
 
@@ -96,7 +102,106 @@ class Seat:
         else:
             logger.info("the server doesn't take all that is asked for (%s); asking without", error)
 
+    @property
+    def name(self) -> str:
+        """The model, as messages call it."""
+        return self.model or public_url(self.client.model or "the embedded model")
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Where it is, and with which key."""
+        settings = self.client.settings
+        return settings.provider, settings.model if is_url(settings.model) else None, settings.key
+
     async def close(self) -> None:
-        """Close what was opened here, not the client."""
+        """Close what was opened here."""
         if self._emulating is not None:
             await self._emulating.close()
+        if self.owned:
+            await self.client.close()
+
+
+class Seats:
+    """The models of a client, in the order in which they are asked.
+
+    Args:
+        seats: At least one.
+        emit: Told when another one is asked.
+    """
+
+    def __init__(self, seats: Sequence[Seat], emit: Callable[[ModelChanged], None]) -> None:
+        self.all = tuple(seats)
+        self.now = self.all[0]
+        self._emit = emit
+
+    def start_over(self) -> None:
+        """The first model may be there again."""
+        self.now = self.all[0]
+
+    async def ask(self, messages: MutableSequence[Message], request: ChatRequest) -> AsyncChatStream:
+        """Ask; a model that can't be had, and has said nothing yet, is followed by the next, which then stays."""
+        while True:
+            seat = self.now
+            following = self.all[self.all.index(seat) + 1 :]
+            if not following:
+                return await seat.ask(messages, request)
+            try:
+                return await _begun(await seat.ask(messages, request))
+            except InferenceError as error:
+                others = [other for other in following if may_fall_back(error, other_place=other.place != seat.place)]
+                if not others:
+                    raise
+                self.now = others[0]
+                logger.warning("%s: asking the model '%s' instead", error, self.now.name)
+                self._emit(ModelChanged(seat.name, self.now.name, str(error)))
+
+    async def close(self) -> None:
+        for seat in self.all:
+            await seat.close()
+
+
+async def _begun(stream: AsyncChatStream) -> AsyncChatStream:
+    """`stream`, once it has said something or has ended."""
+    held: list[ChatCompletionStreamOutput] = []
+    try:
+        while chunks := await stream.arrived():
+            held += chunks
+            if any(says_something(chunk) for chunk in chunks):
+                break
+    except BaseException:
+        await stream.aclose()
+        raise
+    stream.put_back(held)
+    return stream
+
+
+_KEYS = ("model", "provider", "base_url", "api_key", "timeout")
+
+
+def fallback_seat(given: str | Mapping[str, Any], first: Seat, timeout: float | None) -> Seat:
+    """The seat of a model that is asked when `first` can't be had; a name is one at the same place.
+
+    Raises:
+        UsageError: It is neither a name nor a dictionary of the known keys.
+    """
+    if isinstance(given, str) and given and not is_url(given):
+        return Seat(first.client, given, first.images)
+    where: Any = {"base_url": given} if isinstance(given, str) and given else given
+    if not isinstance(where, Mapping) or not where or not set(where) <= set(_KEYS):
+        raise UsageError(
+            f"fallbacks: a model is a name, a URL, or a dictionary of {', '.join(_KEYS)}; got "
+            f"{sorted(given) if isinstance(given, Mapping) else given!r}."
+        )
+    model, base_url = where.get("model"), where.get("base_url")
+    client = AsyncInferenceClient(
+        model=None if base_url is not None else model,
+        provider=where.get("provider"),
+        base_url=base_url,
+        api_key=where.get("api_key"),
+        timeout=where.get("timeout", timeout),
+        max_retries=first.client.settings.max_retries,
+        trust_env=first.client.settings.trust_env,
+        tool_emulation=False,
+    )
+    images: TakesImages = False if client.settings.embedded and first.images == "auto" else first.images
+    return Seat(client, model, images, owned=True)

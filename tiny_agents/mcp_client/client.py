@@ -21,7 +21,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.answering import Answering, settle
-from tiny_agents.mcp_client.asking import Seat
+from tiny_agents.mcp_client.asking import Seat, Seats, fallback_seat
 from tiny_agents.mcp_client.calls import INTERRUPTED, ids_in, plan_calls
 from tiny_agents.mcp_client.catalog import Catalog
 from tiny_agents.mcp_client.connection import Connection, drop_all
@@ -106,6 +106,9 @@ class MCPClient(Offers):
             call that isn't allowed, or whose gate fails, is answered with the reason. Your own `call_tool` isn't asked
             about. By default all calls are made.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
+        fallbacks: Models to ask, in this order, where the model can't be had (there is none, it is overloaded, nothing
+            comes) and has said nothing yet: names at the same place, URLs, or dictionaries of `model`, `provider`,
+            `base_url`, `api_key` and `timeout`.
 
     Attributes:
         client: The inference client.
@@ -136,6 +139,7 @@ class MCPClient(Offers):
         max_parallel_calls: int | None = None,
         gate: Gate | None = None,
         client: AsyncInferenceClient | None = None,
+        fallbacks: Iterable[str | Mapping[str, Any]] = (),
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
             raise UsageError("which model? Give at least one of model=, base_url=, provider='local' or client=.")
@@ -157,23 +161,24 @@ class MCPClient(Offers):
             tool_emulation=tool_emulation,
         )
         text_only = images == "auto" and (provider == "local" or tool_emulation)
-        self._seat = Seat(self.client, model, False if text_only else images)
+        first = Seat(self.client, model, False if text_only else images)
+        self._events = Events()
+        self._seats = Seats([first, *(fallback_seat(other, first, timeout) for other in fallbacks)], self._events.emit)
         self._audio = audio
         self._host = host or Host()
         self._instructions = instructions
         self._silent: set[str] = set()  # servers whose instructions aren't told
-        self._events = Events()
         self._spill = Spill()
         self._functions = Functions(tool_timeout_s=tool_timeout)
         self._connections: dict[str, Connection] = {}
         self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
-        self._catalog = Catalog(self.connections, images=lambda: self._seat.images, audio=audio)
+        self._catalog = Catalog(self.connections, images=lambda: self._seats.now.images, audio=audio)
         self._pinning: Pinning = pinning
         self._known = known_servers or KnownServers()
         self._answering = Answering(
             source=self._source,
             missing=self._no_tool,
-            media=lambda result: media_parts(result, images=self._seat.images, audio=audio),
+            media=lambda result: media_parts(result, images=self._seats.now.images, audio=audio),
             functions=self._functions,
             spill=self._spill,
             links=Links(self._catalog.read),
@@ -211,7 +216,7 @@ class MCPClient(Offers):
         finally:
             self._events.close()
             self._spill.close()
-            await self._seat.close()
+            await self._seats.close()
             if self._owns_client:
                 await self.client.close()
 
@@ -556,7 +561,7 @@ class MCPClient(Offers):
         offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
         fold = ChatFold()
         request = chat_request(with_instructions(messages, self._told_instructions()), tools, options, exit_names)
-        stream = await self._seat.ask(messages, request)
+        stream = await self._seats.ask(messages, request)
         try:
             if exit_if_first_chunk_no_tool:
                 first = [chunk async for chunk in _first(stream, PROBED_CHUNKS)]

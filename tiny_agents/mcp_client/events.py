@@ -102,8 +102,25 @@ class ToolChanged:
     refused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ModelChanged:
+    """The model `before` can't be had, so `after` is asked; `why` is the error."""
+
+    before: str
+    after: str
+    why: str
+
+
 ServerEvent = (
-    ToolProgress | ServerLog | ServerLost | ServerReturned | ServerAsked | ListChanged | ResourceUpdated | ToolChanged
+    ModelChanged
+    | ToolProgress
+    | ServerLog
+    | ServerLost
+    | ServerReturned
+    | ServerAsked
+    | ListChanged
+    | ResourceUpdated
+    | ToolChanged
 )
 
 

@@ -310,12 +310,6 @@ SERVERS: Mapping[ServerType, Table] = {
 # ---- the definition
 
 
-def _model(value: Value) -> dict[str, Any]:
-    if isinstance(value.data, list):
-        raise value.error(f"a list of models {NOT_YET}: name one")
-    return {"model": value.text().strip()}
-
-
 def _models(value: Value) -> dict[str, Any]:
     """One model, or several in the order in which they are asked."""
     if not isinstance(value.data, list):
@@ -331,7 +325,6 @@ def _models(value: Value) -> dict[str, Any]:
 
 _SEVERAL = {"type": "array", "minItems": 1, "uniqueItems": True, "items": TEXT.schema}
 MODELS = Shape(_models, {"anyOf": [TEXT.schema, _SEVERAL]})
-"""For `model`, once a list means something."""
 
 
 def _provider(value: Value) -> str:
@@ -502,8 +495,9 @@ def agent_table(inputs: Shape, servers: Shape) -> Table:
             Key("description", TEXT, "what it is for, in a line for people"),
             Key(
                 "model",
-                Shape(_model, TEXT.schema),
-                'a model\'s id, the URL of an endpoint, or a `.gguf` file for the embedded model; see "Which model runs"',
+                MODELS,
+                "a model's id, the URL of an endpoint, or a `.gguf` file for the embedded model; or a list, of which each "
+                'next one is asked where the one before can\'t be had; see "Which model runs"',
             ),
             Key(
                 "provider",
