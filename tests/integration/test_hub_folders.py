@@ -305,7 +305,9 @@ print(len(snapshot.files), snapshot.path)
 
 def fetcher(hub: HubServer, cache: Path) -> subprocess.Popen[str]:
     env = {**os.environ, "HF_ENDPOINT": hub.url, "XDG_CACHE_HOME": str(cache)}
-    return subprocess.Popen([sys.executable, "-c", FETCHER], env=env, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCHER], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def test_two_processes_at_once_download_once(cache: Path) -> None:
@@ -338,6 +340,20 @@ def test_a_process_that_is_killed_while_it_downloads_leaves_no_half_agent(fetch:
             fetch(hub, offline=True)
         assert read(fetch(hub)) == FILES
         assert not list(cache.rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT")
+def test_ctrl_c_gives_a_download_up_at_once(cache: Path) -> None:
+    files = contents(FILES)
+    files[f"{BASE}u/a/big.bin"].gate = threading.Event()
+    with HubServer(files) as hub:
+        process = fetcher(hub, cache)
+        assert hub.begun.wait(20)
+        wait_until(lambda: any(cache.rglob("run.py")))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)  # the Hub would keep it waiting for 30 s
+    assert process.returncode != 0
+    assert not list(cache.rglob("a@*"))
 
 
 def wait_until(true: Callable[[], bool]) -> None:

@@ -7,9 +7,9 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 
 from tiny_agents.agent.definition.document import did_you_mean
-from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.reference import hub_reference
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is
+from tiny_agents.agent.locking import load_as_locked
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.prompts import is_terminal
@@ -45,7 +45,8 @@ def _name(name: str, address: str) -> str:
 
 
 def _add(arguments: Namespace, reporter: Reporter, store: TrustStore) -> int:
-    definition = load_definition(arguments.agent, allow_paths=arguments.allow_path)
+    # Where a lock pins a revision, that is the one that runs.
+    definition, _ = load_as_locked(arguments.agent, "warn", allow_paths=arguments.allow_path, warn=reporter.warning)
     if definition.origin is None:
         raise UsageError(f"{arguments.agent} is on this machine already; only downloaded agents are asked about")
     if arguments.yes:

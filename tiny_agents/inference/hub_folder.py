@@ -16,10 +16,10 @@ import hashlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -37,6 +37,7 @@ from tiny_agents.errors import (
     ProviderError,
     UsageError,
 )
+from tiny_agents.inference.at_once import each
 from tiny_agents.inference.cache import cache_root, locked
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.deadline import Deadline
@@ -349,7 +350,8 @@ class _Visit:
                 return msgspec.structs.replace(there, commit=commit)
         part, target = at.part_path, at.path(listing.digest)
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-        files = part / "files"
+        files = part / secrets.token_hex(4)  # its own: a download that was given up may still be writing to the last
+        at.base.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in listing.files:
             (files / file.path).parent.mkdir(parents=True, exist_ok=True)
         old = {
@@ -372,13 +374,11 @@ class _Visit:
 
     def _fetch_all(self, listing: Listing, commit: str, folder: Path, old: Mapping[str, Path]) -> list[KnownFile]:
         logger.info("fetching %d files (%d bytes): %s", len(listing.files), listing.size, self._at.what)
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            running = [pool.submit(self._fetch_one, file, commit, folder, old.get(file.oid)) for file in listing.files]
-            try:
-                return [one.result() for one in running]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        return each(
+            lambda file: self._fetch_one(file, commit, folder, old.get(file.oid)),
+            listing.files,
+            threads=DOWNLOADS_AT_ONCE,
+        )
 
     def _fetch_one(self, file: TreeFile, commit: str, folder: Path, old: Path | None) -> KnownFile:
         data = _regular_file(old, file.size) if old is not None else None
