@@ -25,6 +25,9 @@ test: $(VENV)/.dev ## the whole suite
 conformance: $(VENV)/.dev ## the official suite of MCP against our client; needs npm, and fetches the suite
 	$(BIN)/python tests/conformance/run.py
 
+crash-test: $(VENV)/.dev ## kill processes in the middle of conversations, 200 times
+	TINY_AGENTS_CRASHES=200 $(BIN)/python -m pytest -s tests/integration/test_sessions_crash.py
+
 check: lint types test ## what CI runs
 
 servers: $(VENV)/.dev ## MCP servers made by others, installed into .servers/, and what takes long (a network is needed, Node.js is used if it is there)

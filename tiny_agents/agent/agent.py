@@ -96,6 +96,7 @@ class Agent(MCPClient):
         result: What came of the last run, also if it failed; None before the first.
         usage: What all runs used.
         limits: How much one request may use.
+        session: What saves the conversation; None where nothing does.
         failed_servers: Servers that `load_tools` could not start, by name, and why.
     """
 
@@ -163,7 +164,8 @@ class Agent(MCPClient):
         self.messages: list[dict[str, Any] | ChatCompletionInputMessage] = [
             ChatCompletionInputMessage(role="system", content=system)
         ]
-        self.session: Session | Unsaved = session or Unsaved()
+        self.session = session
+        self._saving: Session | Unsaved = session or Unsaved()
         if session is not None:
             self.messages = session.history(self.messages)
             session.describe(session.about, [api_key] if api_key else [])
@@ -435,16 +437,16 @@ class Agent(MCPClient):
         request = self._begin(user_input, (limits or Limits()).over(self.limits))
         stop: StopReason = "failed"
         try:
-            await self.session.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
+            await self._saving.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
             while request.stop is None:
                 turn = self.process_single_turn_with_tools(
                     self.messages, exit_loop_tools=EXIT_LOOP_TOOLS, options=request.next_turn()
                 )
                 async with aclosing(until_aborted(turn, *request.ends_with(abort_event))) as items:
                     async for item in items:
-                        await self.session.heard(item)
+                        await self._saving.heard(item)
                         yield item
-                await self.session.turned()
+                await self._saving.turned()
                 request.turned()
             stop = request.stop
         except Aborted:
@@ -457,7 +459,7 @@ class Agent(MCPClient):
             self.usage += self.result.usage
             self.stop_reason = stop
             self._running = False
-            await self.session.end(stop)
+            await self._saving.end(stop)
 
     def _begin(self, user_input: str, limits: Limits) -> Request:
         self._require_rest()
@@ -498,11 +500,11 @@ class Agent(MCPClient):
             )
 
     async def _before_calls(self) -> None:
-        await self.session.changed()
+        await self._saving.changed()
 
     async def cleanup(self) -> None:
         """Leave all servers, close the inference client, and let others resume the session."""
         try:
             await super().cleanup()
         finally:
-            await self.session.close()
+            await self._saving.close()

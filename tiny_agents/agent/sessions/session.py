@@ -125,6 +125,13 @@ class Session:
         return self._resumed
 
     @property
+    def info(self) -> SessionInfo:
+        """What a list shows of it, as far as it is known here."""
+        before = self._resumed.info if self._resumed is not None else SessionInfo(id=self.id)
+        count = len(self._messages or self._history)
+        return replace(before, title=self._title, about=self.about, messages=count, stop=self._stop)
+
+    @property
     def is_saved(self) -> bool:
         """Whether the store has anything of it."""
         return self._created
