@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tiny_agents.agent.definition.env_files import read_env
 from tiny_agents.agent.definition.imports import read_servers_file
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.jsonc import plain_json
 from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
@@ -224,6 +230,34 @@ def test_agent_json_imports_nothing(folder: Path) -> None:
     assert params(load_definition(folder)) == {"x": {"type": "stdio", "command": "x"}}
 
 
+@pytest.mark.parametrize("piece", ['"\\"', "/*", ",/*", "//", ",//", ", ", '"', "{", ",[", "/**"])
+def test_no_text_takes_long_to_rid_of_comments(piece: str) -> None:
+    started = time.process_time()
+    plain_json(piece * (500_000 // len(piece)))
+
+    assert time.process_time() - started < 2
+
+
+_PIECES = st.sampled_from(
+    """{"mcpServers": { {"servers": {"a": { "command": "url": "x" 1 null } }}} ] [ , : "inputs": [ "id": "type": "env": /* */
+    // "${A:-b}" "http://x" prompt: a""".replace(": {", ":{").split(" ")
+)
+
+
+@given(st.one_of(st.text(), st.lists(_PIECES, max_size=20).map("".join)))
+@example('{"servers": {"a": {"command": "\\ud800"}}}')
+@example("---\n\\ud800: 1\n---\n")
+def test_any_text_is_read_or_is_a_config_error(text: str) -> None:
+    for read in (
+        lambda: read_servers_file(text, Path("mcp.json"), "import[0]."),
+        lambda: parse_definition(text, format="markdown"),
+        lambda: parse_definition(f"---\n{text}\n---\n{text}", format="markdown"),
+        lambda: read_env(text),
+    ):
+        with suppress(ConfigError):
+            read()
+
+
 # ---- Markdown
 
 MARKDOWN = """\
@@ -349,8 +383,6 @@ def test_a_downloaded_agent_reads_no_variables_from_elsewhere(folder: Path) -> N
     (folder / "vars").write_text("A=1")
     read = agent(folder / "agent", "servers: {a: {command: x, envFile: vars}}")
     assert params(resolve_inputs(read, env={}, workspace=folder))["a"]["env"] == {"A": "1"}
-
-    from dataclasses import replace
 
     with pytest.raises(ConfigError, match="a downloaded agent reads files of its own folder; allow others with"):
         resolve_inputs(replace(read, downloaded=True), env={}, workspace=folder)

@@ -15,7 +15,7 @@ from tiny_agents.errors import ConfigError
 KEY = "envFile"
 MAX_BYTES = 1_000_000
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*?)\s*")
+_LINE = re.compile(r"\s*+(?:export\s++)?([A-Za-z_][A-Za-z0-9_.]*+)\s*+=(.*)")
 _QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
 
@@ -39,7 +39,7 @@ def _variables(text: str) -> Iterator[tuple[str, str]]:
         if found is None:
             raise ConfigError("must be NAME=value", line=number)
         name, value = found.groups()
-        yield name, _value(value, number)
+        yield name, _value(value.strip(), number)
 
 
 def _value(text: str, line: int) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+_COMMENT = r"//[^\n]*+|/\*(?>(?:[^*]++|\*(?!/))*+)(?:\*/|\Z)"
+# Nothing is tried twice: a file from somewhere else may be made to take forever.
 _TOKEN = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"'  # a string, in which nothing is a comment
-    r"|//[^\n]*|/\*.*?\*/"
-    r"|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])",
+    r'"(?:[^"\\\n]|\\.)*+"?'  # a string, in which nothing is a comment
+    rf"|{_COMMENT}"
+    rf"|,(?=(?>\s++|{_COMMENT})*+[}}\]])",
     re.DOTALL,
 )
 
