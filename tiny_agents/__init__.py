@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.agent.definition.inputs import resolve_inputs
     from tiny_agents.agent.definition.loading import load_definition
+    from tiny_agents.agent.definition.parse import parse_definition
+    from tiny_agents.agent.definition.schema import definition_schema
+    from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
+    from tiny_agents.agent.definition.validation import Findings, validate_definition
     from tiny_agents.agent.limits import LimitReached, Limits
+    from tiny_agents.agent.model_choice import ModelSettings
     from tiny_agents.agent.prices import Price
     from tiny_agents.agent.result import AgentResult
     from tiny_agents.agent.sessions.database import SessionDatabase
@@ -223,7 +229,13 @@ _HOMES = {
     "SessionInfo": "agent.sessions.types",
     "SessionStore": "agent.sessions.store",
     "SqliteSessionStore": "agent.sessions.sqlite",
+    **dict.fromkeys(("AgentDefinition", "InputDefinition", "ServerDefinition"), "agent.definition.types"),
+    **dict.fromkeys(("Findings", "validate_definition"), "agent.definition.validation"),
+    "ModelSettings": "agent.model_choice",
+    "definition_schema": "agent.definition.schema",
     "load_definition": "agent.definition.loading",
+    "parse_definition": "agent.definition.parse",
+    "resolve_inputs": "agent.definition.inputs",
 }
 
 _FAMILIES = [("Error", "errors"), ("ChatCompletion", "inference.types.chat"), ("", "inference.types.tasks")]
@@ -231,6 +243,7 @@ _FAMILIES = [("Error", "errors"), ("ChatCompletion", "inference.types.chat"), ("
 
 __all__ = [
     "Agent",
+    "AgentDefinition",
     "AgentResult",
     "AsyncInferenceClient",
     "AudioClassificationOutputElement",
@@ -280,6 +293,7 @@ __all__ = [
     "FeatureExtractionInputTruncationDirection",
     "FillMaskOutputElement",
     "FilledPrompt",
+    "Findings",
     "FormRequest",
     "HeadlessHost",
     "Host",
@@ -296,6 +310,7 @@ __all__ = [
     "InferenceConnectionError",
     "InferenceError",
     "InferenceTimeoutError",
+    "InputDefinition",
     "InputNotFoundError",
     "InvalidResponseError",
     "JobFailedError",
@@ -309,6 +324,7 @@ __all__ = [
     "MissingCredentialsError",
     "MissingDependencyError",
     "ModelChanged",
+    "ModelSettings",
     "ModelStatus",
     "NotOfferedError",
     "ObjectDetectionBoundingBox",
@@ -334,6 +350,7 @@ __all__ = [
     "ScriptedHost",
     "ServerAsked",
     "ServerConnectionError",
+    "ServerDefinition",
     "ServerError",
     "ServerLog",
     "ServerLoginError",
@@ -385,7 +402,11 @@ __all__ = [
     "ZeroShotClassificationOutputElement",
     "ZeroShotImageClassificationOutputElement",
     "__version__",
+    "definition_schema",
     "load_definition",
+    "parse_definition",
+    "resolve_inputs",
+    "validate_definition",
 ]
 
 

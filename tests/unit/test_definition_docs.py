@@ -30,6 +30,17 @@ def test_the_examples_are_definitions(language: str, example: str) -> None:
     assert resolve_inputs(definition, env={"HF_TOKEN": "hf_x"}).places
 
 
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    exec(compile(example, "docs/definitions.md", "exec"), {})
+    shown = capsys.readouterr().out.splitlines()
+
+    assert shown[0] == "Tells the time anywhere in the world, and converts times between places. ['time']"
+    assert "'headers': {'Authorization': 'Bearer hf_example'}" in shown[1]
+    assert "hf_example" not in shown[2]
+    assert len(shown) == 3
+
+
 def rows(heading: str) -> list[str]:
     """The rows of the first table under a heading."""
     section = TEXT.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
