@@ -99,6 +99,14 @@ def test_an_input_that_is_not_required_is_empty_without_a_value() -> None:
         resolve_inputs(definition("{id: a, required: true}"), env={})
 
 
+def test_inputs_are_asked_for_in_the_order_in_which_they_are_declared() -> None:
+    asked: list[str] = []
+    text = "inputs: [{id: a}, {id: b}]\nprompt: ${input:b}\nservers: {s: {command: x, args: ['${input:a}']}}"
+    resolve_inputs(parse_definition(text), env={}, ask=lambda item: asked.append(item.id) or "typed")  # type: ignore[func-returns-value]
+
+    assert asked == ["a", "b"]
+
+
 # ---- the keyring
 
 
@@ -163,7 +171,17 @@ def test_a_keyring_that_does_not_work_is_a_warning_and_the_run_goes_on(memory: M
     memory.locked = True
 
     assert kept(definition(STORED), told, typed="s3cret") == "s3cret"
-    assert told == ["the keyring can't be read: the keyring is locked"]
+    assert told == ["nothing is remembered: the keyring can't be read: the keyring is locked"]
+
+
+def test_a_keyring_that_does_not_work_is_nothing_to_whom_nobody_asked_for_it(memory: MemoryKeyring) -> None:
+    told: list[str] = []
+    memory.locked = True
+
+    assert kept(definition(PASSWORD), told, typed="s3cret") == "s3cret"
+    assert told == []
+    assert kept(definition(PASSWORD), told, remember=True, typed="s3cret") == "s3cret"
+    assert told == ["nothing is remembered: the keyring can't be written: the keyring is locked"]
 
 
 def test_without_the_package_only_who_wants_something_remembered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

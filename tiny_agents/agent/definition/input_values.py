@@ -15,9 +15,9 @@ SERVICE = "tiny-agents"
 class Keeper(Protocol):
     """Something that remembers values from one run to the next, such as `Keyring`."""
 
-    def get(self, id: str) -> str | None: ...
+    def get(self, item: InputDefinition) -> str | None: ...
 
-    def put(self, id: str, value: str) -> None: ...
+    def put(self, item: InputDefinition, value: str) -> None: ...
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Sources:
                     item, _picked(self.definition, item, value.strip(), source), given=source == "as given"
                 )
         if self.keeper is not None and (item.password or item.store):
-            kept = self.keeper.get(item.id)
+            kept = self.keeper.get(item)
             if kept and (not item.options or kept in item.choices):
                 return kept
         if self.ask is not None and may_ask and (answer := self.ask(item).strip()):
@@ -59,7 +59,7 @@ class Sources:
 
     def _kept(self, item: InputDefinition, value: str, *, given: bool) -> str:
         if self.keeper is not None and given and (item.store or self.remember):
-            self.keeper.put(item.id, value)
+            self.keeper.put(item, value)
         return value
 
 
@@ -85,43 +85,40 @@ class Keyring:
     def __init__(self, owner: str, warn: Callable[[str], None]) -> None:
         self._owner = owner
         self._warn = warn
-        self._broken = False
+        self._complained = False
 
-    def get(self, id: str) -> str | None:
-        """The value that was kept; None where there is none, or no keyring."""
-        module = self._module(complain=False)
-        return self._tried(lambda: module.get_password(SERVICE, self._entry(id)), "read") if module else None
+    def get(self, item: InputDefinition) -> str | None:
+        """The value that was kept; None where there is none, or no keyring, which only those who want one are told."""
+        found = self._tried(
+            "read", lambda keyring: keyring.get_password(SERVICE, self._entry(item)), item.store is not None
+        )
+        return found if isinstance(found, str) else None
 
-    def put(self, id: str, value: str) -> None:
+    def put(self, item: InputDefinition, value: str) -> None:
         """Keep a value, in place of the one before."""
-        module = self._module(complain=True)
-        if module:
-            self._tried(lambda: module.set_password(SERVICE, self._entry(id), value), "written")
+        self._tried("written", lambda keyring: keyring.set_password(SERVICE, self._entry(item), value), True)
 
-    def _entry(self, id: str) -> str:
-        return f"{self._owner}#{id}"
+    def _entry(self, item: InputDefinition) -> str:
+        return f"{self._owner}#{item.id}"
 
-    def _module(self, *, complain: bool) -> Any:
-        if self._broken:
-            return None
+    def _tried(self, done: str, use: Callable[[Any], Any], wanted: bool) -> Any:
         try:
             import keyring
+            from keyring.errors import KeyringError
         except ImportError:
-            if complain:
-                self._broken = True
-                self._warn("nothing is remembered: the keyring needs pip install 'tiny-agents[keyring]'")
+            self._complain("the keyring needs pip install 'tiny-agents[keyring]'", wanted)
             return None
-        return keyring
-
-    def _tried(self, use: Callable[[], Any], done: str) -> Any:
-        from keyring.errors import KeyringError
-
         try:
-            return use()
+            return use(keyring)
         except (KeyringError, OSError) as error:
-            self._broken = True
-            self._warn(f"the keyring can't be {done}: {' '.join(str(error).split()) or type(error).__name__}")
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self._complain(f"the keyring can't be {done}: {reason}", wanted)
             return None
+
+    def _complain(self, problem: str, wanted: bool) -> None:
+        if wanted and not self._complained:
+            self._complained = True
+            self._warn(f"nothing is remembered: {problem}")
 
 
 def owner_of(definition: AgentDefinition) -> str:

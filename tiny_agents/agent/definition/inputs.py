@@ -173,7 +173,7 @@ class _Resolution:
         for spot, inner in placeholders(self.definition):  # before anybody is asked for anything
             self._expanded(spot, inner, dict.fromkeys(used, ""))
         self._warn_of_unused(used)
-        found = {id: self.sources.value_of(declared[id]) for id in used}
+        found = {id: self.sources.value_of(item) for id, item in declared.items() if id in used}
         missing = [declared[id] for id, value in found.items() if value is None]
         if missing:
             raise self.definition.error(used[missing[0].id][0].key, _missing_inputs(missing))
