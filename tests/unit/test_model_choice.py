@@ -232,7 +232,7 @@ def test_an_overridden_definition_needs_no_value_for_its_key() -> None:
     )
     local = ModelSettings(provider="local")
 
-    with pytest.raises(ConfigError, match="the input 'url' has no value"):
+    with pytest.raises(ConfigError, match="also without a value: 'url'"):
         resolve_inputs(without_overridden(definition, ModelSettings(model="other"), {}), env={})
     kept = resolve_inputs(without_overridden(definition, local, {}), env={}, warn=lambda text: None)
     assert (kept.endpoint_url, kept.api_key, kept.model) == (None, None, "m")
