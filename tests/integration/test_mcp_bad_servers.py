@@ -107,7 +107,7 @@ async def test_a_server_that_cannot_list_its_tools() -> None:
 
 async def test_a_server_whose_list_is_nonsense() -> None:
     error = await refused(bad_server("lists_nonsense"))
-    assert "its list of tools is not valid MCP: tools.2.inputSchema: Field required" in str(error)
+    assert "its list of tools is not valid MCP: tools: Field required" in str(error)
 
 
 # ---------------------------------------------------------------- output
@@ -175,14 +175,6 @@ async def test_an_answer_that_is_too_long_fails_its_own_call_only(monkeypatch: p
             assert result.is_error
             assert "the answer is too long: 3,000,0" in result.text
         assert client.connections["answers_too_much"].state == "ready"
-
-
-async def test_a_long_answer_arrives_whole() -> None:
-    async with asyncio.timeout(30), no_model() as client:
-        await client.add_mcp_server(**bad_server("answers_too_much", "20000000"))
-        result = await client.call_tool("ping")
-        assert len(result.content[0]["text"]) == 20_000_000
-        assert len(result.text) < 50_000
 
 
 # ---------------------------------------------------------------- tools
@@ -278,13 +270,6 @@ async def test_a_server_that_answers_with_a_status(kind: str, status: int, expec
     assert str(error).startswith(f"MCP server 'far' {expected.format(url=url(peer))}")
     assert "secret-token" not in str(error)
     assert peer.requests[0].headers["authorization"] == "Bearer secret-token"
-
-
-async def test_a_redirect_to_another_host_is_not_followed() -> None:
-    with HTTPPeer(lambda request: 404) as other, HTTPPeer(lambda request: (307, {"Location": url(other)})) as peer:
-        error = await refused({"type": "http", "url": url(peer), "name": "moved"})
-    assert f"Redirect to {url(other)} not followed" in str(error)
-    assert other.requests == []
 
 
 @pytest.mark.parametrize(

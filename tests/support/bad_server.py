@@ -115,7 +115,7 @@ def refuses_to_list() -> None:
 
 
 def lists_nonsense() -> None:
-    serve(page=lambda request: {"tools": [*TOOLS, {"name": "no-schema"}]})
+    serve(page=lambda request: {"tool": TOOLS})
 
 
 def is_stubborn() -> None:
@@ -271,7 +271,7 @@ SCHEMAS: dict[str, Any] = {
     "is_no_schema": {"type": "objekt", "properties": {"a": {"type": 7, "pattern": "("}}, "required": "a"},
     "is_deep": {},
 }
-for _ in range(200):
+for _ in range(40):
     SCHEMAS["is_deep"] = {"type": "object", "properties": {"a": SCHEMAS["is_deep"]}}
 
 
@@ -300,7 +300,18 @@ def floods_notifications() -> None:
             say({"method": "notifications/resources/updated", "params": {"uri": f"memo://{number}"}})
             say({"method": "notifications/nonsense", "params": {"number": number}})
             say({"method": "notifications/message", "params": {"level": "shouting"}})
-            say({"id": 1_000_000 + number, "result": {}})
+        return text("pong")
+
+    serve(call=call)
+
+
+def answers_nobody() -> None:
+    """ARGUMENT answers to what was never asked before the one that was."""
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        for number in range(int(ARGUMENT)):
+            say({"id": 1_000_000 + number, "result": text("x" * 1_000)})
+            say({"id": f"strange {number}", "error": {"code": 1, "message": "x" * 1_000}})
         return text("pong")
 
     serve(call=call)

@@ -24,6 +24,7 @@ from tiny_agents.mcp_client.servers import (
 )
 from tiny_agents.mcp_client.text import encodable, encodable_json
 from tiny_agents.mcp_client.transports.asked import CALLBACKS
+from tiny_agents.mcp_client.transports.mended import mended
 from tiny_agents.mcp_client.transports.remote import open_http, open_sse
 from tiny_agents.mcp_client.transports.session import Session
 from tiny_agents.mcp_client.transports.stdio import open_stdio
@@ -70,6 +71,8 @@ async def open_session(
             sdk_logger.addHandler(logging.NullHandler())
     ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
     transport = _OPENERS[type(server)](server, watch, desk)
+    if not isinstance(server, InProcessServer):
+        transport = mended(transport, desk.server)
     callbacks: dict[str, Any] = {CALLBACKS[service][0]: CALLBACKS[service][1](desk, watch) for service in desk.serves}
     async with mcp.Client(
         transport,

@@ -65,6 +65,3 @@ def _too_long(line: CutLine) -> JSONRPCMessage | None:
         logger.warning("a message of a server was dropped; %s", problem)
         return None
     return JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=ErrorData(code=INTERNAL_ERROR, message=problem))
-
-
-# ---------------------------------------------------------------- remote servers

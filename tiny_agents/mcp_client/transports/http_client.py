@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 
 from tiny_agents.errors import redact
+from tiny_agents.mcp_client.mending import PairMender, mended_text
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
 from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 
@@ -24,6 +26,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_REDIRECTS = 5
 NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
+
+_OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")  # what is read has been unpacked
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -82,14 +86,18 @@ class WatchedClient(httpx2.AsyncClient):
         if status >= 400:
             return await self._refused(request, response)
         self._watch.status, self._watch.trouble, self._watch.denied = None, "", ""
-        if not response.headers.get("content-type", "").lower().startswith("application/json"):
+        kind = response.headers.get("content-type", "").lower()
+        if kind.startswith("text/event-stream"):
+            kept = {name: value for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE}
+            return httpx2.Response(status, headers=kept, stream=_MendedEvents(response), request=request)
+        if not kind.startswith("application/json"):
             return response
         body = await _body(response, MAX_ANSWER_BYTES)
         if body is None:
             problem = f"the answer is too long: at most {MAX_ANSWER_BYTES:,} bytes are read"
             return _error(request, 500, CODE_REFUSED, problem)
         kept = {name: response.headers[name] for name in ("content-type", "mcp-session-id") if name in response.headers}
-        return httpx2.Response(status, headers=kept, content=body, request=request)
+        return httpx2.Response(status, headers=kept, content=mended_text(body), request=request)
 
     async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""
@@ -102,6 +110,22 @@ class WatchedClient(httpx2.AsyncClient):
             return httpx2.Response(status, headers=headers, content=body, request=request)
         shown = f"HTTP {status} {response.reason_phrase}".rstrip()
         return _error(request, status, CODE_REFUSED, f"the server answered {shown}")
+
+
+class _MendedEvents(httpx2.AsyncByteStream):
+    """The events of an answer, in which halves of characters are mended as they come."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        mender = PairMender()
+        async for data in self._response.aiter_bytes():
+            yield mender.feed(data)
+        yield mender.end()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 def origin(url: httpx2.URL) -> str:

@@ -12,6 +12,7 @@ from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.era import era_of
 from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.known_servers import Era
+from tiny_agents.mcp_client.mending import plain_words
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.rounds import Round
 from tiny_agents.mcp_client.servers import LogLevel
@@ -105,7 +106,7 @@ class Session:
             if error.code == METHOD_NOT_FOUND:
                 return [], None
             self._raise_if_lost(error)
-            raise Refused(str(error)) from error
+            raise Refused(plain_words(str(error))) from error
         except ValidationError as error:
             raise Refused(f"its list of tools is not valid MCP: {first_problem(error)}") from error
         return [read_tool(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools], page.next_cursor
@@ -333,7 +334,7 @@ class Session:
             answer = await self._with_pages(lambda: self._send_call(name, arguments, report, round))
         except MCPError as error:
             self._raise_if_lost(error)
-            return failure(str(error))
+            return failure(plain_words(str(error)))
         except ValidationError as error:
             return failure(f"the server's answer is not valid MCP: {first_problem(error)}")
         except Exception as error:  # noqa: BLE001 - a server's answer can make the SDK, or the schema it is checked against, fail in any way

@@ -1,0 +1,113 @@
+"""What is almost right is made right, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tiny_agents.mcp_client.mending import PairMender, listed, mended_text, mended_tools, plain_words
+
+OBJECT = {"type": "object"}
+
+
+def test_what_is_right_stays_as_it_is() -> None:
+    tools = [
+        {
+            "name": "a",
+            "title": "A",
+            "description": "x",
+            "inputSchema": {"type": "object", "$ref": "#"},
+            "outputSchema": OBJECT,
+        },
+        {"name": "b", "inputSchema": OBJECT, "unknown": 3},
+    ]
+    assert mended_tools(tools) == (tools, [])
+
+
+@pytest.mark.parametrize(
+    ("tool", "kept"),
+    [
+        ({"name": "a"}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": None}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": OBJECT, "description": 7}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": OBJECT, "annotations": "read"}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": OBJECT, "outputSchema": "x"}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": {**OBJECT, "required": "a"}}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": {**OBJECT, "properties": []}}, {"name": "a", "inputSchema": OBJECT}),
+        ({"name": "a", "inputSchema": {"type": "array"}}, None),
+        ({"name": "a", "inputSchema": "object"}, None),
+        ({"inputSchema": OBJECT}, None),
+        ({"name": 7, "inputSchema": OBJECT}, None),
+        ("a", None),
+        (None, None),
+    ],
+)
+def test_a_tool_that_is_wrong_is_mended_or_left_out_and_says_so(tool: Any, kept: dict[str, Any] | None) -> None:
+    other = {"name": "other", "inputSchema": OBJECT}
+    tools, problems = mended_tools([tool, other])
+    assert tools == ([kept, other] if kept is not None else [other])
+    assert len(problems) == 1
+    assert problems[0].endswith(", and is left out") == (kept is None)
+
+
+def test_a_schema_without_a_type_is_mended_without_a_word() -> None:
+    """Older clients took it, so many servers have it."""
+    schema = {"properties": {"a": {}}}
+    tools, problems = mended_tools([{"name": "a", "inputSchema": schema, "outputSchema": schema}])
+    assert tools == [{"name": "a", "inputSchema": {**schema, **OBJECT}, "outputSchema": {**schema, **OBJECT}}]
+    assert problems == []
+
+
+@pytest.mark.parametrize("output", [{"type": "array"}, {"type": "objekt", "required": "a"}])
+def test_a_result_that_is_no_object_is_not_checked(output: dict[str, Any]) -> None:
+    tool = {"name": "a", "inputSchema": OBJECT}
+    assert mended_tools([{**tool, "outputSchema": output}]) == ([tool], [])
+
+
+def test_an_unread_answer_is_told_in_plain_words() -> None:
+    raw = "Failed to parse SSE message: 1 validation error for union[A,B]\n  Invalid JSON: no value [type=x, ..."
+    assert plain_words(raw) == "the server's answer is not valid MCP (Invalid JSON: no value)"
+    assert plain_words("no such table") == "no such table"
+
+
+def test_of_many_problems_the_first_are_named() -> None:
+    assert listed(["a", "b"]) == "a; b"
+    assert listed(["a", "b", "c", "d", "e"]) == "a; b; c; and 2 more"
+
+
+HALVES = [
+    (rb'"\ud83d\ude00"', "😀"),
+    (rb'"a\ud83d"', "a\ufffd"),
+    (rb'"\ude00a"', "\ufffda"),
+    (rb'"\ud83d\ud83d\ude00"', "\ufffd😀"),
+    (rb'"\uD83D\u0041"', "\ufffdA"),
+    (rb'"\\ud83d"', "\\ud83d"),
+    (rb'"\\\ud83d"', "\\\ufffd"),
+    (rb'"\n\ud83d\ud83d"', "\n\ufffd\ufffd"),
+    (b'"caf\xe9 \\ud83d"', "caf\ufffd \ufffd"),
+    ('"grüße 😀"'.encode(), "grüße 😀"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), HALVES)
+def test_half_characters_cost_themselves_only(text: bytes, value: str) -> None:
+    assert json.loads(mended_text(text)) == value
+    json.loads(mended_text(text)).encode()
+
+
+@pytest.mark.parametrize(("text", "value"), HALVES)
+def test_it_does_not_matter_where_a_text_is_cut(text: bytes, value: str) -> None:
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1):
+            mender = PairMender()
+            pieces = [mender.feed(piece) for piece in (text[:first], text[first:second], text[second:])]
+            assert json.loads((b"".join(pieces) + mender.end()).decode("utf-8", "replace")) == value
+
+
+def test_many_backslashes_take_no_time() -> None:
+    mender = PairMender()
+    text = b"\\" * 1_000_001
+    assert mender.feed(text) + mender.end() == text
+    assert mended_text(text + b"ud83d") == b"\\" * 1_000_000 + rb"\ufffd"

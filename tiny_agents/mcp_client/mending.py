@@ -1,0 +1,127 @@
+"""What servers send that is almost right -> right, so that one odd tool or half an emoji doesn't cost all the rest. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SHOWN_PROBLEMS = 3
+_OPTIONAL: dict[str, type] = {
+    "title": str,
+    "description": str,
+    "outputSchema": dict,
+    "annotations": dict,
+    "icons": list,
+    "execution": dict,
+    "_meta": dict,
+}
+_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)"  # an even number of backslashes in front, so that the next one begins an escape
+    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+_UNFINISHED = re.compile(
+    rb"(?<!\\)\\+(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?))?\Z"
+)
+"""An escape at the end of a text, of which more may come, or the other half of the pair."""
+
+_UNREAD = re.compile(r"Failed to parse .*\n\s*(Invalid JSON: [^\[\n]*[^\[\n\s])")
+
+
+def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The tools of a list as the protocol wants them, and what was wrong.
+
+    A schema without a type is one of an object, a tool without a schema takes no arguments, and what is optional but of the
+    wrong kind is taken away. A tool that can't be called, without a name or with arguments that are no object, is left out.
+    """
+    kept: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for position, tool in enumerate(tools):
+        name = tool.get("name") if isinstance(tool, Mapping) else None
+        if not isinstance(name, str):
+            problems.append(f"entry {position} has no name, and is left out")
+            continue
+        schema = tool.get("inputSchema")
+        if schema is None:
+            problems.append(f"'{name}' has no inputSchema")
+            schema = {}
+        if not isinstance(schema, Mapping) or schema.get("type") not in (None, "object"):
+            problems.append(f"'{name}' takes no object, and is left out")
+            continue
+        schema, odd = _mended_schema(schema)
+        problems += (f"the {key} of '{name}' is not valid" for key in odd)
+        wrong = [
+            key for key, kind in _OPTIONAL.items() if tool.get(key) is not None and not isinstance(tool[key], kind)
+        ]
+        problems += (f"the {key} of '{name}' is not of the right kind" for key in wrong)
+        good = {key: value for key, value in tool.items() if key not in wrong}
+        kept.append({**good, "inputSchema": {**schema, "type": "object"}})
+        if (output := good.get("outputSchema")) is not None:
+            if output.get("type", "object") == "object":
+                kept[-1]["outputSchema"] = {**_mended_schema(output)[0], "type": "object"}
+            else:  # results are checked by it, nothing else; older versions of the protocol know no other type
+                del kept[-1]["outputSchema"]
+    return kept, problems
+
+
+def _mended_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A schema without those keys of its first level that the protocol wants otherwise, and which they are."""
+    required = schema.get("required")
+    odd = []
+    if not isinstance(schema.get("properties", {}), dict):
+        odd.append("properties")
+    if required is not None and not (isinstance(required, list) and all(isinstance(name, str) for name in required)):
+        odd.append("required")
+    return {key: value for key, value in schema.items() if key not in odd}, odd
+
+
+def plain_words(problem: str) -> str:
+    """An error of the SDK's about an answer that it couldn't read, without the names of its classes; any other as it is."""
+    found = _UNREAD.match(problem)
+    return f"the server's answer is not valid MCP ({found[1]})" if found else problem
+
+
+def mended_text(json_text: bytes) -> bytes:
+    """JSON in which halves of surrogate pairs, and bytes that are no UTF-8, are replacement characters."""
+    json_text = _whole_pairs(json_text)
+    try:
+        json_text.decode()
+    except UnicodeDecodeError:
+        return json_text.decode("utf-8", "replace").encode()
+    return json_text
+
+
+class PairMender:
+    """The same for halves of surrogate pairs in JSON that comes in pieces, however it is cut."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What is certain of it by now; what may be half of an escape is held back."""
+        data = self._held + data
+        start = max(0, len(data) - 16)
+        while start and data[start - 1 : start] == b"\\":  # a run of backslashes is looked at as a whole
+            start -= 1
+        unfinished = _UNFINISHED.search(data, start)
+        end = unfinished.start() if unfinished else len(data)
+        self._held = data[end:]
+        return _whole_pairs(data[:end])
+
+    def end(self) -> bytes:
+        """What was held back."""
+        held, self._held = self._held, b""
+        return _whole_pairs(held)
+
+
+def _whole_pairs(json_text: bytes) -> bytes:
+    if b"\\ud" not in json_text and b"\\uD" not in json_text:
+        return json_text
+    return _SURROGATE.sub(lambda found: found[1] + (found[2] or rb"\ufffd"), json_text)
+
+
+def listed(problems: list[str]) -> str:
+    """The first of many problems, on one line."""
+    more = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+    return "; ".join(problems[:SHOWN_PROBLEMS]) + more
