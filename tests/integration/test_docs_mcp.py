@@ -1,0 +1,70 @@
+"""docs/mcp/README.md: its blocks run, one after the other, and print what the page says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.openai_server import OpenAIServer, calls, text
+from tiny_agents.mcp_client import events, hosts, instructions
+from tiny_agents.mcp_client.host import MAX_SAMPLING_TOKENS, MAX_SAMPLINGS
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "mcp" / "README.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```\n", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def test_every_block_runs_and_prints_what_the_page_says() -> None:
+    sources = [source for language, source in FENCES if language == "python"]
+    script = [
+        calls(("find", {"word": "tomatoes"})),
+        calls(("read_resource_link", {"uri": "note://garden"})),
+        text("Water them."),
+    ]
+    with OpenAIServer(script) as model:
+        done = subprocess.run(
+            [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
+            input=json.dumps([source.replace("http://localhost:8080/v1", model.url) for source in sources]),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    assert done.returncode == 0, done.stderr
+    printed = iter(json.loads(done.stdout))
+    expected = []
+    for language, source in FENCES:
+        if language == "python":
+            expected.append("")
+        else:
+            assert language == "text"
+            expected[-1] = source
+    assert list(printed) == expected
+    assert [message["content"] for message in model.chats[2]["messages"] if message["role"] == "tool"][1] == (
+        "Water the tomatoes."
+    )
+    assert "> Look a note up before you talk about it." in model.chats[0]["messages"][0]["content"]
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", TEXT):
+        assert target.startswith("https://") or (PAGE.parent / target).exists(), target
+
+
+def test_numbers_and_names_are_those_of_the_code() -> None:
+    for number in (instructions.MAX_SERVER_CHARS, instructions.MAX_TOTAL_CHARS, MAX_SAMPLING_TOKENS, MAX_SAMPLINGS):
+        assert f"{number:,}" in TEXT
+    for name in re.findall(r"^\| (`[A-Z].*?) \|", TEXT, re.MULTILINE):
+        for part in re.findall(r"`(\w+)`", name):
+            assert hasattr(events, part) or hasattr(hosts, part), part
