@@ -214,6 +214,15 @@ async def test_a_client_of_the_users_own_never_goes_to_another_authorization_ser
         assert thief.paths("/token") == []
 
 
+async def test_two_accounts_at_one_server_are_two_logins(world: OAuthWorld) -> None:
+    for account in ("ann", "bob"):
+        async with connected(world, Person(), auth={"type": "oauth", "scopes": account, "account": account}) as client:
+            assert await said(client) == f"hello {account}"
+    async with connected(world, auth={"type": "oauth", "account": "ann"}) as client:
+        assert await said(client) == "hello ann"
+    assert "--account eve" in await failure(world, auth={"type": "oauth", "account": "eve"})
+
+
 async def test_a_document_stands_in_for_a_registration(world: OAuthWorld) -> None:
     world.metadata = {"client_id_metadata_document_supported": True}
     document = "https://example.com/clients/tiny-agents.json"

@@ -221,6 +221,7 @@ def test_a_login_comes_back_as_it_was_and_shows_no_secret(tmp_path: Path) -> Non
     slot.write(LOGIN)
     assert Slot("HTTPS://MCP.example.com:443/mcp?key=1", folder=tmp_path / "new").read() == LOGIN
     assert Slot(URL, folder=tmp_path / "new").read() is None, "another query is another server"
+    assert Slot(f"{URL}?key=1", account="work", folder=tmp_path / "new").read() is None
     assert Slot(f"{URL}?key=1", "my-client", folder=tmp_path / "new").read() is None
     assert not any(secret in repr(slot.read()) for secret in ("secret-of-client", "access-secret", "refresh-secret"))
     assert slot.clear()

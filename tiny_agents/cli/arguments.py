@@ -215,6 +215,7 @@ def _add_login(commands: Any) -> None:
         epilog=LOGIN_EXAMPLES,
     )
     login.add_argument("target", metavar="TARGET", nargs="?", help="URL of a server, or an agent as for `run`")
+    login.add_argument("--account", metavar="NAME", help="any name, to tell several logins at one server apart")
     _add_inputs(login)
     _add_allow_path(login)
     login.add_argument("--debug", action="store_true", help="show log messages and tracebacks")
@@ -226,6 +227,7 @@ def _add_login(commands: Any) -> None:
     which = logout.add_mutually_exclusive_group(required=True)
     which.add_argument("target", metavar="URL", nargs="?", help="the server's, as `tiny-agents login` shows it")
     which.add_argument("--all", action="store_true", help="all logins")
+    logout.add_argument("--account", metavar="NAME", help="only that of this name; all of the URL if left out")
 
 
 def _add_trust(commands: Any) -> None:

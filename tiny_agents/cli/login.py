@@ -47,11 +47,17 @@ def _show(reporter: Reporter) -> int:
     screen = Screen(sys.stdout, sys.stdout)
     found = kept_logins()
     for kept in found:
-        screen.line(one_line(kept.login.address if kept.login else kept.path.name), Style.BOLD)
+        screen.line(one_line(_title(kept)), Style.BOLD)
         screen.line(f"  {one_line(_state(kept))}", Style.DIM if kept.login else Style.WARNING)
     if not found:
         reporter.notice(f"No login is kept in {store_folder()}.")
     return ExitCode.DONE
+
+
+def _title(kept: Kept) -> str:
+    if kept.login is None:
+        return kept.path.name
+    return kept.login.address + (f" ({kept.login.account})" if kept.login.account else "")
 
 
 def _state(kept: Kept) -> str:
@@ -75,7 +81,9 @@ def _servers(arguments: Namespace, reporter: Reporter) -> list[dict[str, Any]]:
     target = str(arguments.target)
     if is_address(target):
         kind = "sse" if without_query(target).endswith("/sse") else "http"
-        return [{"type": kind, "url": target, "auth": "oauth"}]
+        return [{"type": kind, "url": target, "auth": {"type": "oauth", "account": arguments.account}}]
+    if arguments.account is not None:
+        raise UsageError("--account is for a URL; an agent says it itself, with `account` of `auth`")
     definition = load_definition(target, allow_paths=arguments.allow_path)
     remote = tuple(server for server in definition.servers if server.type in REMOTE)
     if not remote:

@@ -16,7 +16,7 @@ def command(arguments: Namespace, reporter: Reporter) -> int:
     """Do `tiny-agents logout`."""
     set_up_diagnostics(reporter)
     kept = kept_logins()
-    chosen = kept if arguments.all else [item for item in kept if _is_meant(item, arguments.target)]
+    chosen = kept if arguments.all else [item for item in kept if _is_meant(item, arguments)]
     if not chosen:
         if arguments.all:
             reporter.notice("No login is kept.")
@@ -27,11 +27,13 @@ def command(arguments: Namespace, reporter: Reporter) -> int:
     return ExitCode.DONE
 
 
-def _is_meant(kept: Kept, target: str) -> bool:
+def _is_meant(kept: Kept, arguments: Namespace) -> bool:
     if kept.login is None:
-        return target == kept.path.name
+        return bool(arguments.target == kept.path.name)
+    if arguments.account is not None and kept.login.account != arguments.account:
+        return False
     try:
-        return kept.login.address == without_query(target)
+        return kept.login.address == without_query(arguments.target)
     except ValueError:  # no URL
         return False
 

@@ -252,10 +252,12 @@ async def _load_tools(agent: Agent, reporter: Reporter) -> None:
     timer = asyncio.get_running_loop().call_later(
         SLOW_START_S, reporter.notice, "Waiting for the servers to start; Ctrl+C leaves."
     )
+    before_line, reporter.before_line = reporter.before_line, timer.cancel  # nobody is told to wait who is being asked
     try:
         await agent.load_tools()
     finally:
         timer.cancel()
+        reporter.before_line = before_line
 
 
 async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:

@@ -251,13 +251,15 @@ class MCPClient(Offers):
                 send, such as "warning"), `max_parallel_calls` (most calls it gets at the same time), `prefix` (what the
                 names of its tools begin with: "always" for its name, or a text of your own), `restart` (how often it is
                 started again in a row) and `secrets` (texts that must not appear in messages and results). For
-                "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `timeout`, `sse_read_timeout`,
-                `terminate_on_close`; for "sse" `url`, `headers`, `timeout`, `sse_read_timeout`; for
-                "inprocess" `server`. Times are seconds or a timedelta.
+                "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `auth` (how to
+                log in: "auto", "none", "oauth" or a mapping, see `oauth.options.AuthParameters`), `timeout`,
+                `sse_read_timeout`, `terminate_on_close`; for "sse" the same without the last; for "inprocess" `server`.
+                Times are seconds or a timedelta.
 
         Raises:
             UsageError: Parameters that make no sense, or a name that is taken.
-            ServerConnectionError: The server could not be started or reached; `stderr_tail` has its last words.
+            ServerConnectionError: The server could not be started or reached; `stderr_tail` has its last words. A
+                `ServerLoginError` where it wants a login that nobody makes, or that fails.
         """
         if self._closed:
             raise UsageError("this client has been closed: servers can't be added any more")

@@ -232,6 +232,7 @@ AUTH = Table(
         Key("client_metadata_url", URL, "https address of a document that describes the client, used as its id"),
         Key("scopes", TEXT_OR_TEXTS, "what to ask for; what the server names if left out"),
         Key("issuer", URL, "the only authorization server that may be used"),
+        Key("account", TEXT, "any name: tells several logins at one server apart, such as `work` and `home`"),
         Key("redirect_uri", URL, "where the browser comes back to on this machine: `http://127.0.0.1:8765/callback`"),
         Key("login_timeout", SECONDS, "how long a person may take; 300 if left out"),
     ),

@@ -51,7 +51,7 @@ class Authorizer:
         self._auth = auth
         self._desk = desk
         self._watch = watch
-        self._slot = slot or Slot(url, auth.client_id)
+        self._slot = slot or Slot(url, auth.client_id, auth.account)
         self._login: Login | None = None
         self._loaded = False
         self._doubt: Literal["", "renewed", "login"] = ""  # how the token was come by, until it has been accepted
@@ -300,7 +300,8 @@ class Authorizer:
     def _how_to(self) -> str:
         """The command that makes this login. One with settings of its own is made for the agent that has them."""
         plain = self._auth.client_id is None and self._auth.client_metadata_url is None
-        return f"tiny-agents login {without_query(self._url) if plain else 'AGENT'}"
+        account = f" --account {self._auth.account}" if self._auth.account else ""
+        return f"tiny-agents login {without_query(self._url)}{account}" if plain else "tiny-agents login AGENT"
 
     def _nobody(self, place: Place, challenge: Challenge) -> str:
         more = f" for more rights ({' '.join(challenge.scopes)})" if challenge.is_step_up and challenge.scopes else ""
@@ -349,7 +350,7 @@ class Authorizer:
         if self._auth.type == "client_credentials":
             tokens = None
         try:
-            self._slot.write(replace(login, client=client, tokens=tokens))
+            self._slot.write(replace(login, client=client, tokens=tokens, account=self._auth.account))
         except OSError as error:
             logger.warning(
                 "MCP server '%s': the login can't be kept for the next run: %s: %s",

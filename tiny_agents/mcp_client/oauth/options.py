@@ -42,6 +42,8 @@ class AuthParameters(TypedDict):
     """What to ask for; what the server names if left out."""
     issuer: NotRequired[str | None]
     """The only authorization server that may be used."""
+    account: NotRequired[str | None]
+    """Any name: tells several logins at one server apart, such as "work" and "home", or one per user of a program."""
     redirect_uri: NotRequired[str | None]
     """Where the browser comes back to: http on this machine's loopback; without a port a free one is taken."""
     login_timeout: NotRequired[float | timedelta | None]
@@ -65,6 +67,7 @@ class Auth:
     client_metadata_url: str | None = None
     scopes: tuple[str, ...] | None = None
     issuer: str | None = None
+    account: str | None = None
     redirect_uri: str = REDIRECT_URI
     login_timeout_s: float = LOGIN_TIMEOUT_S
 
@@ -114,6 +117,7 @@ def read_auth(given: object) -> Auth:
         client_metadata_url=_metadata_url(values),
         scopes=_scopes(values),
         issuer=_issuer(values),
+        account=_text(values, "account"),
         redirect_uri=_redirect_uri(values),
         login_timeout_s=_seconds(values, "login_timeout"),
     )

@@ -28,6 +28,8 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 
 FOLDER_VARIABLE = "TINY_AGENTS_OAUTH_DIR"
 FORMAT = 1
+LOCK_S = 60.0
+"""How long another process may take to renew a login: far more than it needs, but it may have been stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Login:
     Attributes:
         address: The server's URL, without its query.
         issuer: The authorization server that these tokens and this client belong to; never used with another.
+        account: Which of several logins at this server it is, as the user calls it.
         resource: What the tokens are for, as the authorization server was told; None where it wasn't.
     """
 
@@ -76,6 +79,7 @@ class Login:
     tokens: Tokens | None = None
     revocation_endpoint: str | None = None
     token_auth_methods: tuple[str, ...] = ()
+    account: str | None = None
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -111,9 +115,9 @@ def without_query(url: str) -> str:
     return urlunsplit((split.scheme, split.netloc, split.path, "", ""))
 
 
-def key_of(url: str, client_id: str | None) -> str:
+def key_of(url: str, client_id: str | None, account: str | None) -> str:
     """What the login at `url` as the client `client_id` (None: one that we register) is kept under."""
-    return hashlib.sha256(f"{canonical(url)}\n{client_id or ''}".encode()).hexdigest()
+    return hashlib.sha256("\n".join((canonical(url), client_id or "", account or "")).encode()).hexdigest()
 
 
 class Slot:
@@ -122,10 +126,13 @@ class Slot:
     Args:
         url: The server's.
         client_id: What the user gave as such; None for clients that we register.
+        account: Tells several logins at one server apart.
     """
 
-    def __init__(self, url: str, client_id: str | None = None, folder: Path | None = None) -> None:
-        self._key = key_of(url, client_id)
+    def __init__(
+        self, url: str, client_id: str | None = None, account: str | None = None, *, folder: Path | None = None
+    ) -> None:
+        self._key = key_of(url, client_id, account)
         host = re.sub(r"[^a-z0-9.-]", "_", (urlsplit(url).hostname or "").lower())[:80]
         self.path = (folder or store_folder()) / f"{host}-{self._key[:16]}.json"
 
@@ -154,16 +161,17 @@ class Slot:
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """While the block runs, no other process (or task) is in one for the same login."""
+        """While the block runs, no other process (or task) is in one for the same login, unless it takes very long."""
         given_up = threading.Event()
         hold = contextlib.ExitStack()
         lock = self.path.with_suffix(".lock")
         entering = asyncio.ensure_future(asyncio.to_thread(_enter, hold, lock, given_up))
         try:
-            try:
-                await asyncio.shield(entering)
-            except OSError as error:  # a folder that can't be written to: nobody else keeps logins there either
-                logger.debug("no lock at %s: %s", lock, error)
+            await asyncio.wait({entering}, timeout=LOCK_S)
+            if entering.done() and (error := entering.exception()) is not None:
+                if not isinstance(error, OSError):
+                    raise error
+                logger.debug("no lock at %s: %s", lock, error)  # nobody else keeps logins in such a folder either
             yield
         finally:
             given_up.set()

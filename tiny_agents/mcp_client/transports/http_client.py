@@ -102,6 +102,7 @@ class WatchedClient(httpx2.AsyncClient):
     async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""
         status = self._watch.status = response.status_code
+        self._watch.denied = ""
         body = await _body(response, MAX_ERROR_BYTES)
         if status == 404 and "mcp-session-id" in request.headers:
             return _error(request, status, CODE_UNREACHABLE, "has ended the session")
