@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import signal
 import stat
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from tiny_agents.agent.model_choice import ModelSettings
+from tiny_agents.cli import report
 from tiny_agents.cli.banner import model_words
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
 from tiny_agents.cli.line_editor import PersistentHistory, open_history
+from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.turns import kept
 from tiny_agents.data_dir import data_dir, write_private
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
@@ -218,3 +221,16 @@ def message(role, content):
 )
 def test_what_an_interrupted_turn_leaves_is_said(messages, said, words):
     assert kept(messages, said).startswith(words)
+
+
+def test_loading_that_takes_long_says_so_and_loading_that_does_not_stays_silent(monkeypatch):
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reporter = Reporter()
+    monkeypatch.setattr(reporter, "notice", said.put)
+    monkeypatch.setattr(report, "SLOW_S", 3600.0)
+    with reporter.notice_if_slow("Never said"):
+        pass
+    monkeypatch.setattr(report, "SLOW_S", 0.01)
+    with reporter.notice_if_slow("Still loading"):
+        assert said.get(timeout=10) == "Still loading"
+    assert said.empty()

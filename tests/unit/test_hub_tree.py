@@ -69,6 +69,25 @@ def test_no_path_that_is_taken_leaves_its_folder(path: str) -> None:
         assert not set(path) & set('\\:*?"<>|\0')
 
 
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+)
+ENTRY = st.fixed_dictionaries(
+    {"path": st.sampled_from(["u/a/x", "u/a/../x", "u/a/x/y", "u/a"]) | ANYTHING},
+    optional={"type": ANYTHING, "size": ANYTHING, "oid": st.just(SHA1) | ANYTHING, "lfs": ANYTHING},
+)
+
+
+@given(st.lists(ENTRY | ANYTHING, max_size=5))
+def test_whatever_a_hub_lists_is_a_list_or_one_kind_of_error(entries: list[object]) -> None:
+    try:
+        listing = read_listing(entries, "u/a", what="it")
+    except InvalidResponseError:
+        return
+    assert all(path_problem(file.path) is None for file in listing.files)
+
+
 @pytest.mark.parametrize(
     ("entries", "words"),
     [

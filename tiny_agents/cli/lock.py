@@ -32,7 +32,7 @@ from tiny_agents.cli.exit_codes import ExitCode, Left
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
 from tiny_agents.cli.prompts import is_terminal
-from tiny_agents.cli.report import Reporter, set_up_diagnostics
+from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.errors import ConfigError, ServerConnectionError, TinyAgentsError
 
@@ -48,7 +48,8 @@ def command(arguments: Namespace, reporter: Reporter) -> int:
 
 
 def _write(arguments: Namespace, reporter: Reporter) -> int:
-    definition = load_definition(arguments.agent, allow_paths=arguments.allow_path)
+    with reporter.notice_if_slow(LOADING):
+        definition = load_definition(arguments.agent, allow_paths=arguments.allow_path)
     path = lock_path(definition)
     before = _older(path, reporter)
     lock = lock_of(definition, None if arguments.no_tools else _tools(definition, arguments, reporter))
@@ -92,9 +93,10 @@ def _count(number: int, what: str) -> str:
 def _check(arguments: Namespace, reporter: Reporter) -> int:
     """Whether the agent is as locked, tools included; the exit status says so, too."""
     try:
-        definition, locked = load_as_locked(
-            arguments.agent, "required", allow_paths=arguments.allow_path, warn=reporter.warning
-        )
+        with reporter.notice_if_slow(LOADING):
+            definition, locked = load_as_locked(
+                arguments.agent, "required", allow_paths=arguments.allow_path, warn=reporter.warning
+            )
         assert locked is not None  # it was required
         if locked.lock.tools is not None and not arguments.no_tools:
             locked.check(tool_differences(locked.lock, _tools(definition, arguments, reporter)), reporter.warning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from tiny_agents.errors import ServerError, redact, redact_addresses
 SAME_WARNINGS = 3
 """How often warnings of one kind about one server are shown: one that writes nonsense does it all the time. --debug shows
 all."""
+
+SLOW_S = 2.0
+"""Seconds of silence before we say what is going on."""
+LOADING = "Still loading the agent; Ctrl+C leaves."
 
 
 class Reporter:
@@ -59,6 +64,17 @@ class Reporter:
             held, self._held = self._held, None
             for line in held:
                 self._print(line)
+
+    @contextmanager
+    def notice_if_slow(self, text: str) -> Iterator[None]:
+        """Say what is going on if what is done here, blocking, takes longer than a moment."""
+        timer = threading.Timer(SLOW_S, self.notice, (text,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _say(self, kind: str, text: str, style: Style) -> None:
         colour = abilities(sys.stderr, os.environ).colour

@@ -31,7 +31,7 @@ from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
 from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
-from tiny_agents.cli.report import Reporter, set_up_diagnostics, terminal_is_gone
+from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saving import (
     Saving,
@@ -106,7 +106,8 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     past = past_session(arguments)
     ref = agent_of(arguments, past)
-    written, locked = load_as_locked(ref, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning)
+    with reporter.notice_if_slow(LOADING):
+        written, locked = load_as_locked(ref, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning)
     if arguments.last and past is None:
         past = last_of_agent(ref, written)
     flags = model_flags(_flags(arguments), os.environ, past)

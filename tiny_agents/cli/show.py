@@ -13,7 +13,7 @@ from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.report import Reporter, set_up_diagnostics
+from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.errors import redact
@@ -25,9 +25,10 @@ def command(arguments: Namespace, reporter: Reporter) -> int:
     """Show the agent that `run` would start."""
     set_up_diagnostics(reporter)
     differing: list[str] = []
-    definition, locked = load_as_locked(
-        arguments.agent, "warn", allow_paths=arguments.allow_path, warn=differing.append
-    )
+    with reporter.notice_if_slow(LOADING):
+        definition, locked = load_as_locked(
+            arguments.agent, "warn", allow_paths=arguments.allow_path, warn=differing.append
+        )
     screen = Screen(sys.stdout, sys.stdout)
     screen.line(one_line(definition.name), Style.BOLD)
     for line in _about(definition):

@@ -13,7 +13,7 @@ from tiny_agents.agent.locking import load_as_locked
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.prompts import is_terminal
-from tiny_agents.cli.report import Reporter, set_up_diagnostics
+from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.errors import ConfigError, UsageError
@@ -46,7 +46,8 @@ def _name(name: str, address: str) -> str:
 
 def _add(arguments: Namespace, reporter: Reporter, store: TrustStore) -> int:
     # Where a lock pins a revision, that is the one that runs.
-    definition, _ = load_as_locked(arguments.agent, "warn", allow_paths=arguments.allow_path, warn=reporter.warning)
+    with reporter.notice_if_slow(LOADING):
+        definition, _ = load_as_locked(arguments.agent, "warn", allow_paths=arguments.allow_path, warn=reporter.warning)
     if definition.origin is None:
         raise UsageError(f"{arguments.agent} is on this machine already; only downloaded agents are asked about")
     if arguments.yes:

@@ -419,6 +419,9 @@ class _Visit:
         try:
             with self._http.open(request, self._deadline) as stream:
                 return _bounded(stream.data, MAX_ANSWER_BYTES), stream.headers
+        except InferenceConnectionError as error:
+            reason = str(error).removesuffix(" Is the server running?")
+            raise InferenceConnectionError(f"{reason} Is there a network?", url=error.url) from error
         except InferenceTimeoutError as error:
             if self._deadline.left_s > 0:
                 raise
