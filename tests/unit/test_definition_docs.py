@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tiny_agents.agent.definition.inputs import resolve_inputs
-from tiny_agents.agent.definition.keys import CHAT_PARAMS, CONTEXT, INPUT, LIMITS, OUTPUT, PERMISSIONS, SERVERS, TOOLS
+from tiny_agents.agent.definition.keys import AGENT, CHAT_PARAMS, CONTEXT, LIMITS, OUTPUT, PERMISSIONS, TOOLS
 from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.part_keys import INPUT, SERVERS
 from tiny_agents.agent.definition.schema import definition_schema
 from tiny_agents.agent.definition.table import Table
-from tiny_agents.agent.definition.yaml_form import AGENT
 from tiny_agents.errors import ConfigError
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tiny_agents.agent.definition.inputs import resolve_inputs
-from tiny_agents.agent.definition.keys import AUTH
 from tiny_agents.agent.definition.parse import parse_definition
+from tiny_agents.agent.definition.part_keys import AUTH
 from tiny_agents.mcp_client.host import AuthorizationReply, AuthorizationRequest
 from tiny_agents.mcp_client.oauth.options import LOGIN_TIMEOUT_S, AuthParameters
 from tiny_agents.mcp_client.servers import describe_server

@@ -15,12 +15,12 @@ from typing import Any
 
 from tiny_agents.agent.definition.document import Value, did_you_mean, read_json
 from tiny_agents.agent.definition.jsonc import plain_json
-from tiny_agents.agent.definition.keys import INPUT, PARAMS
+from tiny_agents.agent.definition.part_keys import INPUT, PARAMS
 from tiny_agents.agent.definition.readings import read_each
 from tiny_agents.agent.definition.server_form import server_type
 from tiny_agents.agent.definition.table import Problems
 from tiny_agents.agent.definition.types import AgentDefinition, ImportDefinition, InputDefinition, ServerDefinition
-from tiny_agents.agent.definition.yaml_form import read_input
+from tiny_agents.agent.definition.yaml_parts import read_input
 from tiny_agents.errors import ConfigError
 from tiny_agents.mcp_client.servers import ServerType
 

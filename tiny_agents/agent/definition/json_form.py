@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tiny_agents.agent.definition.document import Value, did_you_mean
-from tiny_agents.agent.definition.keys import FIELDS, PARAMS, SERVERS
+from tiny_agents.agent.definition.part_keys import PARAMS, SERVERS
 from tiny_agents.agent.definition.readings import url
 from tiny_agents.agent.definition.server_form import derived_name, server_type
 from tiny_agents.agent.definition.types import InputDefinition, ServerDefinition
@@ -18,7 +18,7 @@ Readings = Mapping[str, Callable[[Value], Any]]
 def from_json(root: Value) -> dict[str, Any]:
     """The attributes of the definition that `root` is. Raises ConfigError where no runtime could use it."""
     entries = _present(root)
-    found = {FIELDS.get(name, name): read(entries[name]) for name, read in _KEYS.items() if name in entries}
+    found = {_FIELDS.get(name, name): read(entries[name]) for name, read in _KEYS.items() if name in entries}
     for name, read in _NEWER.items():
         if name in entries:
             try:
@@ -105,6 +105,7 @@ def _flattened(config: Value) -> dict[str, Value]:
 
 
 _LATER_KEYS = ("envFile", "auth")  # agent.json's runtimes never knew them
+_FIELDS = {"endpointUrl": "endpoint_url", "apiKey": "api_key"}
 _KEYS: Readings = {
     "model": Value.text,
     "provider": Value.text,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiny_agents.agent.definition.yaml_form import AGENT, schema_parts
+from tiny_agents.agent.definition.keys import AGENT
+from tiny_agents.agent.definition.yaml_parts import schema_parts
 from tiny_agents.inference.providers import NAMES
 
 

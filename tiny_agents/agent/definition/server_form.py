@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tiny_agents.agent.definition.document import Value, did_you_mean
-from tiny_agents.agent.definition.keys import PARAMS
+from tiny_agents.agent.definition.part_keys import PARAMS
 from tiny_agents.agent.definition.readings import is_address
 from tiny_agents.mcp_client.servers import HttpServer, ServerType, StdioServer, server_name
 
