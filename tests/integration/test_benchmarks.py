@@ -14,8 +14,8 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.streaming", *arguments]
+def run(*arguments: str, name: str = "streaming") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
 
@@ -36,3 +36,14 @@ def test_a_contender_that_does_not_exist_is_named() -> None:
     done = run("--only", "floor", "--only", "flor")
     assert done.returncode == 2
     assert "there is no contender flor\n" in done.stderr
+
+
+def test_the_sessions_benchmark_measures_a_growing_conversation() -> None:
+    done = run("--quick", name="sessions")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^\| (\d+) \| \d+\.\d\d ", done.stdout, re.MULTILINE) == ["100", "200", "300", "400"]
+    assert re.findall(r"^(.+): \d+ ms$", done.stdout, re.MULTILINE) == [
+        "come back to it",
+        "find a word, first time",
+        "find a word again",
+    ]

@@ -155,12 +155,12 @@ class Session:
         self._secrets.update(secret for secret in secrets if secret)
 
     def history(self, system: Sequence[Any]) -> list[Any]:
-        """The messages to start an agent with: those saved, behind the system prompt that the agent has now."""
+        """The messages to start an agent with: those saved, behind the system prompt that the agent has now, if any."""
         if not self._history:
             return list(system)
         first = self._history[0]
         is_system = first.get("role") == "system"
-        if is_system and len(system) == 1 and to_builtins(first) == to_builtins(system[0]):
+        if not system or (is_system and len(system) == 1 and to_builtins(first) == to_builtins(system[0])):
             return list(self._history)
         return [*system, *self._history[1 if is_system else 0 :]]
 

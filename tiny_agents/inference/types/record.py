@@ -249,6 +249,7 @@ def _tolerant_item(record_type: type[Record], item: Any) -> Any:
 # What a record class looks like, worked out once per class.
 _TYPES: dict[type, dict[str, Any]] = {}
 _NESTED: dict[type, tuple[str, ...]] = {}
+_REQUIRED: dict[type, tuple[str, ...]] = {}
 
 
 def _field_types(cls: type[Record]) -> dict[str, Any]:
@@ -258,8 +259,10 @@ def _field_types(cls: type[Record]) -> dict[str, Any]:
     return _TYPES[cls]
 
 
-def _required(cls: type[Record]) -> list[str]:
-    return [f.name for f in msgspec.structs.fields(cls) if f.required]
+def _required(cls: type[Record]) -> tuple[str, ...]:
+    if cls not in _REQUIRED:
+        _REQUIRED[cls] = tuple(f.name for f in msgspec.structs.fields(cls) if f.required)
+    return _REQUIRED[cls]
 
 
 def _nested_fields(cls: type[Record]) -> tuple[str, ...]:
