@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.busy_server import asking
 from tests.support.library_server import PIXEL, build
-from tests.support.mcp_servers import library_server, no_model, remote_server
-from tiny_agents.errors import ServerRefusedError, UsageError
+from tests.support.mcp_servers import bad_server, library_server, no_model, remote_server
+from tiny_agents.errors import ServerConnectionError, ServerRefusedError, ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.events import EventStream, ListChanged, ResourceUpdated
+from tiny_agents.mcp_client.events import EventStream, ListChanged, ResourceUpdated, ServerLost, ServerReturned
+from tiny_agents.mcp_client.host import FormRequest
+from tiny_agents.mcp_client.hosts import ScriptedHost
+from tiny_agents.mcp_client.listing import MAX_ITEMS
 from tiny_agents.mcp_client.prompts import Completion
 from tiny_agents.mcp_client.resources import ResourceContent
 
@@ -252,3 +256,55 @@ async def test_without_completions_there_are_none() -> None:
         (plain,) = await client.list_prompts()
         assert await client.complete(plain, plain.arguments[0].name, "a") == Completion(())
         assert await client.list_resources() == []
+
+
+# ---------------------------------------------------------------- bad servers
+
+
+async def test_what_a_bad_server_answers_is_an_error_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    async with connected(bad_server("offers_bad_resources", name="bad", tool_timeout=5)) as client:
+        for uri, problem in [
+            ("nonsense:", "is not valid MCP: contents"),
+            ("base64:", "its data is not valid base64"),
+        ]:
+            with pytest.raises(ServerRefusedError, match=f"MCP server 'bad' refused to read '{uri}': .*{problem}"):
+                await client.read_resource(uri)
+        with pytest.raises(ServerRefusedError, match="refused to list its resource templates: .* is not valid MCP"):
+            await client.list_resource_templates("bad")
+        assert await client.list_resource_templates() == [], "of all servers, one that fails is left out"
+        assert "refused to list its resource templates" in caplog.text
+        assert len(await client.list_resources()) == MAX_ITEMS
+        assert "its list of resources does not end" in caplog.text
+        with pytest.raises(ServerRefusedError, match="refused to fill in the prompt 'p'"):
+            await client.get_prompt("p")
+        (huge,) = await client.read_resource("huge:")
+        assert len(huge.text or "") == 20_000_000
+        assert client.connections["bad"].state == "ready"
+
+
+async def test_a_server_that_never_answers_is_given_up_and_stays_usable() -> None:
+    async with connected(bad_server("offers_bad_resources", name="bad", tool_timeout=0.3)) as client:
+        with pytest.raises(
+            ServerTimeoutError, match=r"'bad': no answer within 0.3 s .*; it was asked to read 'never:'"
+        ):
+            await client.read_resource("never:")
+        assert (await client.read_resource("fine:"))[0].text == "fine"
+
+
+async def test_a_server_that_dies_of_reading_is_asked_twice_and_told() -> None:
+    async with connected(bad_server("offers_bad_resources", name="bad")) as client:
+        with client.events() as events:
+            with pytest.raises(ServerConnectionError, match="exited with status 6 when it was asked to read 'die:'"):
+                await client.read_resource("die:")
+            assert (await client.read_resource("fine:"))[0].text == "fine"
+            await client.cleanup()
+            assert [type(e) for e in [e async for e in events]] == [ServerLost, ServerReturned] * 2
+
+
+async def test_a_prompt_may_be_filled_in_in_several_rounds() -> None:
+    host = ScriptedHost([{"color": "red"}])
+    async with connected({"type": "inprocess", "server": asking, "name": "asking"}, host=host) as client:
+        assert (await client.get_prompt("paint")).messages[0].content == "Paint it red."
+        with pytest.raises(ServerRefusedError, match="MCP server 'asking' refused to fill in the prompt 'paint'"):
+            await client.get_prompt("paint")
+    assert [request.message for request in host.asked if isinstance(request, FormRequest)] == ["Which color?"] * 2

@@ -62,10 +62,14 @@ async def test_a_call_that_asks_goes_on_in_another_process_with_the_answer(askin
             await client.add_mcp_server(**asking)
             done = await client.resume_tool(pending, {"question": Reply("accept", {"color": "red"})})
             assert done.pending is None
-            told = {"answer": {"action": "accept", "content": {"color": "red"}}, "state": "begun"}
+            told = {"answer": {"action": "accept", "content": {"color": "red", "size": 3}}, "state": "begun"}
             assert json.loads(done.text) == told
             refused = await client.resume_tool(pending, {"question": Reply("decline")})
             assert json.loads(refused.text)["answer"] == {"action": "decline"}
+            with pytest.raises(
+                UsageError, match="the answer to 'question' doesn't fit the form: size: must be a number"
+            ):
+                await client.resume_tool(pending, {"question": Reply("accept", {"color": "red", "size": "xl"})})
 
 
 async def test_a_call_may_ask_again_and_what_is_not_for_a_person_is_answered_in_the_protocol_s_words(
@@ -91,7 +95,7 @@ async def test_a_server_of_the_sdk_goes_on_too() -> None:
         pending = (await client.call_tool("ask", {"what": "form"}, on_input="return")).pending
         assert pending is not None
         done = await client.resume_tool(pending, {"question": Reply("accept", {"color": "red"})})
-        assert json.loads(done.text) == {"action": "accept", "content": {"color": "red"}}
+        assert json.loads(done.text) == {"action": "accept", "content": {"color": "red", "size": 3}}
         asked = await client.call_tool("ask", {"what": "form"})
         assert json.loads(asked.text) == {"action": "cancel"}, "the host answers what isn't put aside"
 

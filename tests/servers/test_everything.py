@@ -12,7 +12,16 @@ from tests.servers.installed import needs_node
 from tests.support.hosts import RecordingHost
 from tests.support.mcp_servers import no_model
 from tests.support.openai_server import calls, text
-from tiny_agents import FormRequest, MCPClient, SamplingRequest, ServerLog, ToolProgress, UrlRequest
+from tiny_agents import (
+    FormRequest,
+    MCPClient,
+    ResourceUpdated,
+    SamplingRequest,
+    ServerLog,
+    ToolProgress,
+    UrlRequest,
+    UsageError,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, needs_node]
 
@@ -155,3 +164,41 @@ async def test_a_cancelled_call_leaves_it_usable(everything_server: dict[str, An
         with pytest.raises(asyncio.CancelledError):
             await long
         assert (await client.call_tool("echo", {"message": "after"})).text == "Echo: after"
+
+
+async def test_resources_and_prompts(everything_server: dict[str, Any]) -> None:
+    two = "demo://resource/dynamic/text/2"
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        server = everything_server["name"]
+        assert "demo://resource/static/document/features.md" in {one.uri for one in await client.list_resources()}
+        template = next(one for one in await client.list_resource_templates() if one.fits(two))
+        assert template.variables == ("resourceId",)
+        assert (await client.complete(template, "resourceId", "7")).values == ("7",)
+        (read,) = await client.read_resource(two)
+        assert read.text is not None
+        assert read.text.startswith("Resource 2: This is a plaintext resource")
+        (blob,) = await client.read_resource("demo://resource/dynamic/blob/2")
+        assert blob.data is not None
+        assert blob.data.startswith(b"Resource 2: This is a base64 blob")
+        with client.events() as events:
+            await client.subscribe_resource(two)
+            await client.call_tool("toggle-subscriber-updates")
+            async for event in events:
+                if isinstance(event, ResourceUpdated):
+                    break
+            assert event == ResourceUpdated(server, two)
+            await client.unsubscribe_resource(two)
+
+        prompts = {prompt.name: prompt for prompt in await client.list_prompts()}
+        assert [(a.name, a.required) for a in prompts["args-prompt"].arguments] == [("city", True), ("state", False)]
+        department = await client.complete(prompts["completable-prompt"], "department", "E")
+        assert department.values == ("Engineering",)
+        head = await client.complete(prompts["completable-prompt"], "name", known={"department": "Engineering"})
+        assert "Alice" in head.values
+        with pytest.raises(UsageError, match="needs 'city'"):
+            await client.get_prompt("args-prompt")
+        filled = await client.get_prompt("resource-prompt", {"resourceType": "Text", "resourceId": "2"})
+        assert [message.role for message in filled.messages] == ["user", "user"]
+        assert str(filled.messages[1].content).startswith(f"[Resource {two}]\nResource 2: ")
+        assert "Everything Server" in (client.connections[server].instructions or "")

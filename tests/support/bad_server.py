@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 ARGUMENT = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -54,16 +55,24 @@ def serve(
     before: Callable[[dict[str, Any]], None] = lambda request: None,
     page: Callable[[dict[str, Any]], dict[str, Any]] = page,
     call: Callable[[dict[str, Any]], dict[str, Any] | None] = call,
+    more: Mapping[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = MappingProxyType({}),
+    capabilities: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Answer until standard input ends. `before` runs before each answer; `call` may answer by itself and return None."""
+    """Answer until standard input ends. `before` runs before each answer; `call` may answer by itself and return None.
+
+    `more` answers other methods, in the same way.
+    """
     for request in requests():
         before(request)
         match request["method"]:
             case "initialize":
                 info = {"name": "bad", "version": "1"}
-                capabilities = {"tools": {}}
-                result = {"protocolVersion": "2025-06-18", "capabilities": capabilities, "serverInfo": info}
+                offered = {"tools": {}, **capabilities}
+                result = {"protocolVersion": "2025-06-18", "capabilities": offered, "serverInfo": info}
                 answer(request, result)
+            case other if other in more:
+                if (result_of_more := more[other](request)) is not None:
+                    answer(request, result_of_more)
             case "tools/list":
                 answer(request, page(request))
             case "tools/call":
@@ -74,6 +83,38 @@ def serve(
 
 
 # ---------------------------------------------------------------- behaviours
+
+
+def offers_bad_resources() -> None:
+    """Reading `nonsense:`, `base64:`, `huge:`, `never:` or `die:` does what that says; other lists are wrong or endless."""
+
+    def read(request: dict[str, Any]) -> dict[str, Any] | None:
+        uri = request["params"]["uri"]
+        if uri == "die:":
+            os._exit(6)
+        if uri == "never:":
+            return None
+        parts: dict[str, Any] = {
+            "nonsense:": 3,
+            "base64:": [{"uri": uri, "blob": "?"}],
+            "huge:": [{"uri": uri, "text": "x" * 20_000_000}],
+            "fine:": [{"uri": uri, "text": "fine"}],
+        }
+        return {"contents": parts[uri]}
+
+    def resources(request: dict[str, Any]) -> dict[str, Any]:
+        cursor = (request.get("params") or {}).get("cursor", "0")
+        following = str(int(cursor) + 1)
+        return {"resources": [{"uri": f"x://{cursor}", "name": "x"}] * 100, "nextCursor": following}
+
+    more = {
+        "resources/list": resources,
+        "resources/read": read,
+        "resources/templates/list": lambda _: {"resourceTemplates": [{"name": "no uri"}]},
+        "prompts/list": lambda _: {"prompts": [{"name": "p"}]},
+        "prompts/get": lambda _: {"messages": [{"role": "user", "content": {"type": "unheard-of"}}]},
+    }
+    serve(more=more, capabilities={"resources": {}, "prompts": {}})
 
 
 def well_behaved() -> None:

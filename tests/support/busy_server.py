@@ -182,5 +182,16 @@ async def behind_a_page(ctx: Context) -> str:  # type: ignore[type-arg]
 waiting: list[asyncio.Task[None]] = []
 
 
+asking = MCPServer("asking", log_level="ERROR")
+
+
+@asking.prompt()
+async def paint(ctx: Context) -> Any:  # type: ignore[type-arg]
+    """A prompt that asks before it is filled in."""
+    if not ctx.input_responses:
+        return InputRequiredResult(input_requests={"q": QUESTIONS["form"]}, request_state="asked")
+    return f"Paint it {ctx.input_responses['q'].content['color']}."
+
+
 if __name__ == "__main__":
     server.run("stdio")

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import msgspec
 
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.host import FormRequest, Reply, UrlRequest
+from tiny_agents.mcp_client.forms import form_problems
+from tiny_agents.mcp_client.host import FormRequest, Reply, UrlRequest, with_defaults
 from tiny_agents.mcp_client.text import readable
 
 OnInput = Literal["ask", "return"]
@@ -88,7 +89,7 @@ class PendingRounds:
         """What the call is made again with.
 
         Raises:
-            UsageError: An answer is missing, or is to nothing that was asked.
+            UsageError: An answer is missing, is to nothing that was asked, or doesn't fit the form.
         """
         missing = [id for id in self.requests if id not in answers]
         strange = [id for id in answers if id not in self.requests]
@@ -98,12 +99,17 @@ class PendingRounds:
                 f"the call of '{self.tool}' waits for answers to {asked}; "
                 + (f"{missing[0]!r} has none" if missing else f"{strange[0]!r} was not asked")
             )
-        return Round({id: _wire(answer) for id, answer in answers.items()}, self.state)
+        return Round({id: self._wire(id, answer) for id, answer in answers.items()}, self.state)
 
-
-def _wire(answer: Reply | Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(answer, Reply):
-        return dict(answer)
-    if answer.action != "accept":
-        return {"action": answer.action}
-    return {"action": "accept", **({} if answer.content is None else {"content": dict(answer.content)})}
+    def _wire(self, id: str, answer: Reply | Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(answer, Reply):
+            return dict(answer)
+        if answer.action != "accept":
+            return {"action": answer.action}
+        question = self.questions.get(id)
+        if not isinstance(question, FormRequest):
+            return {"action": "accept", **({} if answer.content is None else {"content": dict(answer.content)})}
+        content = with_defaults(question.schema, answer.content or {})
+        if problems := form_problems(question.schema, content):
+            raise UsageError(f"the answer to {id!r} doesn't fit the form: {'; '.join(problems)}")
+        return {"action": "accept", "content": content}
