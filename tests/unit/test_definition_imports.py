@@ -45,7 +45,7 @@ CLAUDE = """\
 {"mcpServers": {
   "db": {"command": "${DB_SERVER:-db-server}", "args": ["--key", "${DB_KEY}"], "env": {"MODE": "ro"}, "autoApprove": ["q"]},
   "events": {"type": "sse", "url": "https://x.org/${TENANT:-a}/sse"},
-  "stream": {"type": "streamable-http", "url": "https://x.org/mcp", "timeout": 60000},
+  "stream": {"type": "streamable-http", "url": "https://x.org/mcp", "timeout": 60000, "auth": {"CLIENT_ID": 1}},
   "old": {"serverUrl": "https://x.org/sse"}
 }}
 """

@@ -226,6 +226,7 @@ BAD: list[tuple[Any, str]] = [
     ('{"model": "m"} trailing', ":1:16: not valid JSON: Extra data"),
     ("[" * 50_000, "lists and objects are nested more than 32 levels deep"),
     ("9" * 5_000, "not valid JSON: a number in it has too many digits"),
+    ("[" + "1," * 20_000 + "1]", "[19999]: the document holds more than 20,000 values"),
     ("[]", ":1:1: a definition is a mapping of keys such as model and servers; this is a list"),
     ('"text"', ":1:1: a definition is a mapping"),
     ({"model": ["a"]}, ":1:2: model: must be text, but is a list"),

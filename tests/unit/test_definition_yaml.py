@@ -422,6 +422,17 @@ def test_aliases_that_multiply_are_stopped_early() -> None:
 
 
 # Text made of what YAML and our own keys are made of reaches further than random characters do.
+@pytest.mark.parametrize(
+    "text",
+    ["".join(f"k{n}: 1\n" for n in range(15_000)), "servers:\n" + "".join(f"  s{n}: 3\n" for n in range(15_000))],
+)
+def test_a_file_with_thousands_of_errors_is_given_up_early(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+
+    assert len(caught.value.others) == 49
+
+
 _FRAGMENTS = st.sampled_from(
     [
         *("model", "servers", "inputs", "prompt", "timeout", "command", "url", "args", "env", "id", "headers", "type"),

@@ -402,6 +402,7 @@ class _JsonPlaces:
         self._path = path
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._scalar = json.JSONDecoder().raw_decode
+        self._left = MAX_VALUES
 
     def document(self) -> Value:
         return self._value(self._skip(0), "", 0, None)[0]
@@ -414,6 +415,9 @@ class _JsonPlaces:
         """The value that starts at offset `at`, and the offset after it."""
         if depth > MAX_DEPTH:
             raise RecursionError
+        self._left -= 1
+        if self._left < 0:
+            raise ConfigError(f"the document holds more than {MAX_VALUES:,} values", path=self._path, key=key or None)
         data: Any
         match self._text[at]:
             case "{":

@@ -32,6 +32,7 @@ _TYPES: Mapping[str, ServerType] = {
     "http": "http",
     **dict.fromkeys(("streamable-http", "streamableHttp", "streamable_http", "remote"), "http"),
 }
+_TAKEN = ("command", "args", "env", "cwd", "envFile", "url", "headers")  # others mean something else there, or nothing
 _ADDRESSES = ("url", "serverUrl", "httpUrl")
 _CLAUDE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^{}]*)?\}")
 _OURS = ("agentDir", "workspaceFolder", "python")  # of these, VS Code has the second
@@ -155,7 +156,7 @@ def _server(name: str, server: Value, prefix: str) -> ServerDefinition | None:
     problems = Problems()
     params: dict[str, Any] = {}
     for key in PARAMS[type]:
-        if key.name in entries and key.name not in ("timeout", "sse_read_timeout"):  # in their own units
+        if key.name in entries and key.name in _TAKEN:
             with problems.noted():
                 params[key.name] = _translated(key.shape.read(entries[key.name]))
     problems.raise_first()

@@ -17,6 +17,10 @@ MINE = "^x-"
 """Keys that fit this pattern are the author's own, in every mapping of agent.yaml."""
 
 
+MAX_PROBLEMS = 50
+"""After so many it is given up: whoever has more wrong mends these first, and nobody waits for a hostile file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a value may be.
@@ -133,6 +137,8 @@ class Problems:
         except ConfigError as error:
             self._found += [error, *error.others]
             error.others = ()
+            if len(self._found) >= MAX_PROBLEMS:
+                self.raise_first()
 
     def raise_first(self) -> None:
         """Raise the first error, with all the others in its `others`; nothing where there was none."""
