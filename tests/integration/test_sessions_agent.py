@@ -241,6 +241,26 @@ async def test_a_cancelled_run_is_saved_as_it_was_left() -> None:
     assert store.changes[-1].stop == "aborted"
 
 
+async def test_what_is_cut_off_after_the_last_request_is_cut_off_in_the_store_too() -> None:
+    store = Watched()
+    async with agent_with([text("One."), text("Two.")], Session(store)) as (agent, _):
+        await run(agent, "1")
+        await run(agent, "2")
+        assert agent.rollback() == "2"
+    assert store.steps[-1] == [("user", "1"), ("assistant", "One.")]
+
+
+async def test_two_agents_can_not_work_in_one_session_at_once() -> None:
+    session = Session(MemorySessionStore())
+    async with agent_with([raw(delta(content="x"), then="stall")], session) as (agent, model):
+        items = agent.run("1")
+        await anext(items)
+        async with Agent(base_url=model.url, model="m", session=session) as other:
+            with pytest.raises(UsageError, match="Another agent is working in this session"):
+                await run(other, "2")
+        await items.aclose()
+
+
 async def test_a_closed_session_takes_nothing_more() -> None:
     session = Session(MemorySessionStore())
     await session.close()

@@ -78,7 +78,7 @@ _PROBLEMS = {
     _CANTOPEN: "it can't be opened: look at its permissions, and at those of its folder",
     _BUSY: f"another process has been writing to it for more than {BUSY_S:g} seconds",
     _LOCKED: f"another process has been writing to it for more than {BUSY_S:g} seconds",
-    _IOERR: "the disk doesn't read or write it",
+    _IOERR: "it can't be read or written: the disk is full, or broken",
 }
 
 

@@ -170,6 +170,8 @@ class Session:
         """A request was added to the end of `messages`, and is going to be worked on."""
         if self._closed:
             raise UsageError("This session is closed: resume it to go on with it.")
+        if self._run_start is not None:
+            raise UsageError("Another agent is working in this session: give each agent one of its own.")
         self._messages = messages
         self._run_start = self._settled = self._changing_from = len(messages) - 1
         self._stop = self._usage = None
@@ -221,6 +223,8 @@ class Session:
         """The conversation is over for now; others may resume it. As often as you like."""
         if self._closed:
             return
+        if self._created and self._run_start is None:
+            await self._save(look_at_all=True)  # what was cut off since the last request, or taken back
         self._closed = True
         if self._writing is not None:
             await self._writing
