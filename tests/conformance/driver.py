@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import httpx2
@@ -84,11 +85,35 @@ CLIENT_DOCUMENT = "https://conformance-test.local/client-metadata.json"
 """The address that the suite takes for a client's own."""
 
 
+async def from_identity_provider(context: Mapping[str, Any], issuer: str, resource: str) -> str:
+    """The company's identity provider trades the person's ID token for one that speaks of them to `issuer`."""
+    form = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "requested_token_type": "urn:ietf:params:oauth:token-type:id-jag",
+        "subject_token": context["idp_id_token"],
+        "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+        "client_id": context["idp_client_id"],
+        "audience": issuer,
+        "resource": resource,
+    }
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        return str((await http.post(context["idp_token_endpoint"], data=form)).json()["access_token"])
+
+
 def auth_for(context: Mapping[str, Any], scenario: str) -> AuthParameters:
     """How the scenario wants us to log in."""
     auth: AuthParameters = {"type": "oauth"}
     if "/client-credentials" in scenario:
         auth["type"] = "client_credentials"
+    if "valid_jwt" in context:
+        return {"type": "jwt_bearer", "client_id": context["client_id"], "assertion": context["valid_jwt"]}
+    if "idp_id_token" in context:
+        return {
+            "type": "jwt_bearer",
+            "client_id": context["client_id"],
+            "client_secret": context["client_secret"],
+            "assertion": partial(from_identity_provider, context),
+        }
     if "client_id" in context:
         auth["client_id"] = context["client_id"]
         auth["client_secret"] = context.get("client_secret")

@@ -201,6 +201,25 @@ async def test_a_program_logs_in_with_a_key(world: OAuthWorld) -> None:
     assert "can't sign with RS256" in await failure(world, auth={**auth, "signing_algorithm": "RS256"})
 
 
+async def test_a_program_logs_in_with_an_assertion_of_others(world: OAuthWorld, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    asked: list[tuple[str, str]] = []
+
+    async def assertion(issuer: str, resource: str) -> str:
+        asked.append((issuer, resource))
+        return "assertion-by-function"
+
+    base = {"type": "jwt_bearer", "client_id": "workload"}
+    assert "the assertion could not be read" in await failure(world, auth={**base, "assertion_file": str(path)})
+    path.write_text("assertion-of-file\n")
+    for given in ({"assertion_file": str(path)}, {"assertion": assertion}, {"assertion": "assertion-as-text"}):
+        async with connected(world, auth={**base, **given}) as client:
+            assert await said(client) == "hello"
+    forms = world.forms("urn:ietf:params:oauth:grant-type:jwt-bearer")
+    assert [form["assertion"] for form in forms] == ["assertion-of-file", "assertion-by-function", "assertion-as-text"]
+    assert asked == [(world.base, world.url)]
+
+
 async def test_a_client_of_the_users_own_never_goes_to_another_authorization_server(world: OAuthWorld) -> None:
     auth = {"type": "client_credentials", "client_id": "robot", "client_secret": "robot-secret-1"}
     async with connected(world, auth=auth):

@@ -81,8 +81,8 @@ def test_everything_that_is_said_arrives() -> None:
 BAD = [
     ("sso", "'auth' must be 'auto', 'none', 'oauth', or a mapping"),
     (7, "not int"),
-    ({}, "'auth.type' must be 'oauth' or 'client_credentials'"),
-    ({"type": "basic"}, "'auth.type' must be 'oauth' or 'client_credentials'"),
+    ({}, "'auth.type' must be 'oauth', 'client_credentials' or 'jwt_bearer'"),
+    ({"type": "basic"}, "'auth.type' must be 'oauth', 'client_credentials' or 'jwt_bearer'"),
     ({"type": "oauth", "clientId": "x"}, "'auth.clientId' is unknown here"),
     ({"type": "oauth", "client_secret": "x"}, "'auth.client_id' is missing"),
     ({"type": "oauth", "client_id": " "}, "'auth.client_id' must be a text that isn't empty"),
@@ -97,6 +97,9 @@ BAD = [
     ({"type": "oauth", "login_timeout": 0}, "must be a number of seconds above 0"),
     ({"type": "oauth", "private_key": "x"}, "'auth.private_key' has no meaning for the type oauth"),
     ({"type": "client_credentials"}, "'auth.client_id' is missing"),
+    ({"type": "jwt_bearer", "client_id": "x"}, "'auth.assertion' or assertion_file is needed, one of both"),
+    ({"type": "jwt_bearer", "client_id": "x", "assertion": 7}, "'auth.assertion' must be a text that isn't empty"),
+    ({"type": "jwt_bearer", "client_id": "x", "private_key": "y"}, "has no meaning for the type jwt_bearer"),
     ({"type": "client_credentials", "client_id": "x"}, "or private_key is needed, one of both"),
     (
         {"type": "client_credentials", "client_id": "x", "client_secret": "y", "redirect_uri": "http://127.0.0.1/"},

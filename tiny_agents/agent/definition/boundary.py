@@ -67,6 +67,8 @@ def allowed_folders(paths: Iterable[str | Path]) -> tuple[Path, ...]:
 def check_working_folders(definition: AgentDefinition, workspace: Path) -> None:
     """Refuse the servers of a downloaded agent a `cwd` that is neither in its folder nor in the user's current one.
 
+    The same for files that would be sent away (`assertion_file`).
+
     A definition of the user's own may start its servers anywhere. Call it once the inputs are filled in.
 
     Raises:
@@ -83,3 +85,11 @@ def check_working_folders(definition: AgentDefinition, workspace: Path) -> None:
                 "neither; allow it with --allow-path (in Python: allow_paths)"
             )
             raise definition.error(child_key(server.key, "cwd"), problem)
+        auth = server.params.get("auth")
+        file = auth.get("assertion_file") if isinstance(auth, dict) else None
+        if file is not None and not boundary.holds(workspace / file):
+            problem = (
+                "a downloaded agent sends no file to its server's authorization server but one of the agent's folder or of "
+                "the one you are in; allow its folder with --allow-path (in Python: allow_paths)"
+            )
+            raise definition.error(child_key(child_key(server.key, "auth"), "assertion_file"), problem)

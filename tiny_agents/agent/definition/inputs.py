@@ -392,7 +392,7 @@ def _secrets_in(definition: AgentDefinition) -> Iterator[str]:
     for server in definition.servers:
         auth = server.params.get("auth")
         if isinstance(auth, dict):
-            yield from (auth[name] for name in ("client_secret", "private_key") if name in auth)
+            yield from (auth[name] for name in ("client_secret", "private_key", "assertion") if name in auth)
         for part in _NAMED_FIELDS:
             for name, value in server.params.get(part, {}).items():
                 secret = value.rpartition(" ")[2]  # without the word Bearer

@@ -216,12 +216,18 @@ AUTH_WORD = choice(*AUTH_WORDS)
 AUTH = Table(
     "`auth`",
     (
-        Key("type", choice(*AUTH_TYPES), "`oauth`: a person logs in; `client_credentials`: the program does by itself"),
+        Key(
+            "type",
+            choice(*AUTH_TYPES),
+            "`oauth`: a person logs in; `client_credentials`, `jwt_bearer`: the program does",
+        ),
         Key("client_id", TEXT, "of a client that was registered by hand"),
         Key("client_secret", TEXT, "its secret, best as `${input:ID}` of an input with `password: true`"),
         Key(
             "private_key", TEXT, "for `client_credentials`, in place of a secret: PEM text that signs (private_key_jwt)"
         ),
+        Key("assertion", TEXT, "for `jwt_bearer`: a JWT that others made for the program"),
+        Key("assertion_file", TEXT, "the same from a file, read at each login, as workloads of a cloud have it"),
         Key("signing_algorithm", TEXT, "of `private_key`; `RS256` if left out"),
         Key("client_metadata_url", URL, "https address of a document that describes the client, used as its id"),
         Key("scopes", TEXT_OR_TEXTS, "what to ask for; what the server names if left out"),
@@ -230,7 +236,7 @@ AUTH = Table(
         Key("redirect_uri", URL, "where the browser comes back to on this machine: `http://127.0.0.1:8765/callback`"),
         Key("login_timeout", SECONDS, "how long a person may take; 300 if left out"),
     ),
-    needed={"type": "it says who logs in: oauth (a person) or client_credentials (the program)"},
+    needed={"type": "it says who logs in: oauth (a person), client_credentials or jwt_bearer (the program)"},
 )
 _FILLED_IN_LATER = {
     "issuer": "https://host",

@@ -96,6 +96,9 @@ def _consequences(definition: AgentDefinition) -> Iterator[str]:
         else:
             headers = ", ".join(server.params.get("headers", {}))
             yield f"connects to: {server.params['url']}" + (f" (with the headers {headers})" if headers else "")
+            auth = server.params.get("auth")
+            if isinstance(auth, dict) and "assertion_file" in auth:
+                yield f"logs in there with the content of the file: {auth['assertion_file']}"
     if definition.endpoint_url is not None:
         yield f"sends the conversation to: {definition.endpoint_url}"
     for model in (definition.model, *definition.fallback_models):

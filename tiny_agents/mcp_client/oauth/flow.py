@@ -25,7 +25,13 @@ from mcp.client.auth.utils import (
     extract_field_from_www_auth,
     issuers_match,
 )
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthMetadata, OAuthToken
+from mcp.shared.auth import (
+    JWT_BEARER_GRANT_TYPE,
+    OAuthClientInformationFull,
+    OAuthClientMetadata,
+    OAuthMetadata,
+    OAuthToken,
+)
 from mcp.shared.auth import ProtectedResourceMetadata as ResourceMetadata
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
 from pydantic import AnyUrl, ValidationError
@@ -426,6 +432,14 @@ def client_credentials(login: Login, client: Client, auth: Auth, scopes: Sequenc
     if auth.private_key is not None:
         form["client_assertion_type"] = _ASSERTION
         form["client_assertion"] = _assertion(auth, login.issuer)
+    return (yield from _tokens(login, client, form, scopes))
+
+
+def jwt_bearer(login: Login, client: Client, assertion: str, scopes: Sequence[str] | None) -> Flow[Tokens]:
+    """Tokens for somebody that an assertion speaks of (RFC 7523, section 2.1)."""
+    form = {"grant_type": JWT_BEARER_GRANT_TYPE, "assertion": assertion}
+    if scopes:
+        form["scope"] = " ".join(scopes)
     return (yield from _tokens(login, client, form, scopes))
 
 

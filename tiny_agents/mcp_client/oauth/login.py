@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -197,7 +198,7 @@ class Authorizer:
         known = self._login.issuer if self._login else None
         place = await self._sender.do(flow.discover(self._url, challenge, self._auth, known))
         self._check_issuer(place)
-        if self._auth.type == "client_credentials":
+        if self._auth.is_for_programs:
             login = await self._by_program(place, challenge)
         else:
             login = await self._by_person(place, challenge)
@@ -220,7 +221,28 @@ class Authorizer:
         assert client is not None
         scopes = self._scopes(place, challenge, may_refresh=False)
         login = flow.login_at(place, without_query(self._url), client)
-        return replace(login, tokens=await self._sender.do(flow.client_credentials(login, client, self._auth, scopes)))
+        if self._auth.type == "client_credentials":
+            steps = flow.client_credentials(login, client, self._auth, scopes)
+        else:
+            steps = flow.jwt_bearer(login, client, await self._assertion(place), scopes)
+        return replace(login, tokens=await self._sender.do(steps))
+
+    async def _assertion(self, place: Place) -> str:
+        given, path = self._auth.assertion, self._auth.assertion_file
+        try:
+            if path is not None:
+                given = (await asyncio.to_thread(Path(path).read_text, "utf-8")).strip()
+            elif callable(given):
+                given = await given(place.issuer, place.resource or without_query(self._url))
+        except (OSError, UnicodeDecodeError) as error:
+            raise LoginFailed(f"can't be logged in at: the assertion could not be read: {error}") from error
+        except Exception as error:
+            logger.exception("the assertion for the MCP server '%s' could not be had", self._desk.server)
+            raise LoginFailed(f"can't be logged in at: no assertion was given ({type(error).__name__}).") from error
+        if not isinstance(given, str) or not given:
+            raise LoginFailed("can't be logged in at: the assertion is empty.")
+        self._watch.secrets.append(given)
+        return given
 
     async def _by_person(self, place: Place, challenge: Challenge) -> Login:
         if not self._desk.can_authorize:
@@ -347,7 +369,7 @@ class Authorizer:
         client, tokens = login.client, login.tokens
         if client is not None and self._auth.client_id is not None:
             client = replace(client, secret=None)
-        if self._auth.type == "client_credentials":
+        if self._auth.is_for_programs:
             tokens = None
         try:
             self._slot.write(replace(login, client=client, tokens=tokens, account=self._auth.account))

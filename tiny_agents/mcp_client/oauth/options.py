@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations` here: as texts, the fields of a TypedDict don't tell which of them are required.
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, NotRequired, TypedDict
@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 from tiny_agents.inference.wire import is_loopback
 
-AuthType = Literal["oauth", "client_credentials"]
+AuthType = Literal["oauth", "client_credentials", "jwt_bearer"]
 
-AUTH_TYPES: tuple[AuthType, ...] = ("oauth", "client_credentials")
+AUTH_TYPES: tuple[AuthType, ...] = ("oauth", "client_credentials", "jwt_bearer")
 AUTH_WORDS = ("auto", "none", "oauth")
+
+Assertion = Callable[[str, str], Awaitable[str]]
+"""Gets a JWT that says who is logging in, for an authorization server (its issuer) and a resource (the MCP server)."""
 
 LOGIN_TIMEOUT_S = 300.0
 """How long a person may take to log in."""
@@ -28,12 +31,17 @@ class AuthParameters(TypedDict):
     """How to log in at a remote server. Without any of it everything is found out and registered by itself."""
 
     type: AuthType
-    """"oauth": a person logs in, in a browser; "client_credentials": a program does, as `client_id` with a secret or key."""
+    """"oauth": a person logs in, in a browser; "client_credentials": a program does, as `client_id` with a secret or key;
+    "jwt_bearer": a program does, with an assertion that others made for it, such as a workload's identity."""
     client_id: NotRequired[str | None]
     """Of a client that was registered by hand at the authorization server."""
     client_secret: NotRequired[str | None]
     private_key: NotRequired[str | None]
     """PEM text; in place of a secret, for client credentials (private_key_jwt)."""
+    assertion: NotRequired[str | Assertion | None]
+    """For jwt_bearer: a JWT, or a function that gets one for an issuer and a resource."""
+    assertion_file: NotRequired[str | None]
+    """The same from a file, which is read at each login: workloads find theirs in one."""
     signing_algorithm: NotRequired[str | None]
     """Of `private_key`: "RS256" if left out."""
     client_metadata_url: NotRequired[str | None]
@@ -64,6 +72,8 @@ class Auth:
     client_secret: str | None = field(default=None, repr=False)
     private_key: str | None = field(default=None, repr=False)
     signing_algorithm: str = SIGNING_ALGORITHM
+    assertion: str | Assertion | None = field(default=None, repr=False)
+    assertion_file: str | None = None
     client_metadata_url: str | None = None
     scopes: tuple[str, ...] | None = None
     issuer: str | None = None
@@ -73,7 +83,12 @@ class Auth:
 
     @property
     def secrets(self) -> list[str]:
-        return [secret for secret in (self.client_secret, self.private_key) if secret]
+        return [s for s in (self.client_secret, self.private_key, self.assertion) if s and isinstance(s, str)]
+
+    @property
+    def is_for_programs(self) -> bool:
+        """Nobody is asked, and nothing is kept: the program can log in again at any time."""
+        return self.type in ("client_credentials", "jwt_bearer")
 
 
 AUTO = Auth()
@@ -107,12 +122,14 @@ def read_auth(given: object) -> Auth:
             raise BadOption(str(key), f"is unknown here; known: {', '.join(sorted(known))}")
     values = {key: value for key, value in given.items() if value is not None}
     if (kind := values.get("type")) not in AUTH_TYPES:
-        raise BadOption("type", "must be 'oauth' or 'client_credentials'")
+        raise BadOption("type", "must be 'oauth', 'client_credentials' or 'jwt_bearer'")
     auth = Auth(
         kind,
         client_id=_text(values, "client_id"),
         client_secret=_text(values, "client_secret"),
         private_key=_text(values, "private_key"),
+        assertion=_assertion(values),
+        assertion_file=_text(values, "assertion_file"),
         signing_algorithm=_text(values, "signing_algorithm") or SIGNING_ALGORITHM,
         client_metadata_url=_metadata_url(values),
         scopes=_scopes(values),
@@ -127,23 +144,30 @@ def read_auth(given: object) -> Auth:
 
 _WORDS = {"auto": AUTO, "none": NO_AUTH, "oauth": Auth("oauth")}
 _OF_PEOPLE = ("client_metadata_url", "redirect_uri", "login_timeout")
-_OF_PROGRAMS = ("private_key", "signing_algorithm")
+_OF_KEYS = ("private_key", "signing_algorithm")
+_OF_ASSERTIONS = ("assertion", "assertion_file")
+_FOREIGN: Mapping[str, tuple[str, ...]] = {
+    "oauth": (*_OF_KEYS, *_OF_ASSERTIONS),
+    "client_credentials": (*_OF_PEOPLE, *_OF_ASSERTIONS),
+    "jwt_bearer": (*_OF_PEOPLE, *_OF_KEYS),
+}
 
 
 def _check_together(auth: Auth, values: Mapping[str, Any]) -> None:
+    for key in _FOREIGN[auth.type]:
+        if key in values:
+            raise BadOption(key, f"has no meaning for the type {auth.type}")
+    if auth.is_for_programs and not auth.client_id:
+        raise BadOption("client_id", f"is missing: a program logs in as a client (type {auth.type})")
+    if auth.type == "jwt_bearer" and bool(auth.assertion) == bool(auth.assertion_file):
+        raise BadOption("assertion", "or assertion_file is needed, one of both")
     if auth.type == "client_credentials":
-        if not auth.client_id:
-            raise BadOption("client_id", "is missing: client credentials are those of a client")
         if bool(auth.client_secret) == bool(auth.private_key):
             raise BadOption("client_secret", "or private_key is needed, one of both")
     elif auth.client_secret and not auth.client_id:
         raise BadOption("client_id", "is missing: a client_secret is that of a client")
     elif auth.client_id and auth.client_metadata_url:
         raise BadOption("client_metadata_url", "takes the place of client_id: give one of both")
-    other = _OF_PEOPLE if auth.type == "client_credentials" else _OF_PROGRAMS
-    for key in other:
-        if key in values:
-            raise BadOption(key, f"has no meaning for the type {auth.type}")
 
 
 def _text(values: Mapping[str, Any], key: str) -> str | None:
@@ -153,6 +177,11 @@ def _text(values: Mapping[str, Any], key: str) -> str | None:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise BadOption(key, "must be a text that isn't empty")
     return value.strip()
+
+
+def _assertion(values: Mapping[str, Any]) -> str | Assertion | None:
+    given: Assertion | str | None = values.get("assertion")
+    return given if callable(given) else _text(values, "assertion")
 
 
 def _scopes(values: Mapping[str, Any]) -> tuple[str, ...] | None:
