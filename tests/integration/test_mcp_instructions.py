@@ -21,6 +21,7 @@ from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerLog
+from tiny_agents.mcp_client.hosts import ScriptedHost
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -143,3 +144,13 @@ async def test_only_what_is_serious_enough_is_heard(protocol: str, level: str, h
             await client.cleanup()
             logs = [event async for event in events if isinstance(event, ServerLog)]
     assert logs == ([ServerLog("s", "warning", {"paper": "low"}, "tray")] if heard else [])
+
+
+async def test_an_agent_that_is_loaded_has_the_host_it_is_given(tmp_path: Path) -> None:
+    definition = {"model": "m", "endpointUrl": "http://127.0.0.1:1/v1"}
+    (tmp_path / "agent.yaml").write_text(json.dumps(definition))
+    host = ScriptedHost([{"color": "red"}])
+    async with asyncio.timeout(60), Agent.load(tmp_path, host=host) as agent:
+        await agent.add_mcp_server("inprocess", server=busy, name="s")
+        await agent.call_tool("ask", {"what": "form"})
+    assert len(host.asked) == 1

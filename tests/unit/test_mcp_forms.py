@@ -30,8 +30,8 @@ def test_a_form_that_is_filled_in_well_gets_its_defaults() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "problem"),
     [
-        ("name", "A", "must be at least 2 characters"),
-        ("name", "A" * 21, "must be at most 20 characters"),
+        ("name", "A", "must have at least 2 characters"),
+        ("name", "A" * 21, "must have at most 20 characters"),
         ("name", 3, "must be text"),
         ("mail", "ada", "must be an address such as ada@example.com"),
         ("born", "1815-13-10", "must be a date such as 2026-07-28"),
@@ -46,8 +46,8 @@ def test_a_form_that_is_filled_in_well_gets_its_defaults() -> None:
         ("member", "yes", "must be true or false"),
         ("size", "m", "is none of the choices"),
         ("color", "Red", "is none of the choices"),
-        ("tags", [], "must be at least 1 choices"),
-        ("tags", ["a", "b", "c"], "must be at most 2 choices"),
+        ("tags", [], "must have at least 1 choices"),
+        ("tags", ["a", "b", "c"], "must have at most 2 choices"),
         ("tags", ["a", "a"], "has the same choice twice"),
         ("tags", ["d"], "'d' is none of the choices"),
         ("tags", "a", "must be a list"),

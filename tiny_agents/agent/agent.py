@@ -193,6 +193,7 @@ class Agent(MCPClient):
         allow_paths: Iterable[str | Path] = (),
         lock: LockMode = "check",
         session: Session | None = None,
+        host: Host | None = None,
     ) -> Self:
         """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
 
@@ -206,6 +207,7 @@ class Agent(MCPClient):
             lock: What its `agent.lock` is for, if there is one: "check" makes differences an error (those of tools in
                 `load_tools`), "warn" a warning, "off" doesn't look, and "required" wants one.
             session: Saves the conversation as it goes, and brings along what was said before.
+            host: Answers what servers ask of us; by default nobody does.
 
         Raises:
             ConfigError: The definition can't be used, an input has no value, or the agent isn't as locked.
@@ -223,7 +225,7 @@ class Agent(MCPClient):
         )
         if session is not None:
             session.describe(about(ref, written, chosen), definition.secrets)
-        return cls.from_definition(definition, chosen, session=session, locked=locked)
+        return cls.from_definition(definition, chosen, session=session, locked=locked, host=host)
 
     @classmethod
     async def resume(
@@ -233,13 +235,14 @@ class Agent(MCPClient):
         store: SessionStore | None = None,
         inputs: Mapping[str, str] | None = None,
         trust: bool = False,
+        host: Host | None = None,
     ) -> Self:
         """Go on with a conversation that was saved, with the agent it was had with, as its definition is now.
 
         Args:
             session: Its id, the unique start of one, or "last".
             store: Where it is; by default where the command line saves conversations.
-            inputs, trust: As of `load`.
+            inputs, trust, host: As of `load`.
 
         Raises:
             SessionNotFoundError: There is no such session.
@@ -259,7 +262,7 @@ class Agent(MCPClient):
                     f"Session {resumed.id} was had with an agent that no definition describes: build it as before, "
                     "and hand it session=await Session.resume(...)."
                 )
-            return cls.load(resumed.about.agent, inputs=inputs, trust=trust, session=resumed)
+            return cls.load(resumed.about.agent, inputs=inputs, trust=trust, session=resumed, host=host)
         except BaseException:
             await resumed.close()
             raise

@@ -119,11 +119,12 @@ _CHECKS: dict[str, Callable[[Schema, Any], str | None]] = {
 
 
 def _bounds(field: Schema, size: float, least: str, most: str, unit: str) -> str | None:
+    verb = "have" if unit else "be"
     low, high = _limit(field, least), _limit(field, most)
     if low is not None and size < low:
-        return f"must be at least {low:g}{unit}"
+        return f"must {verb} at least {low:g}{unit}"
     if high is not None and size > high:
-        return f"must be at most {high:g}{unit}"
+        return f"must {verb} at most {high:g}{unit}"
     return None
 
 
