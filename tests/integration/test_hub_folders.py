@@ -400,4 +400,8 @@ def test_a_copy_that_may_be_old_is_a_warning(cache: Path, caplog: pytest.LogCapt
         hub.refusals = [(500, {"retry-after": "0"})] * 3
         with caplog.at_level(logging.WARNING, logger="tiny_agents.agent"):
             load("hf://datasets/o/n/u/a", hub, cache)
+            assert len(caplog.messages) == 1
+            env = {"HF_ENDPOINT": hub.url, "XDG_CACHE_HOME": str(cache), "HF_HUB_OFFLINE": "1"}
+            load_definition("hf://datasets/o/n/u/a", env=env)
+            assert len(caplog.messages) == 1, "who said so needs no warning of it"
     assert any("is taken from the cache, as of revision 0123456789ab" in message for message in caplog.messages)

@@ -260,6 +260,7 @@ def _read_named_prompt(definition: AgentDefinition, boundary: Boundary) -> str:
 
 
 def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tuple[Path, ...]) -> AgentDefinition:
+    from tiny_agents.inference.hub import is_offline
     from tiny_agents.inference.hub_folder import fetch_folder
 
     try:
@@ -286,9 +287,9 @@ def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tup
             url=getattr(error, "url", None),
         ) from error
     if snapshot.stale is not None:
-        log.warning(
-            "%s is taken from the cache, as of revision %s: %s", reference.name, snapshot.commit[:12], snapshot.stale
-        )
+        level = logging.INFO if is_offline(env) else logging.WARNING  # who says so needs no warning of it
+        message = "%s is taken from the cache, as of revision %s: %s"
+        log.log(level, message, reference.name, snapshot.commit[:12], snapshot.stale)
     names = (reference.file,) if reference.file is not None else DEFINITION_FILES
     found = next((name for name in names if name in snapshot.files), None)
     if found is None:
