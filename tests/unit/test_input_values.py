@@ -251,6 +251,23 @@ def test_options_are_picked_by_number_or_name(monkeypatch: pytest.MonkeyPatch, c
     assert "The region (a):\n  1  eu\n  2  The ␛[31mStates\n1 to 2 [eu]: " in shown
 
 
+@pytest.mark.parametrize(
+    ("wanted", "question"),
+    [
+        (InputDefinition("a", "The name."), "The name (a): "),
+        (InputDefinition("a", default="eu"), "a (a) [eu]: "),
+        (InputDefinition("a", default=""), "a (a): "),
+    ],
+)
+def test_a_question_says_what_an_empty_answer_means(
+    wanted: InputDefinition, question: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+
+    assert ask_for_input(wanted) == ""
+    assert capsys.readouterr().err == question
+
+
 # ---- secrets
 
 

@@ -54,7 +54,7 @@ def ask_for_input(wanted: InputDefinition) -> str:
     name = wanted.description.rstrip(".:") or wanted.id
     if wanted.options:
         return _ask_for_choice(wanted, name)
-    return (ask_secret if wanted.password else ask_line)(f"{name} ({wanted.id}):")
+    return (ask_secret if wanted.password else ask_line)(f"{name} ({wanted.id}){_default(wanted)}:")
 
 
 def _ask_for_choice(wanted: InputDefinition, name: str) -> str:
@@ -63,7 +63,7 @@ def _ask_for_choice(wanted: InputDefinition, name: str) -> str:
         sys.stderr.write(f"  {number}  {one_line(option.label or option.value)}\n")
     ask = ask_secret if wanted.password else ask_line
     for _ in range(TRIES):
-        answer = ask(f"1 to {len(wanted.options)}" + (f" [{wanted.default}]:" if _may_show(wanted) else ":"))
+        answer = ask(f"1 to {len(wanted.options)}{_default(wanted)}:")
         if not answer or answer in wanted.choices:
             return answer
         if answer.isdecimal() and 1 <= int(answer) <= len(wanted.options):
@@ -71,5 +71,6 @@ def _ask_for_choice(wanted: InputDefinition, name: str) -> str:
     return answer  # what it can't be is said by whoever asked
 
 
-def _may_show(wanted: InputDefinition) -> bool:
-    return wanted.default is not None and not wanted.password
+def _default(wanted: InputDefinition) -> str:
+    """What an empty answer means, where that may be shown."""
+    return f" [{one_line(wanted.default)}]" if wanted.default and not wanted.password else ""
