@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from mcp.server.caching import CacheHint
+from mcp.server.mcpserver import MCPServer
 
 from tests.support.busy_server import asking
 from tests.support.library_server import PIXEL, build
 from tests.support.mcp_servers import bad_server, library_server, no_model, remote_server
+from tests.support.openai_server import OpenAIServer, text
 from tiny_agents.errors import ServerConnectionError, ServerRefusedError, ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import EventStream, ListChanged, ResourceUpdated, ServerLost, ServerReturned
@@ -256,6 +259,25 @@ async def test_without_completions_there_are_none() -> None:
         (plain,) = await client.list_prompts()
         assert await client.complete(plain, plain.arguments[0].name, "a") == Completion(())
         assert await client.list_resources() == []
+
+
+@pytest.mark.parametrize("holds", [True, False])
+async def test_tools_are_listed_again_when_their_time_is_over_and_nobody_would_say(
+    holds: bool, serve: Callable[..., OpenAIServer]
+) -> None:
+    hints: Any = {"tools/list": CacheHint(ttl_ms=20)} if holds else None
+    silent: MCPServer[Any] = MCPServer("silent", log_level="ERROR", cache_hints=hints, subscriptions=False)
+    silent.add_tool(lambda: "a", name="first", description="A.")
+    model = serve(text("Hi."))
+    async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m") as client:
+        await client.add_mcp_server("inprocess", server=silent, name="silent")
+        silent.add_tool(lambda: "b", name="second", description="B.")
+        for _ in range(200 if holds else 5):
+            async for _chunk in client.process_single_turn_with_tools([{"role": "user", "content": "Hi"}]):
+                pass
+            if len(client.available_tools) > 1:
+                break
+        assert [tool.function.name for tool in client.available_tools] == ["first", "second"][: 1 + holds]
 
 
 # ---------------------------------------------------------------- bad servers

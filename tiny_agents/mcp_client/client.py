@@ -554,6 +554,8 @@ class MCPClient(Offers):
         exit_if_first_chunk_no_tool: bool,
         options: TurnOptions,
     ) -> AsyncGenerator[Item, None]:
+        for connection in self._connections.values():
+            connection.freshen()
         start = len(messages)
         exit_names = {tool["function"]["name"] for tool in exit_loop_tools or ()}
         tools = [

@@ -237,6 +237,11 @@ class Connection:
         session = None if self._life is None else self._life.session
         return session is not None and session.offers(what)
 
+    def freshen(self) -> None:
+        """Have the tools listed again, in the background, where the server said for how long they hold and that is over."""
+        if self.state == "ready" and self._life is not None and self._life.running.tools_are_stale:
+            self._life.watch.tools_changed.set()
+
     async def announce_roots(self) -> None:
         """Tell a running server that was told of folders that they have changed; another asks when it starts."""
         if self.state == "ready" and "roots" in self._desk.serves and self._life is not None:

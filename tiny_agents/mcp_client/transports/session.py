@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +68,7 @@ class Session:
         self._watch = watch
         self._desk = desk
         self._listened = False
+        self._tools_until = math.inf
         self.is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
         self.instructions: str | None = client.instructions or None
 
@@ -109,7 +112,19 @@ class Session:
             raise Refused(plain_words(str(error))) from error
         except ValidationError as error:
             raise Refused(f"its list of tools is not valid MCP: {first_problem(error)}") from error
+        self._tools_hold(max(page.ttl_ms or 0, 0) / 1000, first=cursor is None)
         return [read_tool(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools], page.next_cursor
+
+    def _tools_hold(self, seconds: float, *, first: bool) -> None:
+        until = asyncio.get_running_loop().time() + seconds if seconds else math.inf
+        self._tools_until = until if first else min(until, self._tools_until)
+
+    @property
+    def tools_are_stale(self) -> bool:
+        """Whether the server said for how long its tools hold, that time is over, and it announces no changes."""
+        tools = self._client.server_capabilities.tools
+        announces = tools is not None and bool(tools.list_changed)
+        return not announces and asyncio.get_running_loop().time() >= self._tools_until
 
     async def listen(self) -> bool:
         """Hear of it whenever the server's lists change, as long as its stream of changes is open.
