@@ -15,7 +15,7 @@ import pytest
 from tests.support.cancelling import cancelled_at
 from tests.support.mcp_server import server as in_process
 from tests.support.mcp_servers import bad_server, no_model, remote_server, stdio_server
-from tests.support.processes import Mark, linux_only, open_descriptors, resident_bytes
+from tests.support.processes import Grown, Mark, linux_only
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
@@ -143,15 +143,10 @@ async def test_nothing_grows_when_connections_come_and_go(kind: str) -> None:
 
         async with asyncio.timeout(120):
             await cycles(8)  # until everything is imported and cached
-            gc.collect()
-            before = len(other_tasks()), open_descriptors()
-            objects, memory = len(gc.get_objects()), resident_bytes()
+            grown = Grown()
             await cycles(CYCLES[kind])
-            gc.collect()
-            assert (len(other_tasks()), open_descriptors()) == before
             assert not mark.pids()
-            assert len(gc.get_objects()) - objects < 1_000  # about as many as one connection has
-            assert resident_bytes() - memory < 8_000_000
+            await grown.less_than(objects=1_000, size=8_000_000)  # a connection has about as many objects
 
 
 async def test_a_client_that_is_dropped_leaves_its_servers() -> None:

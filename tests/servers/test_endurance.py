@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import pytest
 
 from tests.support.mcp_servers import bad_server, no_model
-from tests.support.processes import Mark, linux_only, open_descriptors, resident_bytes
+from tests.support.processes import Grown, Mark, linux_only
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -33,17 +32,7 @@ async def test_a_thousand_processes_come_and_go() -> None:
 
     async with asyncio.timeout(400):
         await cycles(60)  # until everything is imported, cached and grown to its size
-        gc.collect()
-        tasks, descriptors, objects, memory = (
-            len(asyncio.all_tasks()),
-            open_descriptors(),
-            len(gc.get_objects()),
-            resident_bytes(),
-        )
+        grown = Grown()
         await cycles(CYCLES)
         await mark.gone()
-        gc.collect()
-        assert len(asyncio.all_tasks()) == tasks
-        assert open_descriptors() == descriptors
-        assert len(gc.get_objects()) - objects < CYCLES  # less than one per cycle
-        assert resident_bytes() - memory < MOST_GROWTH
+        await grown.less_than(objects=CYCLES, size=MOST_GROWTH)

@@ -7,6 +7,7 @@ tests that need it are skipped.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -63,6 +64,34 @@ def open_descriptors() -> int:
 def resident_bytes() -> int:
     """How much memory this process has."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Grown:
+    """What this process has more of than when this was made: tasks, descriptors, objects, bytes."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    async def less_than(self, *, objects: int, size: int, within_s: float = 10.0) -> None:
+        """Wait until no task and no descriptor has come to stay, and fewer objects and bytes than these.
+
+        What has ended is held for a moment by timers of the event loop.
+        """
+        deadline = time.monotonic() + within_s
+        while True:
+            tasks, descriptors, more, larger = (
+                now - before for now, before in zip(self._now(), self._before, strict=True)
+            )
+            if tasks <= 0 and descriptors <= 0 and more < objects and larger < size:
+                return
+            found = f"{tasks} tasks, {descriptors} descriptors, {more} objects, {larger:,} bytes"
+            assert time.monotonic() < deadline, f"still there: {found}"
+            await asyncio.sleep(0.05)
+
+    @staticmethod
+    def _now() -> tuple[int, int, int, int]:
+        gc.collect()
+        return len(asyncio.all_tasks()), open_descriptors(), len(gc.get_objects()), resident_bytes()
 
 
 class MemoryPeak:
