@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +136,25 @@ async def test_a_server_that_comes_back_is_subscribed_to_again(protocol: str) ->
             assert missed == ResourceUpdated("library", "book://moby-dick")
             await client.call_tool("rewrite", {"uri": "book://moby-dick"})
             assert await event(events, ResourceUpdated) == missed
+
+
+async def test_a_server_that_comes_back_without_a_resource_is_subscribed_to_for_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = bad_server("subscribes_once", str(tmp_path / "mark"), name="bad")
+    async with connected(server) as client:
+        for uri in ("a:", "b:", "c:"):
+            await client.subscribe_resource(uri)
+        with pytest.raises(ServerConnectionError):
+            await client.call_tool("leave")
+        with client.events() as events:
+            await client.call_tool("ping")
+            assert {await event(events, ResourceUpdated), await event(events, ResourceUpdated)} == {
+                ResourceUpdated("bad", "a:"),
+                ResourceUpdated("bad", "c:"),
+            }
+        assert client.connections["bad"].subscriptions == {"a:", "c:"}
+    assert "MCP server 'bad' no longer tells when b: changes: not any more" in caplog.text
 
 
 async def test_reading_starts_a_server_that_was_lost() -> None:

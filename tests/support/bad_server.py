@@ -85,6 +85,22 @@ def serve(
 # ---------------------------------------------------------------- behaviours
 
 
+def subscribes_once() -> None:
+    """In its second life (there is a file ARGUMENT) it refuses to subscribe to `b:`."""
+    second = os.path.exists(ARGUMENT)
+    with open(ARGUMENT, "a", encoding="utf-8"):
+        pass
+
+    def subscribe(request: dict[str, Any]) -> dict[str, Any] | None:
+        if not second or request["params"]["uri"] != "b:":
+            return {}
+        say({"id": request["id"], "error": {"code": -32602, "message": "not any more"}})
+        return None
+
+    more = {"resources/subscribe": subscribe, "resources/unsubscribe": lambda _: {}}
+    serve(more=more, capabilities={"resources": {"subscribe": True}})
+
+
 def offers_bad_resources() -> None:
     """Reading `nonsense:`, `base64:`, `huge:`, `never:` or `die:` does what that says; other lists are wrong or endless."""
 

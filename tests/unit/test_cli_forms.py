@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +136,10 @@ async def test_the_model_is_lent_after_a_yes(capsys: pytest.CaptureFixture[str])
     assert "Say hi." in shown
     assert "more characters)" in shown
     assert "\x1b" not in shown
+
+
+async def test_only_folders_that_were_named_are_served(tmp_path: Path) -> None:
+    assert TerminalHost(lambda: None).serves == {"elicitation", "sampling"}
+    host = TerminalHost(lambda: None, roots=[tmp_path])
+    assert host.serves == {"elicitation", "sampling", "roots"}
+    assert list(await host.roots()) == [tmp_path]

@@ -488,10 +488,25 @@ class Connection:
             return
         try:
             await life.follow(wanted)
-        except (Refused, ConnectionLost) as error:
-            logger.warning("MCP server '%s' no longer tells when resources change: %s", self.name, error)
-        for uri in sorted(wanted):
+        except Refused:
+            await self._follow_what_it_takes(life, wanted)
+        except ConnectionLost:
+            return  # it is tried again in the next life
+        for uri in sorted(self.subscriptions):
             self._missed(uri)
+
+    async def _follow_what_it_takes(self, life: Life, wanted: frozenset[str]) -> None:
+        """One resource after the other, where a server that was started again doesn't take them all any more."""
+        followed: frozenset[str] = frozenset()
+        for uri in sorted(wanted):
+            try:
+                await life.follow(followed | {uri})
+                followed |= {uri}
+            except Refused as refused:
+                self.subscriptions -= {uri}
+                logger.warning("MCP server '%s' no longer tells when %s changes: %s", self.name, uri, refused)
+            except ConnectionLost:
+                return
 
     def _missed(self, uri: str) -> None:
         self._emit(ResourceUpdated(self.name, uri))
