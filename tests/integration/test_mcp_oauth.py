@@ -40,7 +40,7 @@ def world() -> Iterator[OAuthWorld]:
 
 @asynccontextmanager
 async def connected(world: OAuthWorld, host: Any = None, **parameters: Any) -> AsyncIterator[MCPClient]:
-    async with asyncio.timeout(20), no_model(host=host) as client:
+    async with asyncio.timeout(60), no_model(host=host) as client:
         await client.add_mcp_server(
             **{"type": "http", "url": world.url, "name": "box", "protocol": "legacy", **parameters}
         )
@@ -298,23 +298,31 @@ async def test_a_person_who_does_not_want_to_is_asked_once(world: OAuthWorld) ->
     assert len(person.asked) == 1
 
 
-async def test_a_login_may_take_longer_than_a_start_but_not_for_ever(world: OAuthWorld) -> None:
+async def test_a_login_may_take_longer_than_a_start(world: OAuthWorld) -> None:
     class Slow(Person):
+        client: MCPClient
+
         async def authorize(self, request: Any) -> Any:
-            await asyncio.sleep(0.8)
+            limit, _ = self.client.connections["box"]._life.starting  # type: ignore[union-attr, misc]
+            self.deadline = limit.when()
             return await super().authorize(request)
 
-    async with connected(world, Slow(), startup_timeout=0.5) as client:
-        assert await said(client) == "hello"
-    with oauth_world() as other:
-        auth = {"type": "oauth", "login_timeout": 0.3}
-        assert "none came within 0.3 s (login_timeout)" in await failure(other, Silent(), auth=auth)
+    person = Slow()
+    async with asyncio.timeout(60), no_model(host=person) as client:
+        person.client = client
+        await client.add_mcp_server("http", url=world.url, name="box", protocol="legacy")
+    assert person.deadline is None, "the clock of the start stands still"
+
+
+async def test_a_login_that_nobody_makes_has_an_end_of_its_own(world: OAuthWorld) -> None:
+    auth = {"type": "oauth", "login_timeout": 0.3}
+    assert "none came within 0.3 s (login_timeout)" in await failure(world, Silent(), auth=auth)
 
 
 async def test_an_answer_with_a_wrong_state_is_not_taken(world: OAuthWorld) -> None:
     world.state = "somebody-elses"
     person = Person()
-    message = await failure(world, person, auth={"type": "oauth", "login_timeout": 0.5})
+    message = await failure(world, person, auth={"type": "oauth", "login_timeout": 2})
     assert "What came was refused: it belongs to another login" in message
     assert [page.status_code for page in await person.shown()] == [400]
     assert world.forms("authorization_code") == []
@@ -339,6 +347,17 @@ async def test_the_token_goes_to_its_server_and_nowhere_else(world: OAuthWorld) 
     for seen in world.seen:
         bearer = (seen.authorization or "").startswith("Bearer")
         assert not bearer or seen.path == "/mcp", seen
+
+
+async def test_the_token_does_not_follow_a_redirect_to_another_host(world: OAuthWorld) -> None:
+    async with connected(world, Person()) as client:
+        with oauth_world() as thief:
+            world.moved_to = thief.url
+            assert (await client.call_tool("whoami")).is_error
+            assert thief.seen == []
+            world.moved_to = f"{thief.base}/.well-known/oauth-protected-resource/mcp"
+            await failure(world)
+            assert thief.seen == []
 
 
 async def test_secrets_are_in_no_message_log_or_repr(world: OAuthWorld, caplog: pytest.LogCaptureFixture) -> None:
@@ -408,6 +427,6 @@ async def test_two_processes_do_not_use_up_each_others_refresh_token(world: OAut
             assert process.stdout is not None
             assert await asyncio.to_thread(process.stdout.readline) == "READY\n"
         world.end_access()
-        results = await asyncio.gather(*(asyncio.to_thread(p.communicate, "\n", 20) for p in (one, other)))
+        results = await asyncio.gather(*(asyncio.to_thread(p.communicate, "\n", 60) for p in (one, other)))
     assert [out for out, _ in results] == ["hello\n", "hello\n"]
     assert len(world.forms("refresh_token")) == 1

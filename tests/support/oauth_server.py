@@ -53,6 +53,7 @@ class OAuthWorld:
         expires_in: Of new tokens, in seconds.
         token_error: (status, body) in place of tokens.
         accepts: Whether the MCP server takes tokens that were issued.
+        moved_to: Where the MCP server redirects to.
     """
 
     port: int = 0
@@ -76,6 +77,7 @@ class OAuthWorld:
     accepts: bool = True
     admin_scope: str | None = None
     protected: bool = True
+    moved_to: str = ""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -119,6 +121,8 @@ class OAuthWorld:
     # ---- the MCP server
 
     async def mcp(self, request: Request) -> Response:
+        if self.moved_to:
+            return Response(status_code=307, headers={"location": self.moved_to})
         held = self._scopes(request)
         if held is None:
             return self._unauthorized()

@@ -21,10 +21,20 @@ class Sender:
     """An HTTP client for what belongs to a login at the server `url`."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, follow_redirects=False, trust_env=not is_loopback(url))
+        self._url = url
+        self._made: httpx2.AsyncClient | None = None
+
+    @property
+    def _http(self) -> httpx2.AsyncClient:
+        """Made when it is needed: that takes a tenth of a second, and most connections never log in."""
+        if self._made is None:
+            outside = not is_loopback(self._url)
+            self._made = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, follow_redirects=False, trust_env=outside)
+        return self._made
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     async def do(self, steps: Flow[T]) -> T:
         """Send what a flow asks for, until it has its result.
