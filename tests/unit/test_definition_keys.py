@@ -10,6 +10,7 @@ from tiny_agents.agent.definition.document import read_yaml
 from tiny_agents.agent.definition.keys import CHAT_PARAMS, CONTEXT, LIMITS, MODELS, OUTPUT, PERMISSIONS, TOOLS
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.table import Shape, Table
+from tiny_agents.agent.permissions import Rule
 from tiny_agents.errors import ConfigError
 
 
@@ -39,7 +40,7 @@ GOOD: list[tuple[Shape | Table, str, Any]] = [
     (
         PERMISSIONS,
         "{default: ask, allow: ['files.read_*'], deny: ['*.rm_*']}",
-        {"default": "ask", "allow": ("files.read_*",), "deny": ("*.rm_*",)},
+        {"default": "ask", "allow": (Rule("files.read_*"),), "deny": (Rule("*.rm_*"),)},
     ),
     (
         CONTEXT,
@@ -86,7 +87,11 @@ BAD: list[tuple[Shape | Table, str, str]] = [
     (LIMITS, "{repeat: 1}", "repeat: must be at least 2, but is 1"),
     (LIMITS, "{max_turns: 5}", "max_turns: stands at the top of the file; here it is called model_calls"),
     (LIMITS, "{model_call: 5}", "model_call: unknown key (did you mean 'model_calls'?)"),
-    (PERMISSIONS, "{default: alow}", "default: must be one of allow, ask, deny, but is alow (did you mean 'allow'?)"),
+    (
+        PERMISSIONS,
+        "{default: alow}",
+        "default: must be one of allow, ask, deny, destructive, but is alow (did you mean 'allow'?)",
+    ),
     (PERMISSIONS, "{allow: a.b}", "allow: must be a list, but is text"),
     (CONTEXT, "{max_tokens: lots}", "max_tokens: must be one of auto, but is lots"),
     (CONTEXT, "{result_max_chars: 0}", "result_max_chars: must be at least 1, but is 0"),

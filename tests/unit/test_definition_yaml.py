@@ -259,10 +259,6 @@ BAD = [
     ("servers:\n  a:\n    comand: x", ":3:5: servers.a.comand: unknown key (did you mean 'command'?)"),
     ("provider: grok", ":1:1: provider: there is no provider 'grok' (did you mean 'groq'?)"),
     ("inputs: [{id: a, secret: true}]", ":1:18: inputs[0].secret: unknown key; an input has id, description, type"),
-    (
-        "permissions: {}",
-        ":1:1: permissions: is not supported yet: leave tools out with `tools` of their server",
-    ),
     ("limits: {calls: 3}", ":1:10: limits.calls: unknown key"),
     ("limits: {model_call: 3}", ":1:10: limits.model_call: unknown key (did you mean 'model_calls'?)"),
     ("limits: {max_turns: 3}", "limits.max_turns: stands at the top of the file; here it is called model_calls"),

@@ -21,6 +21,8 @@ from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.output import DEFAULT_RETRIES, Wanted, output_of
 from tiny_agents.agent.params import checked_params
+from tiny_agents.agent.permission_gate import Approve, PermissionGate
+from tiny_agents.agent.permissions import permissions_of
 from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, checked_prices, load_prices, price_of
 from tiny_agents.agent.request import Request
 from tiny_agents.agent.result import AgentResult
@@ -39,6 +41,7 @@ from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCom
 from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerEvent
+from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Host
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.media import TakesImages
@@ -76,6 +79,7 @@ class Agent(MCPClient):
         instructions: Whether the model is told what servers say about their use; see `MCPClient`.
         pinning, known_servers: What becomes of tools that change, and where it is kept how they were; see `MCPClient`.
         max_parallel_calls: Most tool calls of one answer that run at the same time; by default all of them do.
+        gate: Is asked before each call that the model makes, such as a `PermissionGate` with rules; by default all are made.
         max_turns: Most model calls for one request; calls that only lead to tools count too. The same as
             `limits.model_calls`, which comes before it.
         limits: How much one request may use; see `Limits`.
@@ -121,6 +125,7 @@ class Agent(MCPClient):
         pinning: Pinning = "warn",
         known_servers: KnownServers | None = None,
         max_parallel_calls: int | None = None,
+        gate: Gate | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
         limits: Limits | None = None,
         params: Mapping[str, Any] | None = None,
@@ -154,6 +159,7 @@ class Agent(MCPClient):
             pinning=pinning,
             known_servers=known_servers,
             max_parallel_calls=max_parallel_calls,
+            gate=gate,
             client=client,
             fallbacks=fallbacks,
         )
@@ -194,6 +200,7 @@ class Agent(MCPClient):
         lock: LockMode = "check",
         session: Session | None = None,
         host: Host | None = None,
+        approve: Approve | None = None,
     ) -> Self:
         """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
 
@@ -208,6 +215,8 @@ class Agent(MCPClient):
                 `load_tools`), "warn" a warning, "off" doesn't look, and "required" wants one.
             session: Saves the conversation as it goes, and brings along what was said before.
             host: Answers what servers ask of us; by default nobody does.
+            approve: Asks a person about the calls that the definition's `permissions` leave to one. Without it nobody is
+                there: such calls are refused, those that only the default would have asked about are made.
 
         Raises:
             ConfigError: The definition can't be used, an input has no value, or the agent isn't as locked.
@@ -225,7 +234,8 @@ class Agent(MCPClient):
         )
         if session is not None:
             session.describe(about(ref, written, chosen), definition.secrets)
-        return cls.from_definition(definition, chosen, session=session, locked=locked, host=host)
+        gate = PermissionGate(permissions_of(definition), approve)
+        return cls.from_definition(definition, chosen, session=session, locked=locked, host=host, gate=gate)
 
     @classmethod
     async def resume(
@@ -236,13 +246,14 @@ class Agent(MCPClient):
         inputs: Mapping[str, str] | None = None,
         trust: bool = False,
         host: Host | None = None,
+        approve: Approve | None = None,
     ) -> Self:
         """Go on with a conversation that was saved, with the agent it was had with, as its definition is now.
 
         Args:
             session: Its id, the unique start of one, or "last".
             store: Where it is; by default where the command line saves conversations.
-            inputs, trust, host: As of `load`.
+            inputs, trust, host, approve: As of `load`.
 
         Raises:
             SessionNotFoundError: There is no such session.
@@ -262,7 +273,9 @@ class Agent(MCPClient):
                     f"Session {resumed.id} was had with an agent that no definition describes: build it as before, "
                     "and hand it session=await Session.resume(...)."
                 )
-            return cls.load(resumed.about.agent, inputs=inputs, trust=trust, session=resumed, host=host)
+            return cls.load(
+                resumed.about.agent, inputs=inputs, trust=trust, session=resumed, host=host, approve=approve
+            )
         except BaseException:
             await resumed.close()
             raise
@@ -278,12 +291,14 @@ class Agent(MCPClient):
         known_servers: KnownServers | None = None,
         session: Session | None = None,
         locked: Locked | None = None,
+        gate: Gate | None = None,
     ) -> Self:
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
 
         Args:
             pinning: In place of the definition's.
             locked: What its tools have to be like; `load_tools` compares them.
+            gate: In place of the definition's rules (`permissions.permissions_of`), which are applied with nobody to ask.
         """
         try:
             output_of(definition.output.get("schema"))
@@ -300,6 +315,7 @@ class Agent(MCPClient):
             host=host,
             pinning=pinning or definition.pinning or "warn",
             known_servers=known_servers,
+            gate=gate or PermissionGate(permissions_of(definition)),
             limits=limits_of(definition.limit_values),
             params=definition.params,
             output=definition.output.get("schema"),

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "tiny_agents.cli.list",
     "show": "tiny_agents.cli.show",
     "lock": "tiny_agents.cli.lock",
+    "permissions": "tiny_agents.cli.permissions",
     "trust": "tiny_agents.cli.trust",
     "sessions": "tiny_agents.cli.sessions",
     "schema": "tiny_agents.cli.schema",

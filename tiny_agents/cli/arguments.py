@@ -167,6 +167,7 @@ def build_parser() -> Parser:
     _add_show(commands)
     _add_trust(commands)
     _add_login(commands)
+    _add_permissions(commands)
     _add_lock(commands)
     return parser
 
@@ -249,6 +250,20 @@ def _add_trust(commands: Any) -> None:
     which.add_argument("--all", action="store_true", help="all agents")
 
 
+def _add_permissions(commands: Any) -> None:
+    permissions = commands.add_parser(
+        "permissions",
+        help="tools that agents may call without a question",
+        description='Tools that agents may call without a question, because you answered "always".',
+    )
+    actions = permissions.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    actions.add_parser("list", help="show them")
+    revoke = actions.add_parser("revoke", help="be asked again")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("agent", metavar="AGENT", nargs="?", help="as `permissions list` shows it")
+    which.add_argument("--all", action="store_true", help="all agents")
+
+
 def _add_lock(commands: Any) -> None:
     lock = commands.add_parser(
         "lock",
@@ -293,6 +308,15 @@ def _add_run(commands: Any) -> None:
     )
     _add_allow_path(run)
     tools = run.add_argument_group("what tools may do")
+    mode = tools.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--permission",
+        choices=("allow", "ask", "deny"),
+        help="allow or refuse the calls that would be asked about, or ask about all that the agent's rules don't allow",
+    )
+    mode.add_argument(
+        "-y", "--yes", dest="permission", action="store_const", const="allow", help="as --permission allow"
+    )
     tools.add_argument(
         "--pinning",
         choices=("off", "warn", "strict"),

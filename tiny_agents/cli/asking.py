@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tiny_agents.cli.forms import YES, fields_of, read_field
 from tiny_agents.cli.safe_text import neutralise, one_line, shorten
@@ -42,6 +42,7 @@ class TerminalHost(Host):
         read_line: Where answers come from.
         open_page: Opens a web page; says whether it could.
         roots: Folders that servers may work in.
+        turn: Held while something is asked; shared with whatever else asks at this terminal.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class TerminalHost(Host):
         read_line: ReadLine | None = None,
         open_page: Callable[[str], object] | None = None,
         roots: Sequence[Path] = (),
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self._before_line = before_line
         self._read_line = read_line or read_terminal_line
         self._open_page = open_page or _open_page
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time = turn or asyncio.Lock()
         self._roots = roots
 
     @property
@@ -170,11 +172,16 @@ def _is_address(text: str) -> bool:
     return text.casefold().startswith(("http://", "https://"))
 
 
-async def read_terminal_line(question: str) -> str | None:
-    """Show a question, and wait for a line from the terminal. What was typed before it isn't taken for an answer."""
+async def read_terminal_line(question: str, screen: TextIO | None = None) -> str | None:
+    """Show a question, and wait for a line from the terminal. What was typed before it isn't taken for an answer.
+
+    Args:
+        screen: Where the question is shown; standard output if left out.
+    """
+    screen = screen or sys.stdout
     with _line_mode():
-        sys.stdout.write(f"{question} ")
-        sys.stdout.flush()
+        screen.write(f"{question} ")
+        screen.flush()
         if sys.platform == "win32":
             return await asyncio.to_thread(sys.stdin.readline) or None
         else:  # noqa: RET505 - a type checker reads only the branch of its platform
@@ -185,7 +192,8 @@ async def read_terminal_line(question: str) -> str | None:
             try:
                 await some.wait()
             except asyncio.CancelledError:
-                sys.stdout.write("\n")
+                screen.write("\n")
+                screen.flush()
                 raise
             finally:
                 loop.remove_reader(fd)

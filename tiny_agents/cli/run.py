@@ -11,6 +11,7 @@ import os
 import sys
 from argparse import Namespace
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tiny_agents.agent.agent import Agent
@@ -21,14 +22,18 @@ from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.permission_answers import PermissionAnswers
+from tiny_agents.agent.permission_gate import PermissionGate
+from tiny_agents.agent.permissions import Decision, permissions_of
 from tiny_agents.agent.rules import LIMIT_STOPS
 from tiny_agents.agent.sessions.session import Session
-from tiny_agents.cli.asking import TerminalHost
+from tiny_agents.cli.asking import TerminalHost, read_terminal_line
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
+from tiny_agents.cli.permission import TerminalApprover
 from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics, terminal_is_gone
@@ -46,7 +51,7 @@ from tiny_agents.cli.saving import (
     say_what_changed,
     show_recap,
 )
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.terminal import Screen, Style, abilities
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.data_dir import data_dir
 from tiny_agents.errors import ServerConnectionError, UsageError
@@ -70,6 +75,8 @@ class Plan:
         prompt: For one-shot use; None is a conversation.
         pinning: What the command line says about tools that change.
         accept_tools: Take those that changed as they are now.
+        permission: What it says about calls that would be asked about.
+        someone_is_there: Somebody can be asked.
         locked: What the agent's tools have to be like, once they are known; None without a lock.
         shows_usage: Say at the end what was used.
         roots: Folders that all servers are told they may work in, but those with `roots` of their own.
@@ -85,6 +92,8 @@ class Plan:
     shows_usage: bool = False
     roots: tuple[Path, ...] = ()
     saving: Saving | None = None
+    permission: Decision | None = None
+    someone_is_there: bool = False
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -135,7 +144,14 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     check(Agent.from_definition(definition, model).client)
     plan = Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
     saving = plan_saving(ref, written, model, past, reporter.secrets) if is_wanted(arguments, written) else None
-    return replace(plan, shows_usage=arguments.usage, roots=roots, saving=saving)
+    return replace(
+        plan,
+        shows_usage=arguments.usage,
+        roots=roots,
+        saving=saving,
+        permission=arguments.permission,
+        someone_is_there=someone_is_there,
+    )
 
 
 def _folder(text: str) -> Path:
@@ -197,7 +213,8 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
     """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
     interrupts = Interrupts()
     try:
-        host = _host(plan, reporter)
+        turn = asyncio.Lock()
+        host = _host(plan, reporter, turn)
         known = KnownServers(file_of(os.environ))
         session = await open_session(plan.saving)
         agent = Agent.from_definition(
@@ -206,6 +223,7 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
             host=host,
             pinning=plan.pinning,
             known_servers=known,
+            gate=_gate(plan, reporter, turn),
             session=session,
             locked=plan.locked,
         )
@@ -224,11 +242,11 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
         return ExitCode.FAILED
 
 
-def _host(plan: Plan, reporter: Reporter) -> Host:
-    """With a single prompt nobody can be asked."""
+def _host(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> Host:
+    """With a single prompt servers can't ask anybody."""
     if plan.prompt is not None:
         return HeadlessHost(reason="this answers a single prompt, so nobody can be asked", roots=plan.roots)
-    return TerminalHost(lambda: reporter.before_line(), roots=plan.roots)
+    return TerminalHost(lambda: reporter.before_line(), roots=plan.roots, turn=turn)
 
 
 async def _work(
@@ -247,6 +265,26 @@ async def _work(
     if plan.prompt is None:
         return await _converse(agent, session, plan, interrupts, reporter)
     return ExitCode.FAILED if nothing_works else await _answer(agent, session, plan, plan.prompt, reporter)
+
+
+def _gate(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> PermissionGate:
+    """The definition's rules and the command line's; a person is asked where one is there and wants to be."""
+    permissions = permissions_of(plan.definition)
+    if plan.permission is not None:
+        permissions = permissions.with_mode(plan.permission)
+    answers = PermissionAnswers.of_user(owner_of(plan.definition), plan.definition.name)
+    if plan.permission in ("allow", "deny") or not plan.someone_is_there:
+        return PermissionGate(permissions, None, answers)
+    stream = sys.stdout if plan.prompt is None else sys.stderr
+
+    def say(text: str) -> None:
+        reporter.before_line()
+        stream.write(f"{text}\n")
+        stream.flush()
+
+    columns = abilities(stream, os.environ).columns
+    approver = TerminalApprover(say, partial(read_terminal_line, screen=stream), turn, columns=columns)
+    return PermissionGate(permissions, approver, answers)
 
 
 async def _load_tools(agent: Agent, reporter: Reporter) -> None:

@@ -14,6 +14,7 @@ from tiny_agents.agent.definition.readings import (
     COUNT,
     FLAG,
     PLAIN_MAP,
+    SCALAR,
     SECONDS,
     TEXT,
     TEXT_OR_TEXTS,
@@ -28,6 +29,7 @@ from tiny_agents.agent.definition.readings import (
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import ImportDefinition
 from tiny_agents.agent.definition.yaml_parts import INPUTS, SERVER_LIST
+from tiny_agents.agent.permissions import DEFAULTS, Rule, rule_of
 from tiny_agents.mcp_client.pinning import PINNING
 
 # ---- the definition
@@ -133,13 +135,53 @@ LIMITS = Table(
     hints={"max_turns": "stands at the top of the file; here it is called model_calls", "cost": "is called cost_usd"},
 )
 
+CALL = Table(
+    "a pattern",
+    (
+        Key("tool", TEXT, "which tools: `server.tool`, with `*`, `?` and `[...]` in either"),
+        Key(
+            "arguments",
+            Shape(Value.text_map, {"type": "object", "additionalProperties": SCALAR}),
+            "what arguments have to look like, by name: patterns; an argument that isn't there fits none",
+        ),
+    ),
+    needed={"tool": "it says which tools are meant"},
+)
+
+
+def _rule(value: Value) -> Rule:
+    fields: dict[str, Any] = CALL.read(value) if isinstance(value.data, dict) else {"tool": value.text()}
+    try:
+        return rule_of(fields["tool"].strip(), fields.get("arguments"))
+    except ValueError as problem:
+        raise value.error(str(problem)) from None
+
+
+def _rules(value: Value) -> tuple[Rule, ...]:
+    if not isinstance(value.data, list):
+        raise value.error(f"must be a list, but is {value.kind}")
+    return tuple(read_each(value.data, _rule))
+
+
+RULES = Shape(_rules, {"type": "array", "items": {"anyOf": [TEXT.schema, CALL.schema()]}})
+
 PERMISSIONS = Table(
     "`permissions`",
     (
-        Key("default", choice("allow", "ask", "deny"), "for calls that fit none of the patterns"),
-        Key("allow", TEXTS, "calls that need no question: patterns over `server.tool`"),
-        Key("ask", TEXTS, "calls that are asked for"),
-        Key("deny", TEXTS, "calls that are refused, whatever else fits"),
+        Key(
+            "default",
+            choice(*DEFAULTS),
+            "for calls that fit none of the patterns: `allow`, `ask`, `deny`, or `destructive`, to ask about those that may "
+            "destroy something",
+        ),
+        Key("allow", RULES, "calls that are made without a question: patterns over `server.tool`"),
+        Key("ask", RULES, "calls that are asked about"),
+        Key("deny", RULES, "calls that are refused, whatever else fits"),
+        Key(
+            "unattended",
+            choice("allow", "deny"),
+            "what becomes of calls that are to be asked about where nobody can be asked (default: `deny`)",
+        ),
     ),
 )
 
@@ -289,8 +331,7 @@ AGENT = Table(
         Key(
             "permissions",
             PERMISSIONS.shape,
-            "which calls are allowed",
-            f"{NOT_YET}: leave tools out with `tools` of their server",
+            'which calls of tools are made, asked about or refused; see "Permissions"',
         ),
         Key(
             "limits",

@@ -27,6 +27,7 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import InputOption
+from tiny_agents.agent.permissions import APPROVALS
 from tiny_agents.mcp_client.oauth.options import AUTH_TYPES, AUTH_WORDS, REDIRECT_URI, BadOption, read_auth
 from tiny_agents.mcp_client.servers import LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 
@@ -203,11 +204,17 @@ _OPTIONS = (
         choice(*LOG_LEVELS),
         "the least serious report that the server should send: `debug`, `info`, `notice`, `warning`, `error`, ...",
     ),
-    Key("approval", choice("never", "destructive", "always"), "which calls are asked for first", NOT_YET),
     Key("defer", either(FLAG, bool, otherwise=choice("auto")), "whether its tools are found by searching", NOT_YET),
+)
+_APPROVAL = Key(
+    "approval",
+    choice(*APPROVALS),
+    "which of its calls are asked about: `never` one, those that are `destructive` by its own account, `always`; see "
+    '"Permissions"',
 )
 _COMMON = (
     _TYPE,
+    _APPROVAL,
     Key("name", TEXT, "what it is called, in a list of servers; in a mapping, the key is its name"),
     Key("allowed_tools", TEXTS, "the tools the model may see, by their exact names; all if left out"),
     *_OPTIONS,

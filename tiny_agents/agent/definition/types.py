@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiny_agents.agent.definition.reference import Origin
+from tiny_agents.agent.permissions import ApprovalWord
 from tiny_agents.errors import ConfigError, redact
 from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.servers import ServerType
@@ -26,6 +27,7 @@ class ServerDefinition:
             `roots` (absolute once the placeholders are filled in), `instructions`, `log_level`, `max_parallel_calls`. Only
             what the definition gives.
         required: Without it the agent doesn't start.
+        approval: Which of its calls are asked about.
         key: Where it stands in the definition: `servers.files` or `servers[0]`.
         legacy: Written in the nested form of early agent.json files, whose inputs have one more fallback.
     """
@@ -38,6 +40,7 @@ class ServerDefinition:
     legacy: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     required: bool = False
+    approval: ApprovalWord | None = None
 
     def as_kwargs(self, secrets: Collection[str] = ()) -> dict[str, Any]:
         """Arguments for `MCPClient.add_mcp_server(**kwargs)`, and an entry for `Agent(servers=[...])`.
@@ -133,7 +136,7 @@ class AgentDefinition:
         fallback_models: Models to ask, in this order, where `model` can't answer.
         params: Passed on with every call of the model, by the names of `chat_completion`.
         limit_values: What one prompt may use up, by the names in `keys.LIMITS`.
-        permissions: `default`, `allow`, `ask`, `deny`.
+        permissions: `default`, `allow`, `ask` and `deny` (rules), `unattended`.
         context: `max_tokens`, `compact`, `result_max_chars`.
         output: `schema` of the final answer: a path relative to the definition, or the schema itself.
         tools: `tasks`, `python`, `agents`: tools that come from no server.

@@ -112,6 +112,7 @@ def _server(server: Value, name: str | None, taken: Iterable[str], *, named_by_k
         server.key,
         options=options,
         required=fields.get("required", False),
+        approval=fields.get("approval"),
     )
 
 
