@@ -23,7 +23,7 @@ def agent(folder: Path) -> str:
 
 
 def open_terminal(model: OpenAIServer, folder: Path) -> Terminal:
-    command = [*PROGRAM, "run", agent(folder), "--base-url", model.url]
+    command = [*PROGRAM, "run", agent(folder), "--base-url", model.url, "--yes"]
     return Terminal(command, env=environment(folder), cwd=folder)
 
 

@@ -28,7 +28,7 @@ def open_terminal(tmp_path):
     """Opens a terminal with `tiny-agents run AGENT --base-url ...` in it."""
 
     def open_terminal(model: OpenAIServer, agent: str, *flags: str, **env: str) -> Terminal:
-        command = [*PROGRAM, "run", agent, "--base-url", model.url, *flags]
+        command = [*PROGRAM, "run", agent, "--base-url", model.url, "--yes", *flags]
         return Terminal(command, env=environment(tmp_path, **env), cwd=tmp_path)
 
     return open_terminal

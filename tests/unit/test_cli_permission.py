@@ -39,8 +39,8 @@ def test_nothing_that_a_model_or_a_server_wrote_can_look_like_the_question() -> 
     request = CallRequest("s\x1b[1m", f"tool{forged}", {"path": forged, forged: "v" * 900, "list": [1, {"a": None}]})
     lines = shown(request, columns=60)
     assert lines[0].startswith('The model wants to call "s␛[1m.toolx   Allow it?'.replace("   ", " "))
-    assert all(line.startswith("    ") for line in lines[1:])
-    assert all(len(line) < 60 for line in lines[1:])
+    assert all(line.startswith("    ") for line in lines[2:])
+    assert all(len(line) < 60 for line in lines[2:])
     assert not any(character in "".join(lines) for character in "\x1b\r\u202e")
     assert '    list: [1, {"a": null}]' in lines
     assert any("more characters" in line for line in lines)
@@ -48,7 +48,7 @@ def test_nothing_that_a_model_or_a_server_wrote_can_look_like_the_question() -> 
 
 def test_many_arguments_are_counted() -> None:
     lines = shown(CallRequest("s", "t", {f"a{n}": n for n in range(50)}), columns=80)
-    assert len(lines) == 22
+    assert len(lines) == 23
     assert lines[-1] == "    … and 30 more arguments"
 
 
@@ -64,7 +64,7 @@ def test_many_arguments_are_counted() -> None:
 def test_what_the_server_says_of_the_tool_is_said_to_be_its_word(
     read_only: bool, destructive: bool | None, words: str
 ) -> None:
-    assert words in shown(CallRequest("s", "t", {}, read_only, destructive), columns=80)[0]
+    assert words in shown(CallRequest("s", "t", {}, read_only, destructive), columns=80)[1]
 
 
 @pytest.mark.anyio

@@ -15,7 +15,7 @@ from tiny_agents.cli.asking import TRIES, ReadLine
 from tiny_agents.cli.safe_text import one_line, shorten
 from tiny_agents.mcp_client.gate import CallRequest
 
-QUESTION = "  Allow it? [y]es, for this [s]ession, [a]lways for this agent, [n]o, or n and why:"
+QUESTION = "  Allow it? [y]es, for this [s]ession, [a]lways, [n]o (or n WHY):"
 MAX_ARGUMENTS = 20
 VALUE_LINES = 4
 NAME_CHARS = 80
@@ -75,9 +75,9 @@ def read_answer(typed: str) -> Approval | None:
 
 
 def shown(request: CallRequest, columns: int) -> list[str]:
-    """The call in lines: its name, what its server says of it, its arguments."""
+    """The call in lines: its name, what its server says of it, its arguments, indented further."""
     name = f"{one_line(request.server, NAME_CHARS)}.{one_line(request.tool, NAME_CHARS)}"
-    return [f'The model wants to call "{name}". {hint_words(request)}', *_arguments(request, columns)]
+    return [f'The model wants to call "{name}".', f"  {hint_words(request)}", *_arguments(request, columns)]
 
 
 def hint_words(request: CallRequest) -> str:
