@@ -385,3 +385,14 @@ def test_the_chunks_of_an_answer_say_the_same_and_who_says_it():
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == said(output)
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert chunks[-1]["tiny_agents"] == {"answer_from": "tool", "model": "tiny"}
+
+
+def test_results_are_not_put_into_a_form_that_would_be_believed():
+    form = {"type": "json_schema", "json_schema": {"name": "sum", "schema": {"type": "object"}}}
+    history = [
+        *after_call("What is 12 plus 30?", "add", {"a": 12, "b": 30}, "42"),
+        {"role": "user", "content": "As JSON."},
+    ]
+    output, asked = emulated(history, [], response_format=form)
+    assert said(output).startswith("I can't put what the tools said into a form without mistakes.")
+    assert asked == []

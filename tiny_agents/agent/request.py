@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from tiny_agents.agent.exit_tools import EXIT_TOOL_NAMES
@@ -124,7 +125,7 @@ class Request:
         fold = asked.fold
         self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, fold.message(), self._price())
         if isinstance(fold.model, str) and fold.model:
-            self._model = fold.model
+            self._model = PurePath(fold.model).name if fold.model.endswith(".gguf") else fold.model
 
     def turned(self) -> None:
         """The turn is over."""
