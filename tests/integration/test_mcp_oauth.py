@@ -21,7 +21,12 @@ from tests.support.mcp_servers import no_model
 from tests.support.oauth_server import OAuthWorld, oauth_world
 from tiny_agents.errors import ServerConnectionError, ServerLoginError
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.host import Desk
+from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed
+from tiny_agents.mcp_client.oauth.login import Authorizer
+from tiny_agents.mcp_client.oauth.options import AUTO, read_auth
 from tiny_agents.mcp_client.oauth.store import FOLDER_VARIABLE, kept_logins
+from tiny_agents.mcp_client.watch import Watch
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -165,6 +170,8 @@ async def test_a_server_that_never_has_enough_rights_is_not_asked_for_ever(world
             result = await client.call_tool("admin")
             assert result.is_error
             assert "403" in result.text
+        world.end_access()
+        assert "hello" in await said(client), "its token is renewed like any other"
     assert len(person.asked) == 2
 
 
@@ -285,6 +292,19 @@ async def test_what_goes_wrong_is_said(world: OAuthWorld, changes: dict[str, Any
     person = Person()
     assert message.replace("\\", "") in await failure(world, person)
     assert len(person.asked) <= 1
+
+
+async def test_nothing_is_sent_where_others_could_read_it() -> None:
+    desk = Desk("box", Person(), sample=None)  # type: ignore[arg-type]
+    url = "http://mcp.example.com/mcp"
+    for auth, challenge in (("oauth", Challenge(401)), ("auto", Challenge(401, None, f"{url}/metadata"))):
+        authorizer = Authorizer(url, read_auth(auth), desk, Watch(on_lost=lambda: None))
+        with pytest.raises(LoginFailed, match="its URL is not https"):
+            await authorizer.renewed(None, challenge)
+        await authorizer.close()
+    plain = Authorizer(url, AUTO, desk, Watch(on_lost=lambda: None))
+    assert await plain.renewed(None, Challenge(401)) is None, "it may want a key in a header"
+    await plain.close()
 
 
 async def test_a_refused_registration_is_said(world: OAuthWorld) -> None:

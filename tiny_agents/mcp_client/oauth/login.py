@@ -92,6 +92,8 @@ class Authorizer:
         Raises:
             LoginFailed: There is none, and why.
         """
+        if challenge.is_step_up:
+            self.accepted(used)  # it is known, and isn't enough
         current = self._tokens.access if self._tokens else None
         if current != used and current is not None and not self._is_working:
             return current  # others were faster
