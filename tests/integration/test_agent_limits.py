@@ -163,6 +163,7 @@ async def test_the_result_says_what_happened() -> None:
         assert [m["role"] for m in result.messages] == ["user", "assistant", "tool", "assistant"]
         assert (result.usage.input_tokens, result.usage.output_tokens, result.usage.estimated) == (2000, 20, False)
         assert result.cost_usd is None
+        assert [call.input_tokens for call in result.calls] == [1000, 1000]
         assert (result.model_calls, result.tool_calls, result.model) == (2, 1, "scripted")
         assert 0 < result.duration_s < 30
         assert "cost unknown" in repr(result)

@@ -177,6 +177,7 @@ async def check(model: Model, script: list[Turn], limits: Limits, leaving: tuple
         if leaving is None:
             assert result.model_calls == len(used) - unanswered
             assert seen.failed == (result.stop_reason == "failed")
+        assert len(result.calls) == result.model_calls
         assert len(made) <= result.tool_calls
         if limits.tool_calls is not None:
             assert result.tool_calls <= limits.tool_calls

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-from tiny_agents.agent.abort import Aborted, until_aborted
+from tiny_agents.agent.abort import Aborted
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
@@ -461,7 +461,7 @@ class Agent(MCPClient):
                 turn = self.process_single_turn_with_tools(
                     self.messages, exit_loop_tools=EXIT_LOOP_TOOLS, options=request.next_turn()
                 )
-                async with aclosing(until_aborted(turn, *request.ends_with(abort_event))) as items:
+                async with aclosing(request.bounded(turn, abort_event)) as items:
                     async for item in items:
                         await self._saving.heard(item)
                         yield item

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
+from tiny_agents.agent.abort import until_aborted
 from tiny_agents.agent.exit_tools import EXIT_TOOL_NAMES
 from tiny_agents.agent.limits import LimitReached, Limits
 from tiny_agents.agent.output import Output
@@ -23,6 +24,8 @@ from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import PlannedCall
 from tiny_agents.mcp_client.turns import Asked, TurnOptions
+
+T = TypeVar("T")
 
 
 class Request:
@@ -66,6 +69,7 @@ class Request:
         self._start = self._before = len(messages)
         self._state = LoopState()
         self._usage: Usage | None = None  # of the turn that is going on, once there is an answer
+        self._calls: list[Usage] = []  # of the turns before
         self._carried_out = self._refused = 0  # tool calls of that turn
         self._model: str | None = None
         self._began = time.monotonic()
@@ -78,9 +82,10 @@ class Request:
     def stop(self) -> StopReason | None:
         return self._state.stop
 
-    def ends_with(self, abort_event: asyncio.Event | None) -> list[asyncio.Event]:
-        """Events of which one ends the run at once."""
-        return [event for event in (abort_event, self.time_is_up if self._timer else None) if event is not None]
+    def bounded(self, items: AsyncGenerator[T, None], abort_event: asyncio.Event | None) -> AsyncGenerator[T, None]:
+        """`items`, until the event is set or the time is up."""
+        events = [event for event in (abort_event, self.time_is_up if self._timer else None) if event is not None]
+        return until_aborted(items, *events) if events else items
 
     # ---- turns
 
@@ -129,9 +134,9 @@ class Request:
 
     def turned(self) -> None:
         """The turn is over."""
-        turn = Turn(
-            self._messages[self._before :], self._usage or Usage(model_calls=1), self._carried_out, self._refused
-        )
+        usage = self._usage or Usage(model_calls=1)
+        turn = Turn(self._messages[self._before :], usage, self._carried_out, self._refused)
+        self._calls.append(usage)
         self._usage, self._carried_out = None, 0
         self._state = after_turn(self._state, turn, limits=self._limits, exit_tools=EXIT_TOOL_NAMES)
         if self._output is not None and self._state.stop is not None:
@@ -177,6 +182,7 @@ class Request:
             has_answer=stop in ("done", "exit_tool") or (whole and stop not in _WITHOUT_ANSWER),
             messages=tuple(self._messages[self._start :]),
             usage=self._state.usage + (self._usage or Usage()),
+            calls=(*self._calls, *([self._usage] if self._usage is not None else [])),
             tool_calls=self._state.tool_calls + self._carried_out,
             duration_s=duration_s,
             model=self._model or model,

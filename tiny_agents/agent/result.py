@@ -29,7 +29,8 @@ class AgentResult:
         has_answer: Whether `text` is the model's whole answer, perhaps its last one at a limit.
         messages: What the conversation grew by, the request first; empty if the request was taken back.
         usage: Tokens, model calls and cost.
-        tool_calls: Tool calls that were carried out.
+        calls: The same for each model call.
+        tool_calls: Tool calls that were carried out, also those that failed or were not allowed.
         duration_s: Seconds from the request to its end.
         model: Who answered last, as the server named it, or as it was asked for.
     """
@@ -42,6 +43,7 @@ class AgentResult:
     has_answer: bool = False
     messages: Sequence[Message] = ()
     usage: Usage = field(default_factory=Usage)
+    calls: Sequence[Usage] = ()
     tool_calls: int = 0
     duration_s: float = 0.0
     model: str | None = None
