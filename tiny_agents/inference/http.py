@@ -106,7 +106,7 @@ def translate(
 
 
 @functools.cache
-def _trust_store() -> ssl.SSLContext:
+def trust_store() -> ssl.SSLContext:
     """One for the process: loading the certificates takes longer than everything else a client does to start."""
     return httpx2.create_ssl_context()
 
@@ -117,11 +117,16 @@ def _no_trust() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def trust_for(url: str) -> ssl.SSLContext:
+    """Whom a client for `url` trusts: the system's authorities, or those of SSL_CERT_FILE. One for the process."""
+    return _no_trust() if is_loopback(url) and url.startswith("http:") else trust_store()
+
+
 def _client_options(url: str, settings: HTTPSettings, transport: Callable[..., Any]) -> dict[str, Any]:
     """Arguments of an httpx2 client for `url`; `transport` makes the connections through a proxy."""
     local = is_loopback(url)
     shared = {
-        "verify": _no_trust() if local and url.startswith("http:") else _trust_store(),
+        "verify": trust_for(url),
         "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=100),
     }
     if local:
@@ -497,7 +502,7 @@ class AsyncHTTP:
         local = is_loopback(url) and url.startswith("http:")
         if local not in self._clients:
             if not local:
-                await anyio.to_thread.run_sync(_trust_store)  # reads files for some 50 ms, once in a process
+                await anyio.to_thread.run_sync(trust_store)  # reads files for some 50 ms, once in a process
             options = _client_options(url, self.settings, httpx2.AsyncHTTPTransport)
             self._clients.setdefault(local, httpx2.AsyncClient(**options))
         return self._clients[local]

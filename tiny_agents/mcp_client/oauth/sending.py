@@ -6,6 +6,7 @@ import asyncio
 
 import httpx2
 
+from tiny_agents.inference.http import trust_store
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.flow import Flow, LoginFailed, T
@@ -26,10 +27,12 @@ class Sender:
 
     @property
     def _http(self) -> httpx2.AsyncClient:
-        """Made when it is needed: that takes a tenth of a second, and most connections never log in."""
+        """Made when it is needed: most connections never log in."""
         if self._made is None:
             outside = not is_loopback(self._url)
-            self._made = httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, follow_redirects=False, trust_env=outside)
+            self._made = httpx2.AsyncClient(
+                timeout=HTTP_TIMEOUT_S, follow_redirects=False, verify=trust_store(), trust_env=outside
+            )
         return self._made
 
     async def close(self) -> None:

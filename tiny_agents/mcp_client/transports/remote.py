@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
 async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk) -> AsyncIterator[WatchedClient]:
     import httpx2
 
+    from tiny_agents.inference.http import trust_for
     from tiny_agents.mcp_client.oauth.login import Authorizer, Bearer
     from tiny_agents.mcp_client.transports.http_client import WatchedClient, is_notice
 
@@ -39,6 +40,7 @@ async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk)
         watch,
         headers=dict(server.headers),
         timeout=httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S),
+        verify=trust_for(server.url),
         trust_env=not is_loopback(server.url),  # a proxy can't reach our own loopback
     )
     async with client:
