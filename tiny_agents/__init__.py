@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tiny_agents.agent.definition.validation import Findings, validate_definition
     from tiny_agents.agent.limits import LimitReached, Limits
     from tiny_agents.agent.model_choice import ModelSettings
+    from tiny_agents.agent.permission_answers import PermissionAnswers
+    from tiny_agents.agent.permission_gate import Approval, PermissionGate
+    from tiny_agents.agent.permissions import Permissions
     from tiny_agents.agent.prices import Price
     from tiny_agents.agent.result import AgentResult
     from tiny_agents.agent.sessions.database import SessionDatabase
@@ -153,6 +156,7 @@ if TYPE_CHECKING:
         ToolChanged,
         ToolProgress,
     )
+    from tiny_agents.mcp_client.gate import CallRequest, Verdict
     from tiny_agents.mcp_client.host import (
         AuthorizationReply,
         AuthorizationRequest,
@@ -201,6 +205,10 @@ _HOMES = {
     **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.prompts"),
     **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
     "KnownServers": "mcp_client.known_servers",
+    "PermissionAnswers": "agent.permission_answers",
+    **dict.fromkeys(("Approval", "PermissionGate"), "agent.permission_gate"),
+    "Permissions": "agent.permissions",
+    **dict.fromkeys(("CallRequest", "Verdict"), "mcp_client.gate"),
     "PendingRounds": "mcp_client.rounds",
     **dict.fromkeys(
         (
@@ -245,6 +253,7 @@ __all__ = [
     "Agent",
     "AgentDefinition",
     "AgentResult",
+    "Approval",
     "AsyncInferenceClient",
     "AudioClassificationOutputElement",
     "AudioClassificationOutputTransform",
@@ -253,6 +262,7 @@ __all__ = [
     "AuthorizationRequest",
     "AutomaticSpeechRecognitionOutput",
     "AutomaticSpeechRecognitionOutputChunk",
+    "CallRequest",
     "ChatCompletionInputFunctionDefinition",
     "ChatCompletionInputFunctionName",
     "ChatCompletionInputGrammarType",
@@ -332,6 +342,9 @@ __all__ = [
     "OutputError",
     "Padding",
     "PendingRounds",
+    "PermissionAnswers",
+    "PermissionGate",
+    "Permissions",
     "Price",
     "Prompt",
     "PromptArgument",
@@ -398,6 +411,7 @@ __all__ = [
     "UrlRequest",
     "Usage",
     "UsageError",
+    "Verdict",
     "VisualQuestionAnsweringOutputElement",
     "ZeroShotClassificationOutputElement",
     "ZeroShotImageClassificationOutputElement",

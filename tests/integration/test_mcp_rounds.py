@@ -15,6 +15,7 @@ from tests.support.mcp_servers import bad_server, busy_server, no_model, stdio_s
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.gate import CallRequest, Verdict
 from tiny_agents.mcp_client.host import FormRequest, Host, Reply, UrlRequest
 from tiny_agents.mcp_client.rounds import PendingRounds
 
@@ -194,3 +195,73 @@ async def test_a_server_s_limit_is_a_whole_number(value: Any) -> None:
     async with no_model() as client:
         with pytest.raises(UsageError, match="'max_parallel_calls' must be"):
             await client.add_mcp_server("stdio", command="x", max_parallel_calls=value)
+
+
+# ---------------------------------------------------------------- what stands before a call
+
+
+async def told(gate: Any, *wanted: tuple[str, dict[str, Any]], **options: Any) -> list[str]:
+    """What a model is told about calls of `add` and `wait`, both functions."""
+    with OpenAIServer([calls(*wanted), text("done")]) as model:
+        async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", gate=gate, **options) as client:
+
+            @client.add_tool
+            def add(a: int, b: int) -> int:
+                return a + b
+
+            messages: list[Any] = [{"role": "user", "content": "go"}]
+            async for _ in client.process_single_turn_with_tools(messages):
+                pass
+            assert (await client.call_tool("add", {"a": 1, "b": 1})).text == "2", "the program's own calls pass"
+    return [message["content"] for message in messages[2:]]
+
+
+async def test_a_gate_sees_each_call_and_what_it_says_is_told_to_the_model(caplog: pytest.LogCaptureFixture) -> None:
+    async def gate(request: CallRequest) -> bool | Verdict:
+        seen.append((request.name, dict(request.arguments)))
+        if request.arguments["a"] == 3:
+            raise OSError("no connection to the judge")
+        return [True, False, Verdict(False, "two is enough")][request.arguments["a"]]
+
+    seen: list[Any] = []
+    assert await told(gate, *(("add", {"a": a, "b": 1}) for a in range(4))) == [
+        "1",
+        "Error: the call of 'add' was not allowed, so it was not made",
+        "Error: the call of 'add' was not allowed, so it was not made: two is enough",
+        "Error: the call of 'add' was not allowed, so it was not made: whether it is allowed could not be decided",
+    ]
+    assert seen == [("function.add", {"a": a, "b": 1}) for a in range(4)]
+    assert "no connection to the judge" in caplog.text
+
+
+async def test_the_time_a_person_thinks_is_not_the_tool_s() -> None:
+    async def gate(request: CallRequest) -> bool:
+        await asyncio.sleep(0.4)
+        return True
+
+    assert await told(gate, ("add", {"a": 1, "b": 2}), tool_timeout=0.2) == ["3"]
+
+
+async def test_a_turn_that_is_left_at_the_gate_says_that_the_call_was_not_made() -> None:
+    asked = asyncio.Event()
+
+    async def gate(request: CallRequest) -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        return True
+
+    with OpenAIServer([calls(("ping", {}))]) as model:
+        async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", gate=gate) as client:
+            await client.add_mcp_server(**bad_server("well_behaved"))
+            messages: list[Any] = [{"role": "user", "content": "go"}]
+
+            async def turn() -> None:
+                async for _ in client.process_single_turn_with_tools(messages):
+                    pass
+
+            task = asyncio.create_task(turn())
+            await asked.wait()
+            task.cancel()
+            await asyncio.wait({task})
+            assert messages[-1]["content"] == "Error: this call was interrupted before it was made. It did not run."
+            assert (await client.call_tool("ping")).text == "pong"

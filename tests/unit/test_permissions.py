@@ -165,6 +165,13 @@ def test_the_user_may_say_it_once_for_all(mode: Any, request_: CallRequest, deci
     assert (ruling.decision, ruling.unattended) == (decision, unattended)
 
 
+def test_a_rule_that_fits_no_tool_is_told() -> None:
+    rules = Permissions.of(
+        allow=["*", "files.read", "files.r*"], ask=["flies.*", "function.x"], deny=["files.wirte", "*.rm_*", "f*.x"]
+    )
+    assert rules.idle([("files", "read"), ("files", "write")]) == ["'flies.*' (ask)", "'files.wirte' (deny)"]
+
+
 # ---------------------------------------------------------------- definitions
 
 HEAD = "servers: {files: {command: x}, web: {command: y, approval: always}}\n"
@@ -208,6 +215,19 @@ def test_a_definition_s_permissions_depend_on_where_it_comes_from(
     assert ruling.decision == decision
     if decision == "ask":
         assert ruling.unattended == unattended
+
+
+@pytest.mark.parametrize(
+    ("text", "downloaded", "pinning"),
+    [
+        ("", False, "warn"),
+        ("pinning: off", False, "off"),
+        ("pinning: off", True, "warn"),
+        ("pinning: strict", True, "strict"),
+    ],
+)
+def test_a_downloaded_definition_can_not_hush_up_that_a_tool_changed(text: str, downloaded: bool, pinning: str) -> None:
+    assert definition(text, downloaded=downloaded).pinning_wanted == pinning
 
 
 def test_a_definition_may_name_arguments() -> None:

@@ -313,7 +313,7 @@ class Agent(MCPClient):
             tool_emulation=definition.tool_emulation,
             instructions=definition.instructions,
             host=host,
-            pinning=pinning or definition.pinning or "warn",
+            pinning=pinning or definition.pinning_wanted,
             known_servers=known_servers,
             gate=gate or PermissionGate(permissions_of(definition)),
             limits=limits_of(definition.limit_values),

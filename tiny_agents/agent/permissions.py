@@ -184,6 +184,24 @@ class Permissions:
             return Ruling("allow")
         return Ruling("ask", unattended=self.unattended or ("allow" if implied else "deny"))
 
+    def idle(self, tools: Iterable[tuple[str, str]]) -> list[str]:
+        """Rules that name a server outright and fit none of its tools, as a message may show them: slips, as a rule.
+
+        Args:
+            tools: Server and name of each tool there is.
+        """
+        known = list(tools)
+        kinds = (("allow", self.allow), ("ask", self.ask), ("deny", self.deny))
+        return [
+            f"{rule.pattern!r} ({kind})"
+            for kind, rules in kinds
+            for rule in rules
+            if not any(letter in rule.pattern.rpartition(".")[0] for letter in "*?[")
+            and rule.pattern != "*"
+            and not rule.pattern.startswith(f"{FUNCTIONS}.")
+            and not any(_fits(rule.pattern, server, tool) for server, tool in known)
+        ]
+
     def with_mode(self, mode: Decision) -> Permissions:
         """The same where the user says it once for all: "ask" about every call that no rule allows; "allow" or "deny" what
         would be asked about."""

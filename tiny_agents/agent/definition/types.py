@@ -206,6 +206,13 @@ class AgentDefinition:
         names = ("timeout", "startup_timeout", "tool_timeout", "max_turns", "max_parallel_calls")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
+    @property
+    def pinning_wanted(self) -> Pinning:
+        """What becomes of a tool that changes; one that was downloaded can't say that nobody is to be told."""
+        if self.downloaded and self.pinning == "off":
+            return "warn"
+        return self.pinning or "warn"
+
     def error(self, key: str, problem: str) -> ConfigError:
         """An error at `key` of this definition, with its line if the file has it (or the nearest key above it)."""
         known = max((place for place in self.places if key.startswith(place)), key=len, default="")
