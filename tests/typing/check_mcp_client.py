@@ -18,6 +18,9 @@ async def servers(client: MCPClient, anything: dict[str, Any]) -> None:
     await client.add_mcp_server("http", url="https://h/mcp", timeout=timedelta(seconds=5), terminate_on_close=False)
     await client.add_mcp_server(type="sse", url="https://h/sse", headers={"A": "b"}, sse_read_timeout=5, name="old")
     await client.add_mcp_server("inprocess", server=anything, tools={"allow": ["a*"]}, tool_timeout=5)
+    await client.add_mcp_server("http", url="https://h/mcp", auth="oauth")
+    await client.add_mcp_server("sse", url="https://h/sse", auth={"type": "oauth", "scopes": ["a"], "account": "me"})
+    await client.add_mcp_server("http", url="https://h/mcp", auth={"typ": "oauth"})  # type: ignore[call-overload]
     await client.add_mcp_server(**anything)
     await client.add_mcp_server("stdio", url="https://h/mcp")  # type: ignore[call-overload]
     await client.add_mcp_server("http", url="https://h/mcp", comand="x")  # type: ignore[call-overload]
