@@ -175,6 +175,19 @@ async def test_the_result_says_what_happened() -> None:
         assert agent.usage.input_tokens == 3000
 
 
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_an_answer_that_was_cut_off_is_no_whole_answer(reason: str) -> None:
+    async with agent_with([raw(delta(content="It is"), delta(reason)), text("3.")]) as (agent, _):
+        result = await agent.run_to_completion("1 + 2?")
+        assert (result.text, result.stop_reason, result.finish_reason, result.has_answer) == (
+            "It is",
+            "done",
+            reason,
+            False,
+        )
+        assert (await agent.run_to_completion("again")).has_answer
+
+
 async def test_params_are_passed_on_with_each_call() -> None:
     params = {"temperature": 0.5, "extra_body": {"top_k": 3}, "stream_options": {"include_usage": False}}
     async with agent_with(busy, params=params, max_turns=3) as (agent, server):

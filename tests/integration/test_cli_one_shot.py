@@ -136,6 +136,14 @@ def test_a_cut_answer_is_no_answer(tmp_path, bare):
     assert "Traceback" not in done.err
 
 
+def test_an_answer_that_was_cut_off_by_its_longest_length_is_none_either(tmp_path, bare):
+    with OpenAIServer([raw(delta(content="The half"), delta("length"))]) as model:
+        done = run("run", bare, "--base-url", model.url, "-p", "x", cwd=tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines()[0] == "The half"
+    assert "cut off by the model's server (finish_reason 'length')" in done.err
+
+
 def test_one_bad_server_does_not_take_the_others_along(tmp_path):
     servers = {
         "gone": {"command": "no-such-program-anywhere"},

@@ -22,7 +22,7 @@ from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, ask
 from tiny_agents.agent.usage import Usage, usage_of_call
 from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
-from tiny_agents.mcp_client.calls import PlannedCall
+from tiny_agents.mcp_client.calls import CUT_REASONS, PlannedCall
 from tiny_agents.mcp_client.turns import Asked, TurnOptions
 
 T = TypeVar("T")
@@ -72,6 +72,7 @@ class Request:
         self._calls: list[Usage] = []  # of the turns before
         self._carried_out = self._refused = 0  # tool calls of that turn
         self._model: str | None = None
+        self._finish_reason: str | None = None  # of the latest answer
         self._began = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         if limits.seconds is not None:
@@ -128,6 +129,7 @@ class Request:
 
     def _asked(self, asked: Asked) -> None:
         fold = asked.fold
+        self._finish_reason = fold.finish_reason
         self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, fold.message(), self._price())
         if isinstance(fold.model, str) and fold.model:
             self._model = PurePath(fold.model).name if fold.model.endswith(".gguf") else fold.model
@@ -179,7 +181,9 @@ class Request:
             problem=self._problem if self._output is not None else "",
             stop_reason=stop,
             limit=limit if stop not in ("aborted", "failed") else None,
-            has_answer=stop in ("done", "exit_tool") or (whole and stop not in _WITHOUT_ANSWER),
+            has_answer=self._finish_reason not in CUT_REASONS
+            and (stop in ("done", "exit_tool") or (whole and stop not in _WITHOUT_ANSWER)),
+            finish_reason=self._finish_reason,
             messages=tuple(self._messages[self._start :]),
             usage=self._state.usage + (self._usage or Usage()),
             calls=(*self._calls, *([self._usage] if self._usage is not None else [])),

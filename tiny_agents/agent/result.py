@@ -26,7 +26,9 @@ class AgentResult:
         stop_reason: Why the run ended; see `agent.rules`.
         problem: Why `text` is not what `Agent(output=...)` asked for; empty where it is.
         limit: The limit that it came to.
-        has_answer: Whether `text` is the model's whole answer, perhaps its last one at a limit.
+        has_answer: Whether `text` is the model's whole answer, perhaps its last one at a limit. It isn't where the answer
+            broke off, or was cut off by `max_tokens` or the server.
+        finish_reason: Why the model stopped writing, as its server says: "stop", "length", "content_filter", ...
         messages: What the conversation grew by, the request first; empty if the request was taken back.
         usage: Tokens, model calls and cost.
         calls: The same for each model call.
@@ -41,6 +43,7 @@ class AgentResult:
     problem: str = ""
     limit: LimitReached | None = None
     has_answer: bool = False
+    finish_reason: str | None = None
     messages: Sequence[Message] = ()
     usage: Usage = field(default_factory=Usage)
     calls: Sequence[Usage] = ()

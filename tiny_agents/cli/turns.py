@@ -32,8 +32,11 @@ async def show_turn(agent: Agent, text: str, renderer: TurnRenderer, abort: asyn
 def stop_notice(agent: Agent) -> str | None:
     """What to say about a run that ended without an answer, or at a limit; None where it ended well."""
     result = agent.result
-    if result is None or result.stop_reason in ("done", "exit_tool", "aborted", "failed"):
+    if result is None or result.stop_reason in ("aborted", "failed"):
         return None
+    if result.stop_reason in ("done", "exit_tool"):
+        cut = f"The answer was cut off by the model's server (finish_reason '{result.finish_reason}')."
+        return None if result.has_answer else cut
     if result.limit is not None:
         rest = "The answer is what it had until then." if result.has_answer else "The work may be unfinished."
         return f"{result.limit} {rest}"
