@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_mcp_tools import names, offers
-from tests.support.mcp_servers import no_model
+from tests.support.mcp_servers import no_model, remote_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
 from tests.support.program import run
 from tiny_agents.errors import ServerConnectionError, UsageError
@@ -246,6 +246,26 @@ async def test_a_server_that_was_replaced_is_still_reached(
             await connect(client, shifty)
             assert (await client.call_tool("read")).text == "called read"
     assert [method for method in shifty.asked() if method not in ("tools/call", "subscriptions/listen")] == asked
+
+
+async def test_a_server_of_the_older_transport_is_found_there_at_once_the_next_time(
+    known: Callable[[], KnownServers], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tiny_agents")
+    with remote_server("sse") as server:
+        parameters = {**server.parameters(), "type": "http", "name": "s"}
+        for found in (True, False):
+            caplog.clear()
+            async with asyncio.timeout(60), no_model(known_servers=known()) as client:
+                await client.add_mcp_server(**parameters)
+                assert (await client.call_tool("echo", {"text": "hi"})).text == "hi"
+            assert ("speaks the older HTTP+SSE transport" in caplog.text) is found
+    with remote_server("http", server.port) as newer:
+        assert newer.port == server.port
+        async with asyncio.timeout(60), no_model(known_servers=known()) as client:
+            with pytest.raises(ServerConnectionError):
+                await client.add_mcp_server(**parameters)  # nothing is served at that path any more
+            await client.add_mcp_server(**newer.parameters())
 
 
 async def test_another_version_is_asked_what_it_speaks_the_next_time(

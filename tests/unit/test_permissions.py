@@ -12,7 +12,7 @@ from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.permission_answers import PermissionAnswers
 from tiny_agents.agent.permission_gate import Approval, PermissionGate
-from tiny_agents.agent.permissions import Permissions, Rule, permissions_of, rule_of
+from tiny_agents.agent.permissions import Permissions, Rule, in_words, permissions_of, rule_of
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.mcp_client.gate import CallRequest, Verdict, verdict_of
 
@@ -215,6 +215,34 @@ def test_a_definition_s_permissions_depend_on_where_it_comes_from(
     assert ruling.decision == decision
     if decision == "ask":
         assert ruling.unattended == unattended
+
+
+@pytest.mark.parametrize(
+    ("text", "downloaded", "words"),
+    [
+        (
+            "",
+            False,
+            [
+                "calls of web: asked about",
+                "other calls: asked about if they may destroy something; where nobody is there, made",
+            ],
+        ),
+        (
+            "permissions: {default: deny, allow: [files.*, {tool: web.get, arguments: {url: 'https://*'}}]}",
+            False,
+            ["calls of web: asked about", "calls made: files.*, web.get (url=https://*)", "other calls: refused"],
+        ),
+        ("permissions: {default: allow}", True, ["calls of tools: asked about; where nobody is there, made"]),
+        (
+            "permissions: {default: ask, deny: ['*.rm']}",
+            True,
+            ["calls refused: *.rm", "other calls: asked about; where nobody is there, refused"],
+        ),
+    ],
+)
+def test_what_the_rules_mean_can_be_said(text: str, downloaded: bool, words: list[str]) -> None:
+    assert in_words(permissions_of(definition(text, downloaded=downloaded))) == words
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,26 @@ def _rules(given: Iterable[str | Rule]) -> tuple[Rule, ...]:
         raise UsageError(f"permissions: a pattern {problem}") from None
 
 
+_WORDS: Mapping[Default, str] = {
+    "allow": "made",
+    "ask": "asked about",
+    "deny": "refused",
+    "destructive": "asked about if they may destroy something",
+}
+
+
+def in_words(permissions: Permissions) -> list[str]:
+    """What the rules mean, a line each, for people who want to know before."""
+    lines = [f"calls of {server}: {_WORDS[word]}" for server, word in permissions.approval.items()]
+    kinds = (("made", permissions.allow), ("asked about", permissions.ask), ("refused", permissions.deny))
+    lines += [f"calls {word}: {', '.join(map(str, rules))}" for word, rules in kinds if rules]
+    other = "other calls" if lines else "calls of tools"
+    alone = permissions.unattended or ("allow" if not permissions.chosen else "deny")
+    asks = permissions.default in ("ask", "destructive")
+    nobody = f"; where nobody is there, {'made' if alone == 'allow' else 'refused'}" if asks else ""
+    return [*lines, f"{other}: {_WORDS[permissions.default]}{nobody}"]
+
+
 def permissions_of(definition: AgentDefinition) -> Permissions:
     """What a definition says, and where it says nothing what is safe for where it comes from.
 

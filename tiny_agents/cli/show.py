@@ -12,6 +12,7 @@ from tiny_agents.agent.definition.requirements import commands_and_hosts, missin
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
+from tiny_agents.agent.permissions import in_words, permissions_of
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
@@ -51,6 +52,8 @@ def _about(definition: AgentDefinition) -> Iterable[str]:
         where = definition.prompt_file or "in the definition"
         yield f"prompt: {where}, {len(definition.prompt)} characters"
     yield from commands_and_hosts(definition)
+    if definition.servers:
+        yield from in_words(permissions_of(definition))
     yield from map(_input, definition.inputs)
     yield from (f"needs: {need}" for need in definition.requires)
     if definition.origin is not None:

@@ -66,6 +66,7 @@ def era_of(
     now = time.time()
     if not modern:
         return Era("legacy", now + LEGACY_KEPT_S, server=server, sse=older_transport)
-    if discovered is None or ttl_s <= 0:
-        return None
-    return Era(protocol, now + min(ttl_s, DISCOVERED_KEPT_S), server=server, discovered=discovered)
+    if discovered is not None and ttl_s > 0:
+        until = now + min(ttl_s, DISCOVERED_KEPT_S)
+        return Era(protocol, until, server=server, sse=older_transport, discovered=discovered)
+    return Era("auto", now + LEGACY_KEPT_S, server=server, sse=True) if older_transport else None

@@ -28,7 +28,7 @@ class Era(msgspec.Struct, frozen=True):
     """How a server wants to be spoken to, so that it needn't be asked.
 
     Attributes:
-        protocol: "legacy" for the handshake of before 2026-07-28, else the version.
+        protocol: "legacy" for the handshake of before 2026-07-28, or the version; "auto" where it has to be asked.
         until: When to ask again, in seconds since 1970.
         server: Its name and version.
         sse: Whether it is reached over HTTP+SSE, though the user said http.

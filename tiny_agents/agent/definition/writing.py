@@ -143,6 +143,7 @@ def _json_server(server: ServerDefinition, notes: list[str]) -> dict[str, Any]:
     elif tools:
         lost.append("tools")
     lost += [name for name in server.options if name != "tools"]
+    lost += ["approval"] if server.approval is not None else []
     notes += [f"{server.key}.{name}: agent.json has no such key" for name in _once(lost)]
     return said
 
