@@ -114,3 +114,11 @@ def test_tools_that_only_end_a_turn_are_simply_left_out() -> None:
     idle = chat_request([], tools[:1], TurnOptions(tools="none"), {"task_complete"})
     assert without(idle, {"tools"}) == ChatRequest([], (), {}, False)
     assert without(chat_request([], tools, TurnOptions(), {"task_complete"}), {"tools"}).tools == tools
+
+
+def test_a_ban_on_tool_calls_that_a_server_does_not_know_is_left_out() -> None:
+    tools: list[Any] = [{"type": "function", "function": {"name": "f"}}]
+    banned = chat_request([], tools, TurnOptions(tools="none"))
+    assert name_of(400, "Invalid value: 'none'. Supported values for tool_choice are 'auto'", banned) == "tool_choice"
+    assert name_of(400, "tool_choice 'none' is not supported", banned) == "tool_choice"
+    assert without(banned, {"tool_choice"}).params == {}

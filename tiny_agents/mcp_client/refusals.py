@@ -156,6 +156,13 @@ REFUSALS: Sequence[Refusal] = (
         _less("response_format"),
     ),
     Refusal(
+        "tool_choice",
+        frozenset({400, 422}),
+        _named("tool_choice"),
+        _has("tool_choice"),
+        _less("tool_choice"),
+    ),
+    Refusal(
         TOOLS, frozenset({400, 404, 422, 500, 501}), _NO_TOOLS, lambda request: bool(request.tools), _without_idle_tools
     ),
 )
