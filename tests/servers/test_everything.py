@@ -14,6 +14,7 @@ from tests.support.mcp_servers import no_model
 from tests.support.openai_server import calls, text
 from tiny_agents import (
     FormRequest,
+    ListChanged,
     MCPClient,
     ResourceUpdated,
     SamplingRequest,
@@ -22,6 +23,7 @@ from tiny_agents import (
     UrlRequest,
     UsageError,
 )
+from tiny_agents.mcp_client.transports import pages
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, needs_node]
 
@@ -135,6 +137,72 @@ async def test_what_it_asks_is_answered(everything_server: dict[str, Any], serve
         assert '"action": "accept"' in (await client.call_tool("trigger-url-elicitation", page)).text
     kinds = [type(request) for request in host.asked if request != "roots"]
     assert kinds == [SamplingRequest, FormRequest, UrlRequest]
+
+
+async def test_a_page_that_it_needs_first_is_asked_for_and_the_call_made_again(
+    everything_server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_DONE_S", 0.2)  # this server doesn't say when a page is done
+    host = RecordingHost()
+    async with asyncio.timeout(60), no_model(host=host) as client:
+        await client.add_mcp_server(**everything_server)
+        await until_offered(client, {"trigger-url-elicitation"})
+        page = {"url": "https://example.com/x", "elicitationId": "first", "message": "Log in", "errorPath": True}
+        assert not (await client.call_tool("trigger-url-elicitation", page)).is_error
+    assert [request.url for request in host.asked if isinstance(request, UrlRequest)] == [
+        "https://modelcontextprotocol.io",
+        "https://example.com/x",
+    ]
+
+
+async def test_resources_are_listed_read_and_followed(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        documents = [resource.uri for resource in await client.list_resources()]
+        assert "demo://resource/static/document/features.md" in documents
+        (document,) = await client.read_resource("demo://resource/static/document/features.md")
+        assert "# Everything Server - Features" in (document.text or "")
+        templates = {template.uri_template for template in await client.list_resource_templates()}
+        assert "demo://resource/dynamic/text/{resourceId}" in templates
+        (text_part,) = await client.read_resource("demo://resource/dynamic/text/3")
+        assert "Resource 3: This is a plaintext resource" in (text_part.text or "")
+        (blob_part,) = await client.read_resource("demo://resource/dynamic/blob/3")
+        assert blob_part.data is not None
+
+        with client.events() as events:
+            await client.subscribe_resource("demo://resource/dynamic/text/3")
+            await client.call_tool("toggle-subscriber-updates")
+            async for event in events:
+                if isinstance(event, ResourceUpdated):
+                    break
+            assert event.uri == "demo://resource/dynamic/text/3"
+            await client.call_tool("toggle-subscriber-updates")
+
+
+async def test_a_resource_that_a_call_makes_is_listed(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        with client.events() as events:
+            await client.call_tool("gzip-file-as-resource", {"name": "new.gz", "data": "data:text/plain,hello"})
+            async for event in events:
+                if isinstance(event, ListChanged) and event.of == "resources":
+                    break
+        assert "demo://resource/session/new.gz" in [resource.uri for resource in await client.list_resources()]
+
+
+async def test_prompts_are_filled_in_and_completed(everything_server: dict[str, Any]) -> None:
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**everything_server)
+        prompts = {prompt.name: prompt for prompt in await client.list_prompts()}
+        assert set(prompts) >= {"simple-prompt", "args-prompt", "completable-prompt", "resource-prompt"}
+        filled = await client.get_prompt("args-prompt", {"city": "Tōkyō"})
+        assert "Tōkyō" in str(filled.messages[0].content)
+        embedded = await client.get_prompt("resource-prompt", {"resourceType": "Text", "resourceId": "1"})
+        assert "This is a plaintext resource" in str([message.content for message in embedded.messages])
+        completed = await client.complete(prompts["completable-prompt"], "department", "E")
+        assert completed.values == ("Engineering",)
+        with pytest.raises(UsageError, match="city"):
+            await client.get_prompt("args-prompt")
 
 
 async def test_a_refusal_is_told_and_nothing_waits(everything_server: dict[str, Any]) -> None:
