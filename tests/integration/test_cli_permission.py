@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,26 @@ def test_always_holds_in_the_next_program_until_it_is_taken_back_or_the_tool_cha
     assert run("permissions", "revoke", "nobody", cwd=tmp_path).code == 2
     assert run("permissions", "revoke", "--all", cwd=tmp_path).err == "1 answer forgotten.\n"
     assert asked("n")
+
+
+@terminal_only
+def test_nothing_is_written_into_the_line_that_is_typed(tmp_path: Path) -> None:
+    agent(tmp_path)
+    with (
+        OpenAIServer([calls(("read", {}), ("write", {})), text("Done.")]) as model,
+        open_terminal(model, tmp_path) as terminal,
+    ):
+        terminal.wait_for(READY)
+        terminal.type("Go" + ENTER)
+        terminal.wait_for(QUESTION)
+        log = tmp_path / "state.log"
+        while "tools/call" not in log.read_text():  # the result of `read` is on its way to the screen
+            time.sleep(0.01)
+        terminal.type("y" + ENTER)
+        terminal.wait_for(r"\(or n WHY\): y\n  read:\n  called read\n  write:\n  called write\nDone\.")
+        terminal.wait_for(READY)
+        terminal.type(CTRL_D)
+        assert terminal.wait_for_exit() == 0
 
 
 @terminal_only

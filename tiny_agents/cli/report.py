@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tiny_agents.cli.exit_codes import ExitCode, Left, error_message, exit_code_before_start, root_cause
 from tiny_agents.cli.safe_text import neutralise
@@ -31,12 +31,14 @@ class Reporter:
         debug: Also print tracebacks.
         secrets: Texts that must never be printed; commands add the keys they learn.
         before_line: Called before a line is printed: it may have to end a line on the same terminal.
+        quiet: Holds back what others write to the terminal, while somebody types an answer.
     """
 
     def __init__(self) -> None:
         self.debug = False
         self.secrets: list[str] = []
         self.before_line: Callable[[], None] = _nothing
+        self.quiet: Callable[[], AbstractContextManager[None]] = nullcontext
         self._held: list[str] | None = None
 
     def error(self, error: BaseException) -> None:

@@ -13,6 +13,7 @@ from argparse import Namespace
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.input_values import Keyring, owner_of
@@ -246,7 +247,15 @@ def _host(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> Host:
     """With a single prompt servers can't ask anybody."""
     if plan.prompt is not None:
         return HeadlessHost(reason="this answers a single prompt, so nobody can be asked", roots=plan.roots)
-    return TerminalHost(lambda: reporter.before_line(), roots=plan.roots, turn=turn)
+    return TerminalHost(
+        lambda: reporter.before_line(), read_line=partial(_typed, reporter, sys.stdout), roots=plan.roots, turn=turn
+    )
+
+
+async def _typed(reporter: Reporter, stream: TextIO, question: str) -> str | None:
+    """A line from the terminal; nothing else is written while it is typed."""
+    with reporter.holding_back(), reporter.quiet():
+        return await read_terminal_line(question, stream)
 
 
 async def _work(
@@ -287,7 +296,7 @@ def _gate(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> PermissionGate:
         stream.flush()
 
     columns = abilities(stream, os.environ).columns
-    approver = TerminalApprover(say, partial(read_terminal_line, screen=stream), turn, columns=columns)
+    approver = TerminalApprover(say, partial(_typed, reporter, stream), turn, columns=columns)
     return PermissionGate(permissions, approver, answers)
 
 
@@ -306,7 +315,7 @@ async def _load_tools(agent: Agent, reporter: Reporter) -> None:
 async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:
     """One prompt: the answer to standard output, everything else to standard error."""
     screen = Screen(sys.stdout, sys.stderr)
-    reporter.before_line = screen.fresh_line
+    reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
     if is_embedded(plan.model):
         screen.line(model_words(plan.model), Style.DIM)
     renderer = TurnRenderer(screen, hidden_tools=EXIT_TOOLS)
@@ -339,7 +348,7 @@ async def _converse(
     from tiny_agents.cli.repl import Conversation
 
     screen = Screen(sys.stdout, sys.stdout)
-    reporter.before_line = screen.fresh_line
+    reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
     show_recap(session, screen)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple, TextIO
 
@@ -81,6 +82,7 @@ class Screen:
         self.answer = abilities(answer, env)
         self.aside = abilities(aside, env)
         self._mid_line: TextIO | None = None  # the stream whose last line is unfinished
+        self._held: list[tuple[TextIO, str]] | None = None
 
     def text(self, text: str) -> None:
         """Write a piece of the answer as it comes; what a terminal would obey is neutralised."""
@@ -110,7 +112,20 @@ class Screen:
         self._write(stream, styled(text, style, colour))
         self._mid_line = None if text.endswith("\n") else stream
 
-    @staticmethod
-    def _write(stream: TextIO, text: str) -> None:
+    @contextmanager
+    def holding_back(self) -> Iterator[None]:
+        """While somebody types an answer, what is written waits: it would end up in the line that is typed."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for stream, text in held:
+                self._write(stream, text)
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        if self._held is not None:
+            self._held.append((stream, text))
+            return
         stream.write(text)
         stream.flush()
