@@ -16,18 +16,18 @@ from tiny_agents.cli.report import Reporter, guarded
 Command = Callable[[Namespace, Reporter], int]
 
 COMMANDS = {
-    "run": "tiny_agents.cli.run",
-    "list": "tiny_agents.cli.list",
-    "show": "tiny_agents.cli.show",
-    "lock": "tiny_agents.cli.lock",
-    "permissions": "tiny_agents.cli.permissions",
-    "trust": "tiny_agents.cli.trust",
-    "sessions": "tiny_agents.cli.sessions",
-    "schema": "tiny_agents.cli.schema",
-    "validate": "tiny_agents.cli.validate",
-    "convert": "tiny_agents.cli.convert",
-    "login": "tiny_agents.cli.login",
-    "logout": "tiny_agents.cli.logout",
+    "run": "tiny_agents.cli.commands.run",
+    "list": "tiny_agents.cli.commands.list",
+    "show": "tiny_agents.cli.commands.show",
+    "lock": "tiny_agents.cli.commands.lock",
+    "permissions": "tiny_agents.cli.commands.permissions",
+    "trust": "tiny_agents.cli.commands.trust",
+    "sessions": "tiny_agents.cli.commands.sessions",
+    "schema": "tiny_agents.cli.commands.schema",
+    "validate": "tiny_agents.cli.commands.validate",
+    "convert": "tiny_agents.cli.commands.convert",
+    "login": "tiny_agents.cli.commands.login",
+    "logout": "tiny_agents.cli.commands.logout",
 }
 """Name of a command -> module whose `command(arguments)` does it and returns the exit status."""
 
