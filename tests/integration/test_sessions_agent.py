@@ -250,6 +250,18 @@ async def test_what_is_cut_off_after_the_last_request_is_cut_off_in_the_store_to
     assert store.steps[-1] == [("user", "1"), ("assistant", "One.")]
 
 
+async def test_a_conversation_that_is_looked_at_and_left_again_stays_as_it_was() -> None:
+    store = Watched()
+    async with agent_with([text("One.")], Session(store)) as (agent, _):
+        await run(agent, "1")
+    before = list(store.steps)
+    session = await Session.resume(store)
+    async with agent_with([], session) as (agent, _):
+        assert [message["role"] for message in agent.messages] == ["system", "user", "assistant"]
+    assert store.steps == before  # nothing was written
+    assert store.said(session.id) == [("user", "1"), ("assistant", "One.")]
+
+
 async def test_two_agents_can_not_work_in_one_session_at_once() -> None:
     session = Session(MemorySessionStore())
     async with agent_with([raw(delta(content="x"), then="stall")], session) as (agent, model):

@@ -223,7 +223,7 @@ class Session:
         """The conversation is over for now; others may resume it. As often as you like."""
         if self._closed:
             return
-        if self._created and self._run_start is None:
+        if self._written is not None and self._run_start is None:  # without a request nobody has told us any messages
             await self._save(look_at_all=True)  # what was cut off since the last request, or taken back
         self._closed = True
         if self._writing is not None:
