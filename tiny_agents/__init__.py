@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tiny_agents.agent.permissions import Permissions
     from tiny_agents.agent.prices import Price
     from tiny_agents.agent.result import AgentResult
+    from tiny_agents.agent.run_log import RunLog
     from tiny_agents.agent.sessions.database import SessionDatabase
     from tiny_agents.agent.sessions.session import Session
     from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
@@ -172,6 +173,7 @@ if TYPE_CHECKING:
     )
     from tiny_agents.mcp_client.hosts import HeadlessHost, ScriptedHost
     from tiny_agents.mcp_client.known_servers import KnownServers
+    from tiny_agents.mcp_client.observing import AgentRun, ModelCall, Observer, Operation, ToolCall
     from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt, PromptArgument
     from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
     from tiny_agents.mcp_client.results import ToolResult
@@ -202,6 +204,8 @@ _HOMES = {
         ),
         "mcp_client.events",
     ),
+    **dict.fromkeys(("AgentRun", "ModelCall", "Observer", "Operation", "ToolCall"), "mcp_client.observing"),
+    "RunLog": "agent.run_log",
     **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.prompts"),
     **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
     "KnownServers": "mcp_client.known_servers",
@@ -253,6 +257,7 @@ __all__ = [
     "Agent",
     "AgentDefinition",
     "AgentResult",
+    "AgentRun",
     "Approval",
     "AsyncInferenceClient",
     "AudioClassificationOutputElement",
@@ -333,12 +338,15 @@ __all__ = [
     "MemorySessionStore",
     "MissingCredentialsError",
     "MissingDependencyError",
+    "ModelCall",
     "ModelChanged",
     "ModelSettings",
     "ModelStatus",
     "NotOfferedError",
     "ObjectDetectionBoundingBox",
     "ObjectDetectionOutputElement",
+    "Observer",
+    "Operation",
     "OutputError",
     "Padding",
     "PendingRounds",
@@ -357,6 +365,7 @@ __all__ = [
     "ResourceTemplate",
     "ResourceUpdated",
     "RootsRequest",
+    "RunLog",
     "SampledCall",
     "SamplingReply",
     "SamplingRequest",
@@ -399,6 +408,7 @@ __all__ = [
     "TinyAgentsError",
     "TokenClassificationAggregationStrategy",
     "TokenClassificationOutputElement",
+    "ToolCall",
     "ToolChanged",
     "ToolProgress",
     "ToolRefusedError",

@@ -39,7 +39,10 @@ def test_the_answer_is_all_there_is_on_standard_output(tmp_path):
     with OpenAIServer(turns) as model:
         done = run("run", agent, "--base-url", model.url, "--prompt", "What time is it in Tokyo?", cwd=tmp_path)
     assert (done.code, done.out) == (0, "It is noon.\n")
-    said, call, *result = done.err.splitlines()
+    lines = done.err.splitlines()
+    if lines[0] == "Waiting for the servers to start; Ctrl+C leaves.":  # on a machine that is busy
+        del lines[0]
+    said, call, *result = lines
     assert said == "Let me look."
     assert call == '▸ get_current_time {"timezone": "Asia/Tokyo"}'
     told = json.loads("\n".join(result))
@@ -124,6 +127,25 @@ def test_a_last_answer_at_a_limit_is_handed_over_with_the_limits_status_and_what
         assert usage.startswith("2 model calls, about ")
         assert usage.endswith("cost unknown")
         assert len(model.chats) == 2
+
+
+def test_what_happens_is_written_to_a_log_beside_the_answer(tmp_path, bare):
+    secret = "sk-a-key-nobody-may-see"
+    with OpenAIServer([text("Fine.")]) as model:
+        flags = ("--base-url", model.url, "--api-key-env", "KEY", "--log", "log", "--log-content")
+        done = run("run", bare, *flags, "-p", f"Is {secret} here?", cwd=tmp_path, KEY=secret)
+    assert (done.code, done.out, done.err) == (0, "Fine.\n", "")
+    records = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [record["event"] for record in records] == ["run.start", "model.start", "model.end", "run.end"]
+    assert records[0]["content"] == {"request": "Is *** here?"}
+    assert len(records[0]["definition"]) == 64
+
+
+def test_a_log_that_cannot_be_written_is_an_error_before_anything_starts(tmp_path, bare):
+    with OpenAIServer([text("Fine.")]) as model:
+        done = run("run", bare, "--base-url", model.url, "-p", "x", "--log", "no/where", cwd=tmp_path)
+        assert (done.code, done.out, model.requests) == (2, "", [])
+    assert done.err == "error: the log no/where can't be written: No such file or directory\n"
 
 
 def test_a_cut_answer_is_no_answer(tmp_path, bare):

@@ -18,6 +18,12 @@ from tiny_agents.errors import (
 )
 
 
+def test_what_is_said_is_not_logged_without_a_log(capsys):
+    with pytest.raises(SystemExit):
+        parse(["run", "clock", "--log-content"])
+    assert "--log-content goes with --log FILE" in capsys.readouterr().err
+
+
 def test_every_flag_of_run_arrives():
     line = "run clock -p hi --model m --provider p --base-url u --api-key-env K --input a=1 --input b=x=y"
     flags = [
@@ -35,6 +41,9 @@ def test_every_flag_of_run_arrives():
         "--usage",
         "--root",
         "r",
+        "--log",
+        "l",
+        "--log-content",
     ]
     arguments = parse([*line.split(), *flags, "--resume", "3f2a"])
     assert vars(arguments) == {
@@ -55,6 +64,8 @@ def test_every_flag_of_run_arrives():
         "accept_tools": True,
         "permission": "allow",
         "usage": True,
+        "log": "l",
+        "log_content": True,
         "root": ["r"],
         "resume": "3f2a",
         "last": False,

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from tiny_agents.agent.abort import Aborted
 from tiny_agents.agent.definition.inputs import resolve_inputs
@@ -27,7 +27,8 @@ from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, checked_pri
 from tiny_agents.agent.request import Request
 from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.rules import StopReason
-from tiny_agents.agent.sessions.about import about
+from tiny_agents.agent.run_log import RunLog
+from tiny_agents.agent.sessions.about import about, definition_hash
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
 from tiny_agents.agent.sessions.store import SessionStore
@@ -45,6 +46,7 @@ from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Host
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.media import TakesImages
+from tiny_agents.mcp_client.observing import Observer
 from tiny_agents.mcp_client.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.agent")
@@ -53,6 +55,14 @@ Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 """What a run yields: chunks of the model's answers, and the result of each tool call as a message."""
 
 DEFAULT_MAX_TURNS = DEFAULT_MODEL_CALLS
+
+
+class Observed(TypedDict, total=False):
+    """Who is told what an agent does; see `Agent`."""
+
+    observers: Iterable[Observer]
+    capture_content: bool | None
+    run_log: str | Path | None
 
 
 class Agent(MCPClient):
@@ -93,6 +103,9 @@ class Agent(MCPClient):
         client: An inference client of your own, in place of what is above about the model.
         session: Saves the conversation as it goes, and brings along what was said before (see `agent.sessions`). By
             default nothing is saved.
+        name: What those who observe know it by.
+        observers, capture_content: Who is told of runs and calls, besides OpenTelemetry; see `MCPClient`.
+        run_log: A file to which each run is written as it goes, a JSON object a line; see `agent.run_log`.
 
     Attributes:
         messages: The conversation, a valid history at any time: start a new one by cutting it back to its first message.
@@ -135,6 +148,10 @@ class Agent(MCPClient):
         client: AsyncInferenceClient | None = None,
         fallbacks: Iterable[str | Mapping[str, Any]] = (),
         session: Session | None = None,
+        name: str | None = None,
+        observers: Iterable[Observer] = (),
+        capture_content: bool | None = None,
+        run_log: str | Path | None = None,
     ) -> None:
         if max_turns < 1:
             raise UsageError(f"max_turns must be at least 1; got {max_turns!r}.")
@@ -162,7 +179,14 @@ class Agent(MCPClient):
             gate=gate,
             client=client,
             fallbacks=fallbacks,
+            observers=observers,
+            capture_content=capture_content,
         )
+        self._log = RunLog(run_log, content=bool(capture_content)) if run_log is not None else None
+        if self._log is not None:
+            self._observing.observers += (self._log,)
+        self._name = name or ""
+        self._checksum = ""
         self._output = output_of(output, output_retries)
         system = prompt or DEFAULT_SYSTEM_PROMPT
         if self._output is not None:
@@ -201,6 +225,7 @@ class Agent(MCPClient):
         session: Session | None = None,
         host: Host | None = None,
         approve: Approve | None = None,
+        **observed: Unpack[Observed],
     ) -> Self:
         """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
 
@@ -217,6 +242,7 @@ class Agent(MCPClient):
             host: Answers what servers ask of us; by default nobody does.
             approve: Asks a person about the calls that the definition's `permissions` leave to one. Without it nobody is
                 there: such calls are refused, those that only the default would have asked about are made.
+            **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
 
         Raises:
             ConfigError: The definition can't be used, an input has no value, or the agent isn't as locked.
@@ -235,7 +261,16 @@ class Agent(MCPClient):
         if session is not None:
             session.describe(about(ref, written, chosen), definition.secrets)
         gate = PermissionGate(permissions_of(definition), approve)
-        return cls.from_definition(definition, chosen, session=session, locked=locked, host=host, gate=gate)
+        return cls.from_definition(
+            definition,
+            chosen,
+            session=session,
+            locked=locked,
+            host=host,
+            gate=gate,
+            checksum=definition_hash(written),
+            **observed,
+        )
 
     @classmethod
     async def resume(
@@ -247,13 +282,14 @@ class Agent(MCPClient):
         trust: bool = False,
         host: Host | None = None,
         approve: Approve | None = None,
+        **observed: Unpack[Observed],
     ) -> Self:
         """Go on with a conversation that was saved, with the agent it was had with, as its definition is now.
 
         Args:
             session: Its id, the unique start of one, or "last".
             store: Where it is; by default where the command line saves conversations.
-            inputs, trust, host, approve: As of `load`.
+            inputs, trust, host, approve, observed: As of `load`.
 
         Raises:
             SessionNotFoundError: There is no such session.
@@ -274,7 +310,13 @@ class Agent(MCPClient):
                     "and hand it session=await Session.resume(...)."
                 )
             return cls.load(
-                resumed.about.agent, inputs=inputs, trust=trust, session=resumed, host=host, approve=approve
+                resumed.about.agent,
+                inputs=inputs,
+                trust=trust,
+                session=resumed,
+                host=host,
+                approve=approve,
+                **observed,
             )
         except BaseException:
             await resumed.close()
@@ -292,6 +334,8 @@ class Agent(MCPClient):
         session: Session | None = None,
         locked: Locked | None = None,
         gate: Gate | None = None,
+        checksum: str = "",
+        **observed: Unpack[Observed],
     ) -> Self:
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
 
@@ -299,6 +343,8 @@ class Agent(MCPClient):
             pinning: In place of the definition's.
             locked: What its tools have to be like; `load_tools` compares them.
             gate: In place of the definition's rules (`permissions.permissions_of`), which are applied with nobody to ask.
+            checksum: Of the definition as it stands in its file, for those who observe.
+            **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
         """
         try:
             output_of(definition.output.get("schema"))
@@ -322,8 +368,12 @@ class Agent(MCPClient):
             output_retries=definition.output.get("retries", DEFAULT_RETRIES),
             prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
             session=session,
+            name=definition.name,
+            **observed,
             **definition.limits(),
         )
+        agent._checksum = checksum
+        agent._observing.secrets += definition.secrets
         agent._locked = locked
         return agent
 
@@ -473,6 +523,9 @@ class Agent(MCPClient):
         except (GeneratorExit, asyncio.CancelledError):
             stop = "aborted"
             raise
+        except Exception as error:
+            request.failed(error)
+            raise
         finally:
             self.result = request.end(stop, self._seats.now.name)
             self.usage += self.result.usage
@@ -494,6 +547,14 @@ class Agent(MCPClient):
             params=self._params,
             output=self._output,
             has_tools=lambda: bool(self.available_tools),
+            run=self._observing.agent_run(
+                agent=self._name,
+                definition=self._checksum,
+                model=self._seats.now.name,
+                provider=self._seats.now.client.settings.provider or "",
+                session=self.session.id if self.session is not None else "",
+                request=user_input,
+            ),
         )
         self._requests.append(request)
         return request
@@ -526,4 +587,6 @@ class Agent(MCPClient):
         try:
             await super().cleanup()
         finally:
+            if self._log is not None:
+                self._log.close()
             await self._saving.close()

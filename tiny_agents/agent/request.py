@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from tiny_agents.agent.usage import Usage, usage_of_call
 from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import CUT_REASONS, PlannedCall
+from tiny_agents.mcp_client.observing import CANCELLED, AgentRun
 from tiny_agents.mcp_client.turns import Asked, TurnOptions
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Request:
         params: Further arguments of each chat call.
         output: What the final answer has to be; None for any text.
         has_tools: Whether there are tools that do something.
+        run: The same for those who observe; it begins and ends with the request.
 
     Attributes:
         stop: Why the run ends; None while it goes on.
@@ -54,6 +56,7 @@ class Request:
         params: Mapping[str, Any],
         output: Output | None = None,
         has_tools: Callable[[], bool] = lambda: True,
+        run: AgentRun,
     ) -> None:
         self.message = ChatCompletionInputMessage(role="user", content=text)
         self.time_is_up = asyncio.Event()
@@ -78,6 +81,8 @@ class Request:
         if limits.seconds is not None:
             self._timer = asyncio.get_running_loop().call_later(limits.seconds, self.time_is_up.set)
         messages.append(self.message)
+        self._run = run
+        run.begin()
 
     @property
     def stop(self) -> StopReason | None:
@@ -102,6 +107,7 @@ class Request:
             note=note,
             refuse=self._refuse,
             asked=self._asked,
+            within=self._run,
         )
         if self._output is not None and (self._problem or not self._has_tools()):
             options = replace(options, params={**self._params, "response_format": self._output.response_format})
@@ -161,6 +167,10 @@ class Request:
 
     # ---- the end
 
+    def failed(self, error: Exception) -> None:
+        """An error ends the run."""
+        self._run.fail(error)
+
     def end(self, stop: StopReason, model: str | None) -> AgentResult:
         """The run is over for this reason: close the history, and say what came of it.
 
@@ -175,7 +185,7 @@ class Request:
         limit = self._state.reached
         if stop == "time_limit" and self._limits.seconds is not None:
             limit = LimitReached("seconds", self._limits.seconds, round(duration_s, 3))
-        return AgentResult(
+        result = AgentResult(
             text=text,
             output=self._found,
             problem=self._problem if self._output is not None else "",
@@ -191,6 +201,8 @@ class Request:
             duration_s=duration_s,
             model=self._model or model,
         )
+        end_run(self._run, result)
+        return result
 
     def take_back(self) -> str:
         """Take the request and all that followed it out of the messages; returns its text."""
@@ -199,6 +211,19 @@ class Request:
             del self._messages[index:]
         return str(self.message.content)
 
+
+def end_run(run: AgentRun, result: AgentResult) -> None:
+    """Tell those who observe a run what came of it."""
+    run.stop_reason, run.text = result.stop_reason, result.text
+    run.limit = str(result.limit or "")
+    run.usage = {**asdict(result.usage), "tool_calls": result.tool_calls}
+    if not run.error and result.stop_reason in _ERRORS:
+        run.error, run.message = _ERRORS[result.stop_reason], result.problem
+    run.end()
+
+
+_ERRORS: Mapping[StopReason, str] = {"aborted": CANCELLED, "failed": "failed", "bad_output": "bad_output"}
+"""Reasons to stop that are errors, where no exception was one."""
 
 _WITHOUT_ANSWER = frozenset({"aborted", "failed", "time_limit", "empty", "bad_output"})
 

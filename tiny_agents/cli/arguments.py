@@ -351,6 +351,12 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--usage", action="store_true", help="say at the end how many tokens were used, and what they cost"
     )
+    run.add_argument(
+        "--log",
+        metavar="FILE",
+        help="add to FILE what happens, as JSON lines: calls, times, tokens, errors; nothing said",
+    )
+    run.add_argument("--log-content", action="store_true", help="with --log: also what is said, arguments and results")
     run.add_argument("--debug", action="store_true", help=DEBUG)
 
 
@@ -386,6 +392,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.error("no command: try 'tiny-agents run clock' or 'tiny-agents list'")
+    if arguments.command == "run" and arguments.log_content and arguments.log is None:
+        parser.error("--log-content goes with --log FILE")
     if arguments.command == "run" and arguments.agent is None and not (arguments.last or arguments.resume):
         parser.error("no AGENT: try 'tiny-agents run clock', or --continue for the last conversation")
     return arguments

@@ -38,6 +38,7 @@ class ChatFold:
     finish_reason: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
     model: str | None = None
+    id: str | None = None
     _content: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _reasoning_content: list[str] = field(default_factory=list)
@@ -49,7 +50,7 @@ class ChatFold:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if self.model is None:
-            self.model = chunk.model
+            self.model, self.id = chunk.model, chunk.id
         choices = chunk.choices
         if not choices:
             return

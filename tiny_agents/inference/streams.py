@@ -107,6 +107,11 @@ class AsyncStream(Generic[C]):
         self._events = events
         self._ready = deque(ready)
 
+    @property
+    def url(self) -> str | None:
+        """Where it comes from, while it is open."""
+        return self._response.url if self._response is not None else None
+
     def __aiter__(self) -> Self:
         return self
 

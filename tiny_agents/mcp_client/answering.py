@@ -14,6 +14,7 @@ from tiny_agents.mcp_client.coerce import coerced
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.gate import Gate, refusal, request_of, verdict_of
 from tiny_agents.mcp_client.links import READ_LINK, READ_NOTE, Links
+from tiny_agents.mcp_client.observing import TOOL_ERROR, Observing, Operation, ToolCall
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.spill import READ_ON, Spill
@@ -46,6 +47,7 @@ class Answering:
         source: Where a tool is to be called.
         missing: Why there is no tool of a name, among those that are offered.
         gate: Is asked before each call; None lets all through.
+        addresses: Host and port of a remote server, for those who observe.
         links: What results link to.
         has_resources: Whether a server can be asked to read its links.
         slots: How many run at once.
@@ -60,6 +62,8 @@ class Answering:
     has_resources: Callable[[str], bool]
     slots: Slots
     gate: Gate | None
+    observing: Observing
+    addresses: Callable[[str], tuple[str, int]]
 
     async def answer(
         self,
@@ -67,24 +71,46 @@ class Answering:
         answer: ChatCompletionInputMessage,
         exit_names: Collection[str],
         offered: Mapping[str, Offer | None],
+        within: Operation | None = None,
     ) -> Told:
         """What the model is told about a call; never an exception for what a model, tool or server did wrong.
 
         Args:
             answer: The message that stands for it until then: it says that the call may have run, and is corrected where
                 it certainly has not.
+            within: What the call is a part of, for those who observe.
         """
         if call.name in exit_names:
             return Told("")
-        if call.problem is not None:
-            return Told(encodable(call.problem))
         offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
+        observed = self.observing.tool_call(within, name=call.name, call_id=call.id, arguments=call.arguments)
+        if offer is not None:
+            observed.server, observed.tool = offer.server, offer.tool.name
+            observed.address = self.addresses(offer.server)
+        with observed.going_on():
+            told = await self._carry_out(call, answer, offer, offered, observed)
+            observed.text = told.text
+        return told
+
+    async def _carry_out(
+        self,
+        call: PlannedCall,
+        answer: ChatCompletionInputMessage,
+        offer: Offer | None,
+        offered: Collection[str],
+        observed: ToolCall,
+    ) -> Told:
+        if call.problem is not None:
+            observed.came_to("not_run")
+            return Told(encodable(call.problem))
         if offer is None:
+            observed.came_to("not_run")
             return Told(encodable(f"Error: {self.missing(call.name, offered)}"))
         source = self.source(offer)
         arguments = coerced(call.arguments, offer.tool.parameters)
         try:
             if (refused := await self._refused(offer, source.identity, arguments)) is not None:
+                observed.came_to("denied")
                 return Told(encodable(refused))
             await self.slots.take()
         except asyncio.CancelledError:
@@ -93,9 +119,12 @@ class Answering:
         try:
             result = await source.call_tool(offer.tool.name, arguments)
         except ServerError as error:
+            observed.came_to("failed", error)
             return Told(encodable(f"Error: {error}"))
         finally:
             self.slots.free()
+        if result.is_error:
+            observed.came_to("error", TOOL_ERROR)
         text = self.spill.told(result)
         if not self.spill.is_empty:
             self._offer(self.spill.read_on, READ_ON)

@@ -17,6 +17,7 @@ from tiny_agents.inference.wire import public_url
 from tiny_agents.mcp_client.events import ModelChanged
 from tiny_agents.mcp_client.fallback import may_fall_back, says_something
 from tiny_agents.mcp_client.media import REFUSING_STATUSES, TakesImages, hide_media
+from tiny_agents.mcp_client.observing import ModelCall, host_and_port
 from tiny_agents.mcp_client.refusals import TOOLS, ChatRequest, refusal_in, without
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -108,6 +109,12 @@ class Seat:
         return self.model or public_url(self.client.model or "the embedded model")
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, where they are known before it is asked."""
+        model = self.client.settings.model
+        return host_and_port(model) if model is not None and is_url(model) else ("", 0)
+
+    @property
     def place(self) -> tuple[Any, ...]:
         """Where it is, and with which key."""
         settings = self.client.settings
@@ -138,15 +145,20 @@ class Seats:
         """The first model may be there again."""
         self.now = self.all[0]
 
-    async def ask(self, messages: MutableSequence[Message], request: ChatRequest) -> AsyncChatStream:
-        """Ask; a model that can't be had, and has said nothing yet, is followed by the next, which then stays."""
+    async def ask(self, messages: MutableSequence[Message], request: ChatRequest, call: ModelCall) -> AsyncChatStream:
+        """Ask; a model that can't be had, and has said nothing yet, is followed by the next, which then stays.
+
+        Args:
+            call: Told what is asked, for those who observe; it goes on when the answer begins.
+        """
         while True:
             seat = self.now
             following = self.all[self.all.index(seat) + 1 :]
-            if not following:
-                return await seat.ask(messages, request)
             try:
-                return await _begun(await seat.ask(messages, request))
+                with call.asking(seat.name, seat.client.settings.provider or "", seat.address):
+                    stream = await seat.ask(messages, request)
+                    call.host, call.port = host_and_port(stream.url) if stream.url else seat.address
+                    return await _begun(stream) if following else stream
             except InferenceError as error:
                 others = [other for other in following if may_fall_back(error, other_place=other.place != seat.place)]
                 if not others:

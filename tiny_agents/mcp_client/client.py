@@ -13,7 +13,6 @@ from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
-from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
@@ -33,6 +32,7 @@ from tiny_agents.mcp_client.instructions import instructions_text, with_instruct
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.links import Links
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
+from tiny_agents.mcp_client.observing import Observer, Observing
 from tiny_agents.mcp_client.offers import Offers
 from tiny_agents.mcp_client.pinning import PINNING, Pinning
 from tiny_agents.mcp_client.results import ToolResult
@@ -52,6 +52,7 @@ from tiny_agents.mcp_client.servers import (
 )
 from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.spill import Spill
+from tiny_agents.mcp_client.telemetry import telemetry
 from tiny_agents.mcp_client.text import without_secrets
 from tiny_agents.mcp_client.tools import Offer, ToolTable, refreshed, unknown_tool
 from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed, chat_request
@@ -109,6 +110,9 @@ class MCPClient(Offers):
         fallbacks: Models to ask, in this order, where the model can't be had (there is none, it is overloaded, nothing
             comes) and has said nothing yet: names at the same place, URLs, or dictionaries of `model`, `provider`,
             `base_url`, `api_key` and `timeout`.
+        observers: Told of each call of a model and of a tool (see `mcp_client.observing`), besides OpenTelemetry.
+        capture_content: Whether observers record what is said, too: messages, arguments and results. By default spans do
+            where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says so.
 
     Attributes:
         client: The inference client.
@@ -140,6 +144,8 @@ class MCPClient(Offers):
         gate: Gate | None = None,
         client: AsyncInferenceClient | None = None,
         fallbacks: Iterable[str | Mapping[str, Any]] = (),
+        observers: Iterable[Observer] = (),
+        capture_content: bool | None = None,
     ) -> None:
         if model is None and base_url is None and client is None and provider != "local":
             raise UsageError("which model? Give at least one of model=, base_url=, provider='local' or client=.")
@@ -164,6 +170,8 @@ class MCPClient(Offers):
         first = Seat(self.client, model, False if text_only else images)
         self._events = Events()
         self._seats = Seats([first, *(fallback_seat(other, first, timeout) for other in fallbacks)], self._events.emit)
+        self._observing = Observing(tuple(observers), telemetry, capture_content)
+        self._observing.secrets += [key for seat in self._seats.all if (key := seat.client.settings.key)]
         self._audio = audio
         self._host = host or Host()
         self._instructions = instructions
@@ -185,6 +193,8 @@ class MCPClient(Offers):
             has_resources=lambda server: self._connections[server].offers("resources"),
             slots=Slots(max_parallel_calls),
             gate=gate,
+            observing=self._observing,
+            addresses=self._address,
         )
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
@@ -285,6 +295,7 @@ class MCPClient(Offers):
             restarts=options.restarts,
             emit=self._events.emit,
         )
+        self._observing.secrets += secrets_of(server, options.secrets)
         self._prefixes[name] = None if options.prefix is None else options.prefix or name
         if not options.instructions:
             self._silent.add(name)
@@ -442,6 +453,11 @@ class MCPClient(Offers):
     def _source(self, offer: Offer) -> Connection | Functions:
         return self._functions if offer.server == FUNCTIONS else self._connections[offer.server]
 
+    def _address(self, server: str) -> tuple[str, int]:
+        """Host and port of a remote server."""
+        connection = self._connections.get(server)
+        return connection.address if connection is not None else ("", 0)
+
     def _refresh(self) -> None:
         """Bring the table up to date with what the servers offer; names are given in the order they were added."""
         changed = False
@@ -563,9 +579,12 @@ class MCPClient(Offers):
             *(t for t in self.available_tools if t["function"]["name"] not in exit_names),
         ]
         offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
-        fold = ChatFold()
         request = chat_request(with_instructions(messages, self._told_instructions()), tools, options, exit_names)
-        stream = await self._seats.ask(messages, request)
+        call = self._observing.model_call(
+            options.within, params=request.params, messages=request.messages, tools=request.tools
+        )
+        fold = call.fold
+        stream = await self._seats.ask(messages, request, call)
         try:
             if exit_if_first_chunk_no_tool:
                 first = [chunk async for chunk in _first(stream, PROBED_CHUNKS)]
@@ -576,41 +595,44 @@ class MCPClient(Offers):
                 for chunk in first:
                     yield chunk
             while chunks := await stream.arrived():
+                call.heard()
                 for chunk in chunks:
                     fold.add(chunk)
                     yield chunk
-        except BaseException:  # also where the caller stops to iterate
+        except BaseException as error:  # also where the caller stops to iterate
+            call.end(error)
             if (kept := fold.message(with_tool_calls=False)) is not None:
                 messages.insert(start, kept)
             raise
         finally:
             options.asked(Asked(request.messages, request.tools, fold))
+            call.end()
             await stream.aclose()
 
         if (message := fold.message()) is None:
             return
         calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=ids_in(messages))
-        calls.sort(key=lambda call: call.name in exit_names)  # stable: those that end the turn come last
-        calls = [allowed(call, options, exit_names) for call in calls]
-        answers = [call.answer(call.problem or INTERRUPTED) for call in calls]
+        calls.sort(key=lambda planned: planned.name in exit_names)  # stable: those that end the turn come last
+        calls = [allowed(planned, options, exit_names) for planned in calls]
+        answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
         await self._before_calls()
         running = [
-            asyncio.create_task(self._answering.answer(call, answer, exit_names, offered))
-            for call, answer in zip(calls, answers, strict=True)
+            asyncio.create_task(self._answering.answer(planned, answer, exit_names, offered, options.within))
+            for planned, answer in zip(calls, answers, strict=True)
         ]
         media: list[tuple[str, dict[str, Any]]] = []
         handed_out = 0  # those are the caller's: what it makes of them stays
         try:
-            for call, answer, task in zip(calls, answers, running, strict=True):
+            for planned, answer, task in zip(calls, answers, running, strict=True):
                 told = await task
                 answer.content = told.text
-                media += ((call.kept_name, part) for part in told.media)
+                media += ((planned.kept_name, part) for part in told.media)
                 handed_out += 1
                 yield answer
         finally:
             await settle(answers[handed_out:], running[handed_out:])
-        if media and not any(call.name in exit_names for call in calls):
+        if media and not any(planned.name in exit_names for planned in calls):
             insert_after(messages, answers[-1], media_message(media))
 
     async def _before_calls(self) -> None:

@@ -39,11 +39,13 @@ from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.known_servers import Era, KnownServers, identity_of
 from tiny_agents.mcp_client.life import RESTART_REST_S, Life, deadline, ends, keep, restart_delay
 from tiny_agents.mcp_client.listing import follow_tools, list_offered, list_tools
+from tiny_agents.mcp_client.observing import host_and_port
 from tiny_agents.mcp_client.pinning import Pinning
 from tiny_agents.mcp_client.results import ToolResult, with_notes
 from tiny_agents.mcp_client.rounds import PendingRounds, Round
 from tiny_agents.mcp_client.servers import (
     RESTARTS,
+    HttpServer,
     Protocol,
     Server,
     SseServer,
@@ -80,6 +82,7 @@ class Connection:
         instructions: What the server says about its use, as it says it; None before it was started, or where it is silent.
         guard: Which of its tools have changed since they were first used.
         identity: What it is, whatever it is called.
+        address: Host and port of a remote server; empty and 0 for others.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Connection:
         self._emit = emit
         known = known or KnownServers()
         self.identity = identity_of(server)
+        self.address = host_and_port(server.url) if isinstance(server, (HttpServer, SseServer)) else ("", 0)
         self.guard = ToolGuard(name, self.identity, address(server), pinning, known, emit)
         self._eras = EraMemory(self.identity, known, protocol)
         self._slots = Slots(max_parallel_calls)

@@ -58,6 +58,15 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:limit]}\n[Cut here: these are the first {limit:,} of {len(text):,} characters.]"
 
 
+def shortened_json(value: Any, limit: int) -> Any:
+    """JSON data with every text in it `shortened`."""
+    if isinstance(value, str):
+        return shortened(value, limit)
+    if isinstance(value, dict):
+        return {shortened(str(key), limit): shortened_json(item, limit) for key, item in value.items()}
+    return [shortened_json(item, limit) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def last_lines(text: str, count: int, width: int = 300) -> list[str]:
     """The last `count` lines of `text` that aren't empty, each at most `width` characters long."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]

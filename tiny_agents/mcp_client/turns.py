@@ -10,6 +10,7 @@ from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.types.chat import ChatCompletionInputTool
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.calls import PlannedCall
+from tiny_agents.mcp_client.observing import Operation
 from tiny_agents.mcp_client.refusals import ChatRequest
 
 Offered = Literal["auto", "none", "absent"]
@@ -40,6 +41,7 @@ class TurnOptions:
         note: Said to the model at the end of what is sent; it doesn't stay in the messages.
         refuse: Why a call is not to be carried out, in a sentence for the model; None lets it run.
         asked: Told once the answer is there, or has broken off.
+        within: What the turn is a part of, for those who observe.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class TurnOptions:
     note: str | None = None
     refuse: Callable[[PlannedCall], str | None] = lambda _: None
     asked: Callable[[Asked], None] = lambda _: None
+    within: Operation | None = None
 
 
 NO_TOOLS_NOW = "Error: no tools can be called any more for this request, so this one was not called."

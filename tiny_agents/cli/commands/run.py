@@ -27,6 +27,8 @@ from tiny_agents.agent.permission_answers import PermissionAnswers
 from tiny_agents.agent.permission_gate import PermissionGate
 from tiny_agents.agent.permissions import Decision, permissions_of
 from tiny_agents.agent.rules import LIMIT_STOPS
+from tiny_agents.agent.run_log import RunLog
+from tiny_agents.agent.sessions.about import definition_hash
 from tiny_agents.agent.sessions.session import Session
 from tiny_agents.cli.asking import TerminalHost, read_terminal_line
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
@@ -78,6 +80,8 @@ class Plan:
         accept_tools: Take those that changed as they are now.
         permission: What it says about calls that would be asked about.
         someone_is_there: Somebody can be asked.
+        checksum: Of the definition as it stands in its file.
+        log: File to which what happens is written; with what is said, if `log_content`.
         locked: What the agent's tools have to be like, once they are known; None without a lock.
         shows_usage: Say at the end what was used.
         roots: Folders that all servers are told they may work in, but those with `roots` of their own.
@@ -95,6 +99,9 @@ class Plan:
     saving: Saving | None = None
     permission: Decision | None = None
     someone_is_there: bool = False
+    checksum: str = ""
+    log: Path | None = None
+    log_content: bool = False
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -138,6 +145,9 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         remember=arguments.remember,
     )
     reporter.secrets += definition.secrets
+    log = None if arguments.log is None else Path(arguments.log).expanduser()
+    if log is not None:
+        RunLog(log).close()
     token = find_token()
     roots = tuple(_folder(text) for text in arguments.root)
     model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
@@ -152,6 +162,9 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         saving=saving,
         permission=arguments.permission,
         someone_is_there=someone_is_there,
+        checksum=definition_hash(written),
+        log=log,
+        log_content=arguments.log_content,
     )
 
 
@@ -227,6 +240,9 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
             gate=_gate(plan, reporter, turn),
             session=session,
             locked=plan.locked,
+            checksum=plan.checksum,
+            run_log=plan.log,
+            capture_content=True if plan.log_content else None,
         )
         try:
             return await _work(agent, session, plan, interrupts, reporter)
