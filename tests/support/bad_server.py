@@ -325,6 +325,7 @@ SCHEMAS: dict[str, Any] = {
     "chooses": {"anyOf": [{"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}]},
     "has_no_type": {"properties": {"a": {}}},
     "is_empty": {},
+    "takes_for_ever": {"type": "object", "properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}},
     "is_no_schema": {"type": "objekt", "properties": {"a": {"type": 7, "pattern": "("}}, "required": "a"},
     "is_deep": {},
 }
@@ -339,7 +340,10 @@ def has_odd_schemas() -> None:
         {"name": f"{name}_result", "inputSchema": {"type": "object"}, "outputSchema": schema}
         for name, schema in SCHEMAS.items()
     ]
-    answered = {**text("done"), "structuredContent": {"node": {"next": {}}, "city": {"name": "x"}, "a": "x"}}
+    answered = {
+        **text("done"),
+        "structuredContent": {"node": {"next": {}}, "city": {"name": "x"}, "a": "x", "text": "a" * 50 + "!"},
+    }
     serve(page=lambda request: {"tools": tools}, call=lambda request: answered)
 
 

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 SHOWN_PROBLEMS = 3
+
+OUTPUT_SCHEMA = "tiny-agents/output-schema"
+"""Where, in the `_meta` of a tool, its `outputSchema` passes the SDK, which would check results by it without end."""
+
 _OPTIONAL: dict[str, type] = {
     "title": str,
     "description": str,
@@ -63,6 +67,21 @@ def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
             else:  # results are checked by it, nothing else; older versions of the protocol know no other type
                 del kept[-1]["outputSchema"]
     return kept, problems
+
+
+def put_aside(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool whose `outputSchema` is in its `_meta`."""
+    if tool.get("outputSchema") is None:
+        return tool
+    rest = {key: value for key, value in tool.items() if key != "outputSchema"}
+    return {**rest, "_meta": {**(tool.get("_meta") or {}), OUTPUT_SCHEMA: tool["outputSchema"]}}
+
+
+def put_back(tool: dict[str, Any]) -> dict[str, Any]:
+    """The end of `put_aside`."""
+    meta = dict(tool.get("_meta") or {})
+    schema = meta.pop(OUTPUT_SCHEMA, None)
+    return {**tool, "_meta": meta or None, "outputSchema": schema} if isinstance(schema, dict) else tool
 
 
 def _mended_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -14,7 +14,8 @@ from tiny_agents.mcp_client.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.era import era_of
 from tiny_agents.mcp_client.host import Desk
 from tiny_agents.mcp_client.known_servers import Era
-from tiny_agents.mcp_client.mending import plain_words
+from tiny_agents.mcp_client.mending import plain_words, put_back
+from tiny_agents.mcp_client.promises import broken_promise
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.rounds import Round
 from tiny_agents.mcp_client.servers import LogLevel
@@ -67,6 +68,7 @@ class Session:
         self._client = client
         self._watch = watch
         self._desk = desk
+        self._promised: dict[str, dict[str, Any] | None] = {}  # tool -> the schema of its results
         self._listened = False
         self._tools_until = math.inf
         self.is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
@@ -113,7 +115,12 @@ class Session:
         except ValidationError as error:
             raise Refused(f"its list of tools is not valid MCP: {first_problem(error)}") from error
         self._tools_hold(max(page.ttl_ms or 0, 0) / 1000, first=cursor is None)
-        return [read_tool(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools], page.next_cursor
+        listed = [put_back(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools]
+        if cursor is None:
+            self._promised = {}
+        for tool in listed:  # of several with a name the first one counts
+            self._promised.setdefault(tool["name"], tool.get("outputSchema"))
+        return [read_tool(tool) for tool in listed], page.next_cursor
 
     def _tools_hold(self, seconds: float, *, first: bool) -> None:
         until = asyncio.get_running_loop().time() + seconds if seconds else math.inf
@@ -357,6 +364,10 @@ class Session:
         if not isinstance(answer, CallToolResult):
             asked = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
             return Wanted(encodable_json(asked.get("inputRequests") or {}), answer.request_state)
+        promised, data = self._promised.get(name), answer.structured_content
+        problem = broken_promise(promised, data) if promised and data is not None and not answer.is_error else None
+        if problem is not None:
+            return failure(f"the result of '{name}' is not what its output schema says: {problem}")
         return read_result(
             [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in answer.content],
             structured_content=answer.structured_content,
