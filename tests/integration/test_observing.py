@@ -23,6 +23,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.trace import StatusCode
 
+from tests.support.hosts import RecordingHost
+from tests.support.mcp_servers import busy_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, status, text
 from tiny_agents import Agent, MCPClient, ProviderError, UsageError
 from tiny_agents.mcp_client.observing import Observer, Operation, ToolCall
@@ -356,6 +358,23 @@ async def test_a_turn_without_an_agent_has_spans_too(spans: Spans) -> None:
                     pass
     outside = outer.get_span_context().span_id
     assert [parent(span) for span in spans.named("chat") + spans.named("execute_tool")] == [outside, outside]
+
+
+async def test_a_text_that_a_server_asks_for_is_a_call_of_the_model_too(spans: Spans, tmp_path: Path) -> None:
+    def answer(request: Recorded) -> Turn:
+        if "tools" not in request.body:
+            return text("a poem")
+        return text("x") if request.body["messages"][-1]["role"] == "tool" else calls(("ask", {"what": "text"}))
+
+    log = tmp_path / "log"
+    busy = {"type": "stdio", **busy_server(name="busy")}
+    async with agent_with(answer, servers=[busy], host=RecordingHost(), run_log=log) as (agent, _):
+        result = await agent.run_to_completion("hello")
+        assert "a poem" in next(str(message["content"]) for message in result.messages if message["role"] == "tool")
+    (sampled,) = [span for span in spans.named("chat m") if "tiny_agents.server.name" in about(span)]
+    assert about(sampled)["tiny_agents.server.name"] == "busy"
+    assert about(sampled)["gen_ai.response.model"] == "scripted"
+    assert [record["for"] for record in read(log) if "for" in record] == ["busy"]
 
 
 async def test_time_and_tokens_are_measured(

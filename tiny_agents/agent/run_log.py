@@ -3,7 +3,7 @@
 Each record has `time` (UTC), `event`, `id` of what it is about, and `parent`, the id of what that is a part of:
 
     run.start      agent, definition, model, provider, session
-    model.start    model, provider, server, params, messages, tools (how many of these)
+    model.start    model, provider, server, params, messages, tools (how many); for, if an MCP server asks for it
     model.end      duration_s, first_chunk_s, model, response, finish_reason, tokens; error, message
     tool.start     name, server, tool, call, arguments_bytes
     tool.end       name, duration_s, outcome, result_chars; error, message
@@ -153,6 +153,7 @@ def _model_start(call: ModelCall) -> Record:
         "model": call.model,
         "provider": call.provider,
         "server": _address((call.host, call.port)),
+        "for": call.server,
         "params": {name: call.params[name] for name in _PARAMS if isinstance(call.params.get(name), (str, int, float))},
         "messages": len(call.messages),
         "tools": len(call.tools),
@@ -200,7 +201,7 @@ def _last_messages(call: ModelCall) -> Record:
 
 
 def _answer(call: ModelCall) -> Record:
-    answer = call.fold.message()
+    answer = call.answer
     return {"answer": _plain(answer)} if answer is not None else {}
 
 

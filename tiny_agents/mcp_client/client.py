@@ -478,7 +478,7 @@ class MCPClient(Offers):
         return Desk(
             server,
             self._host,
-            partial(sample, self.client, self.payload_model),
+            partial(sample, self._seats.all[0], self._observing),
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
             models=(self.payload_model or "", *self._host.sampling_models),

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from tiny_agents.errors import ProviderError, redact
 from tiny_agents.inference.fold import ChatFold
+from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.text import without_secrets
 
@@ -175,6 +176,7 @@ class ModelCall(Operation):
         messages, tools: What it is sent.
         first_chunk_s: Seconds until the first piece of its answer; None if there was none.
         fold: Its answer, as far as it came.
+        server: The MCP server that wants to know it; empty where the agent itself does.
     """
 
     model: str = ""
@@ -186,6 +188,9 @@ class ModelCall(Operation):
     tools: Sequence[Any] = field(default=(), repr=False)
     first_chunk_s: float | None = None
     fold: ChatFold = field(default_factory=ChatFold, repr=False)
+    server: str = ""
+    _whole: Any = field(default=None, repr=False)
+    _counted: Any = field(default=None, repr=False)
 
     @contextmanager
     def asking(self, model: str, provider: str, place: tuple[str, int]) -> Iterator[None]:
@@ -205,10 +210,22 @@ class ModelCall(Operation):
         if self.first_chunk_s is None:
             self.first_chunk_s = time.monotonic() - self._began
 
+    def answered(self, whole: ChatCompletionOutput) -> None:
+        """The answer is there, in one piece."""
+        choice, fold = whole.choices[0], self.fold
+        fold.model, fold.id, fold.finish_reason = whole.model, whole.id, choice.finish_reason
+        self._counted, self._whole = whole.usage, choice.message
+
+    @property
+    def answer(self) -> Any:
+        """The assistant message, as far as it came; None if nothing did."""
+        return self._whole if self._whole is not None else self.fold.message()
+
     @property
     def usage(self) -> Mapping[str, int]:
         """Tokens as the server counted them: `input_tokens`, `output_tokens`, `cached_tokens`, `reasoning_tokens`."""
-        counted = to_builtins(self.fold.usage) if self.fold.usage is not None else {}
+        told = self._counted or self.fold.usage
+        counted = to_builtins(told) if told is not None else {}
         found = {name: _number(counted, path) for name, path in _COUNTED.items()}
         return {name: number for name, number in found.items() if number is not None}
 

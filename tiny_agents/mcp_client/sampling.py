@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiny_agents.errors import InferenceError
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.types.chat import ChatCompletionOutputToolCall
+from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.calls import parse_arguments
 from tiny_agents.mcp_client.host import Refusal, SampledCall, SamplingReply, SamplingRequest
+from tiny_agents.mcp_client.observing import Observing
 from tiny_agents.mcp_client.results import read_result
 from tiny_agents.mcp_client.text import encodable, readable, shortened
 from tiny_agents.mcp_client.tools import MAX_DESCRIPTION_CHARS, legal_name, object_schema
@@ -19,7 +20,7 @@ from tiny_agents.mcp_client.tools import MAX_DESCRIPTION_CHARS, legal_name, obje
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 
-async def sample(client: AsyncInferenceClient, model: str | None, request: SamplingRequest) -> SamplingReply:
+async def sample(seat: Seat, observing: Observing, request: SamplingRequest) -> SamplingReply:
     """Ask the model what a server wants to know.
 
     Raises:
@@ -30,18 +31,23 @@ async def sample(client: AsyncInferenceClient, model: str | None, request: Sampl
     if request.tools:
         sent = [{**tool, "function": {**tool["function"], "name": legal}} for legal, tool in by_name.items()]
         tools = {"tools": sent, "tool_choice": request.tool_choice or "auto"}
+    params: dict[str, Any] = {
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "stop": None if request.stop is None else list(request.stop),
+    }
+    model = request.model or seat.model
+    call = observing.model_call(
+        None, server=request.server, params=params, messages=request.messages, tools=request.tools
+    )
     try:
-        answer = await client.chat.completions.create(
-            list(request.messages),
-            model=request.model or model,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            stop=None if request.stop is None else list(request.stop),
-            **tools,
-        )
+        with call.asking(model or seat.name, seat.client.settings.provider or "", seat.address):
+            answer = await seat.client.chat.completions.create(list(request.messages), model=model, **params, **tools)
+            call.answered(answer)
     except InferenceError as error:
         logger.warning("MCP server '%s' asked the model in vain: %s", request.server, error)
         raise Refusal("the model could not be asked") from error
+    call.end()
     choice = answer.choices[0]
     text = choice.message.content or ""
     names = {legal: str(tool["function"]["name"]) for legal, tool in by_name.items()}

@@ -2,7 +2,7 @@
 
     invoke_agent NAME       a run of an agent
       chat MODEL            a call of a model, with all that was tried again
-      execute_tool TOOL     a call of a tool; the MCP SDK's own span `tools/call` is inside, and what the server traces
+      execute_tool TOOL     a call of a tool; the MCP SDK's own span of the request is inside, and what the server traces
 
 What is written here goes nowhere unless the program sets up an SDK: then this file's tracer and meter are found through
 the API, and nothing else has to be said. Before somebody has imported the API there can be no SDK, so it isn't imported
@@ -251,7 +251,8 @@ def _chat(call: ModelCall) -> Attributes:
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": provider_name(call),
         "gen_ai.request.model": call.model,
-        "gen_ai.request.stream": True,
+        "gen_ai.request.stream": None if call.server else True,
+        "tiny_agents.server.name": call.server,
         **{key: params[name] for name, key in _PARAMS.items() if isinstance(params.get(name), (int, float))},
         "gen_ai.request.stop_sequences": [stop] if isinstance(stop, str) else stop,
         "gen_ai.output.type": "json" if format and to_builtins(format).get("type") != "text" else "text",
@@ -308,7 +309,7 @@ def _run_content(run: AgentRun) -> dict[str, Any]:
 
 def _chat_content(call: ModelCall) -> dict[str, Any]:
     sent = [to_builtins(message) for message in call.messages]
-    answer = call.fold.message()
+    answer = call.answer
     said = _messages([to_builtins(answer)]) if answer is not None else []
     return {
         "gen_ai.system_instructions": [
