@@ -9,6 +9,7 @@ import pytest
 from tiny_agents.cli.arguments import build_parser, parse
 from tiny_agents.cli.exit_codes import ExitCode, error_message, exit_code_before_start, root_cause
 from tiny_agents.cli.prompts import compose_prompt, read_stdin
+from tiny_agents.cli.reference import commands_of
 from tiny_agents.errors import (
     ConfigError,
     InferenceConnectionError,
@@ -39,6 +40,7 @@ def test_every_flag_of_run_arrives():
         "--lock",
         "warn",
         "--usage",
+        *("--max-turns", "3", "--max-tool-calls", "0", "--max-cost", "0.5"),
         "--root",
         "r",
         "--log",
@@ -50,6 +52,15 @@ def test_every_flag_of_run_arrives():
         "command": "run",
         "agent": "clock",
         "prompt": "hi",
+        "output": "text",
+        "output_schema": None,
+        "quiet": False,
+        "max_turns": 3,
+        "max_tool_calls": 0,
+        "max_tokens": None,
+        "max_cost": 0.5,
+        "max_seconds": None,
+        "max_repeat": None,
         "model": "m",
         "provider": "p",
         "base_url": "u",
@@ -83,6 +94,11 @@ def test_every_flag_of_run_arrives():
         ("run clock --mod m", "--mod"),  # no abbreviations: they'd change their meaning with the next flag
         ("run clock --prompt", "expected one argument"),
         ("run clock --input token", "ID=VALUE"),
+        ("run clock --output xml", "invalid choice: 'xml'"),
+        ("run clock --max-turns 0", "at least 1"),
+        ("run clock --max-repeat 1", "at least 2"),
+        ("run clock --max-seconds nan", "above 0"),
+        ("run clock --max-cost free", "above 0"),
         ("run clock --resume 3f2a --no-session", "not allowed with"),
         ("sessions shwo 3f2a", "invalid choice: 'shwo'"),
     ],
@@ -222,8 +238,12 @@ def test_no_secret_and_no_escape_sequence_is_in_a_message():
 
 
 def test_the_reference_has_every_flag_and_every_status():
-    reference = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
-    subparsers = next(action for action in build_parser()._actions if action.dest == "command")
-    flags = {flag for parser in subparsers.choices.values() for flag in parser._option_string_actions} - {"-h"}
-    assert {flag for flag in flags if f"`{flag}" not in reference and f"[{flag}" not in reference} == {"--help"}
-    assert all(f"\n| {code.value} |" in reference for code in ExitCode)
+    docs = Path(__file__).parents[2] / "docs"
+    written = (docs / "cli.md").read_text(encoding="utf-8")
+    made = (docs / "cli-reference.md").read_text(encoding="utf-8")
+    for name, parser in commands_of(build_parser()):
+        section = made.partition(f"# {name}\n")[2].partition("\n#")[0]
+        assert all(f"`{flag}" in section for flag in parser._option_string_actions if flag not in ("-h", "--help")), (
+            name
+        )
+    assert all(f"\n| {code.value} |" in written for code in ExitCode)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tiny_agents.cli.output_arguments import add_limits, add_output
 from tiny_agents.cli.session_arguments import add_sessions
 
 RUN_EXAMPLES = """\
@@ -17,6 +18,10 @@ examples:
       one question, one answer
   git diff | tiny-agents run ./reviewer -p "Review this:"
       the prompt, a blank line, then what was piped in
+  tiny-agents run clock -p @question.txt --output jsonl
+      a prompt from a file; each event as a line of JSON
+  tiny-agents run clock -p "Now?" --output-schema time.schema.json --max-turns 5
+      an answer that is JSON of a given form, with at most 5 calls of the model
   tiny-agents run ./my-agent/ --model Qwen/Qwen3-32B
       a folder with agent.yaml or agent.json, another model than it names
   tiny-agents run files --base-url http://localhost:11434/v1 --model qwen3
@@ -70,7 +75,9 @@ SCHEMA_EXAMPLES = """\
 examples:
   tiny-agents schema > agent.schema.json
 
-Name it in the first line of your agent.yaml:
+  tiny-agents schema events > events.schema.json
+
+Name the first in the first line of your agent.yaml:
   # yaml-language-server: $schema=./agent.schema.json
 """
 
@@ -184,12 +191,13 @@ def _add_show(commands: Any) -> None:
 
 
 def _add_definition_commands(commands: Any) -> None:
-    commands.add_parser(
+    schema = commands.add_parser(
         "schema",
         help="print the JSON Schema of agent.yaml, for editors",
-        description="Print the JSON Schema of agent.yaml, for editors.",
+        description="Print the JSON Schema of agent.yaml, or of the lines of `run --output jsonl`.",
         epilog=SCHEMA_EXAMPLES,
     )
+    schema.add_argument("of", choices=("agent", "events"), nargs="?", default="agent", help="of what (default: agent)")
     validate = commands.add_parser(
         "validate",
         help="say everything that is wrong with a definition",
@@ -294,7 +302,13 @@ def _add_run(commands: Any) -> None:
         nargs="?",
         help=ANY_AGENT,
     )
-    run.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, print the answer, exit")
+    run.add_argument(
+        "-p",
+        "--prompt",
+        metavar="TEXT",
+        help="ask this, print the answer, exit; @FILE is what is in a file, @- what comes on standard input",
+    )
+    add_output(run)
     model = run.add_argument_group("which model")
     model.add_argument(
         "--model", metavar="M", help="model id, URL of an endpoint, or with --provider local a .gguf file"
@@ -334,6 +348,7 @@ def _add_run(commands: Any) -> None:
         default=[],
         help="tell the servers that they may work in this folder; repeatable. Servers whose definition has roots keep those",
     )
+    add_limits(run)
     session = run.add_argument_group("saved conversations").add_mutually_exclusive_group()
     session.add_argument(
         "-c", "--continue", dest="last", action="store_true", help="go on with the last conversation, of AGENT if given"

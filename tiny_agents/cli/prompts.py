@@ -8,17 +8,57 @@ import select
 import stat
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from tiny_agents.cli.safe_text import neutralise
 from tiny_agents.errors import UsageError
 
 STDIN_NOTICE_AFTER_S = 2.0
+STDIN = "@-"
+"""As the value of `--prompt`: all of standard input."""
 
 
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person may sit behind `stream`; a closed one has nobody."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+MAX_PROMPT_BYTES = 20_000_000
+
+
+def prompt_file(flag: str) -> Path | None:
+    """The file that `--prompt @FILE` names; None for text, and for `@-`, which is standard input.
+
+    `@@` begins a text with @. So does @ before words: "@ada wrote that ..." is a file only if there is one of that name.
+    """
+    if not flag.startswith("@") or flag.startswith("@@") or flag == STDIN:
+        return None
+    path = Path(flag[1:]).expanduser()
+    return path if path.is_file() or len(flag.split()) == 1 else None
+
+
+def read_prompt_file(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UsageError: It can't be read, isn't text, or holds nothing.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_PROMPT_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise UsageError(f"--prompt @FILE: {path}: {reason} (a text that begins with @ is written with @@)") from error
+    if len(data) > MAX_PROMPT_BYTES:
+        raise UsageError(f"--prompt @FILE: {path} is larger than {MAX_PROMPT_BYTES // 1_000_000} MB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--prompt @FILE: {path} isn't text in UTF-8 (byte {error.start + 1})") from error
+    if not text.strip():
+        raise UsageError(f"--prompt @FILE: {path} is empty")
+    return text
 
 
 def compose_prompt(flag: str | None, piped: str | None) -> str:

@@ -107,9 +107,13 @@ class TurnRenderer:
         """End the last line, and say whose answer it was where that is known."""
         self._screen.fresh_line()
 
-    def hand_over(self) -> None:
-        """Write the answer, where it wasn't shown as it came: the model's text to the letter, and a line end."""
-        if not self._live and (answer := self.answer):
+    def hand_over(self, instead: str | None = None) -> None:
+        """Write the answer, where it wasn't shown as it came: the model's text to the letter, and a line end.
+
+        Args:
+            instead: What to write in place of that text.
+        """
+        if not self._live and (answer := self.answer if instead is None else instead):
             self._screen.text(answer if answer.endswith("\n") else answer + "\n")
 
     def abandon(self) -> None:

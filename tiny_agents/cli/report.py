@@ -24,6 +24,9 @@ SLOW_S = 2.0
 LOADING = "Still loading the agent; Ctrl+C leaves."
 
 
+Listener = Callable[[str, str, BaseException | None], None]
+
+
 class Reporter:
     """Prints errors, warnings and notices on standard error.
 
@@ -32,6 +35,8 @@ class Reporter:
         secrets: Texts that must never be printed; commands add the keys they learn.
         before_line: Called before a line is printed: it may have to end a line on the same terminal.
         quiet: Holds back what others write to the terminal, while somebody types an answer.
+        only_errors: Print neither warnings nor notices.
+        listener: Is told all of it, too: its kind ("error", "warning" or nothing), the text and the error.
     """
 
     def __init__(self) -> None:
@@ -39,13 +44,15 @@ class Reporter:
         self.secrets: list[str] = []
         self.before_line: Callable[[], None] = _nothing
         self.quiet: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.only_errors = False
+        self.listener: Listener | None = None
         self._held: list[str] | None = None
 
     def error(self, error: BaseException) -> None:
         """Say what went wrong; with `debug`, where."""
         if self.debug:
             self._print(neutralise(redact("".join(traceback.format_exception(error)), self.secrets)).rstrip("\n"))
-        self._say("error", error_message(error, self.secrets), Style.ERROR)
+        self._say("error", error_message(error, self.secrets), Style.ERROR, error)
 
     def warning(self, what: BaseException | str) -> None:
         """Say what is odd, but not wrong enough to stop."""
@@ -78,7 +85,11 @@ class Reporter:
         finally:
             timer.cancel()
 
-    def _say(self, kind: str, text: str, style: Style) -> None:
+    def _say(self, kind: str, text: str, style: Style, error: BaseException | None = None) -> None:
+        if self.listener is not None:
+            self.listener(kind, text, error)
+        if self.only_errors and kind != "error":
+            return
         colour = abilities(sys.stderr, os.environ).colour
         self._print(f"{styled(kind + ':', style, colour)} {text}" if kind else styled(text, style, colour))
 
@@ -100,8 +111,13 @@ def _nothing() -> None: ...
 def guarded(work: Callable[[Reporter], int]) -> int:
     """Do `work`; whatever ends it early becomes one line on standard error and an exit status."""
     reporter = Reporter()
+    return outcome(reporter, lambda: work(reporter))
+
+
+def outcome(reporter: Reporter, work: Callable[[], int]) -> int:
+    """The exit status of `work`. What ends it early is told to `reporter`."""
     try:
-        return work(reporter)
+        return work()
     except Left as left:
         return left.code
     except KeyboardInterrupt:

@@ -442,6 +442,14 @@ class MCPClient(Offers):
         accepted = {name: connection.accept_tools(names) for name, connection in chosen.items()}
         return {name: taken for name, taken in accepted.items() if taken}
 
+    def origin_of(self, name: str) -> tuple[str, str] | None:
+        """The server that a tool comes from, and its name there; None if no tool has or had this name.
+
+        Args:
+            name: As the model knows it.
+        """
+        return self._table.was(name)
+
     def _no_tool(self, name: str, offered: Collection[str]) -> str:
         """Why there is no tool of this name; one that is held back is told apart from one that never was."""
         server, tool = self._table.was(name) or (None, name)

@@ -7,6 +7,8 @@ whatever happens in it, the servers are ended before the program is.
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import sys
 from argparse import Namespace
@@ -36,10 +38,20 @@ from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
+from tiny_agents.cli.machine import Machine
+from tiny_agents.cli.output_arguments import limits_given
+from tiny_agents.cli.output_schema import read_schema
 from tiny_agents.cli.permission import TerminalApprover
-from tiny_agents.cli.prompts import compose_prompt, is_terminal, read_stdin
+from tiny_agents.cli.prompts import (
+    STDIN,
+    compose_prompt,
+    is_terminal,
+    prompt_file,
+    read_prompt_file,
+    read_stdin,
+)
 from tiny_agents.cli.render import TurnRenderer
-from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics, terminal_is_gone
+from tiny_agents.cli.report import LOADING, Reporter, outcome, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saving import (
     Saving,
@@ -57,7 +69,7 @@ from tiny_agents.cli.saving import (
 from tiny_agents.cli.terminal import Screen, Style, abilities
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.data_dir import data_dir
-from tiny_agents.errors import ServerConnectionError, UsageError
+from tiny_agents.errors import ServerConnectionError, TinyAgentsError, UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
@@ -82,6 +94,7 @@ class Plan:
         someone_is_there: Somebody can be asked.
         checksum: Of the definition as it stands in its file.
         log: File to which what happens is written; with what is said, if `log_content`.
+        quiet: Show the answer and errors alone.
         locked: What the agent's tools have to be like, once they are known; None without a lock.
         shows_usage: Say at the end what was used.
         roots: Folders that all servers are told they may work in, but those with `roots` of their own.
@@ -102,13 +115,22 @@ class Plan:
     checksum: str = ""
     log: Path | None = None
     log_content: bool = False
+    quiet: bool = False
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
     """Do `tiny-agents run`."""
     set_up_diagnostics(reporter)
     leave_by_exception()
-    return asyncio.run(_run(prepare(arguments, reporter), reporter))
+    reporter.only_errors = arguments.quiet
+    if arguments.output == "text":
+        return asyncio.run(_run(prepare(arguments, reporter), reporter))
+    machine = Machine(arguments.output)
+    reporter.listener = machine.told
+    code = outcome(reporter, lambda: asyncio.run(_run(prepare(arguments, reporter), reporter, machine)))
+    reporter.listener = None
+    machine.end(code)
+    return code
 
 
 # ---- before anything is started
@@ -128,11 +150,14 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     if arguments.last and past is None:
         past = last_of_agent(ref, written)
     flags = model_flags(_flags(arguments), os.environ, past)
-    definition = _startable(written, reporter)
+    definition = _startable(with_output_and_limits(written, arguments), reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
     given = given_values(arguments.input)
     reporter.secrets += [value for id, value in given.items() if id in passwords]
     prompt = _one_shot_prompt(arguments.prompt, reporter)
+    if prompt is None and (arguments.output != "text" or arguments.quiet):
+        flag = "--quiet" if arguments.output == "text" else f"--output {arguments.output}"
+        raise UsageError(f"{flag} is for a single prompt: add --prompt TEXT, or pipe one in")
     if definition.downloaded and not arguments.trust:
         # All of it, also what can't be started here yet: the answer will hold when it can.
         require_trust(written, TrustStore.of_user(), can_ask=someone_is_there, warn=reporter.warning)
@@ -165,7 +190,20 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         checksum=definition_hash(written),
         log=log,
         log_content=arguments.log_content,
+        quiet=arguments.quiet,
     )
+
+
+def with_output_and_limits(definition: AgentDefinition, arguments: Namespace) -> AgentDefinition:
+    """`definition` with what the command line says about the answer's form, and about limits.
+
+    Raises:
+        UsageError: The file of the schema can't be used.
+    """
+    if arguments.output_schema is not None:
+        schema = read_schema(Path(arguments.output_schema).expanduser())
+        definition = replace(definition, output={**definition.output, "schema": schema})
+    return replace(definition, limit_values={**definition.limit_values, **limits_given(arguments)})
 
 
 def _folder(text: str) -> Path:
@@ -213,6 +251,11 @@ def _startable(definition: AgentDefinition, reporter: Reporter) -> AgentDefiniti
 
 def _one_shot_prompt(flag: str | None, reporter: Reporter) -> str | None:
     """The prompt, or None for a conversation."""
+    if flag == STDIN:
+        return compose_prompt(None, read_stdin(sys.stdin, reporter.notice))
+    if flag is not None:
+        path = prompt_file(flag)
+        flag = read_prompt_file(path) if path is not None else flag.removeprefix("@") if flag[:2] == "@@" else flag
     if is_terminal(sys.stdin):
         if flag is None and is_terminal(sys.stdout):
             return None
@@ -223,7 +266,7 @@ def _one_shot_prompt(flag: str | None, reporter: Reporter) -> str | None:
 # ---- from here on servers and models are at work
 
 
-async def _run(plan: Plan, reporter: Reporter) -> int:
+async def _run(plan: Plan, reporter: Reporter, machine: Machine | None = None) -> int:
     """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
     interrupts = Interrupts()
     try:
@@ -237,7 +280,7 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
             host=host,
             pinning=plan.pinning,
             known_servers=known,
-            gate=_gate(plan, reporter, turn),
+            gate=_gate(plan, reporter, turn, machine),
             session=session,
             locked=plan.locked,
             checksum=plan.checksum,
@@ -245,7 +288,9 @@ async def _run(plan: Plan, reporter: Reporter) -> int:
             capture_content=True if plan.log_content else None,
         )
         try:
-            return await _work(agent, session, plan, interrupts, reporter)
+            if machine is not None:
+                machine.begin(plan.definition, plan.model, session)
+            return await _work(agent, session, plan, interrupts, reporter, machine)
         finally:
             await undisturbed(agent.cleanup())
     except asyncio.CancelledError:
@@ -275,10 +320,20 @@ async def _typed(reporter: Reporter, stream: TextIO, question: str) -> str | Non
 
 
 async def _work(
-    agent: Agent, session: Session | None, plan: Plan, interrupts: Interrupts, reporter: Reporter
+    agent: Agent,
+    session: Session | None,
+    plan: Plan,
+    interrupts: Interrupts,
+    reporter: Reporter,
+    machine: Machine | None,
 ) -> ExitCode:
     """Load the tools, then answer the one prompt or talk until the user leaves."""
-    await _load_tools(agent, reporter)
+    with agent.events() as events:
+        try:
+            await _load_tools(agent, reporter)
+        finally:
+            if machine is not None:
+                machine.servers(agent, events.taken())
     if plan.accept_tools:
         for server, names in agent.accept_tools().items():
             reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")
@@ -293,10 +348,24 @@ async def _work(
     say_what_changed(plan.saving, [tool.function.name for tool in agent.available_tools], reporter)
     if plan.prompt is None:
         return await _converse(agent, session, plan, interrupts, reporter)
-    return ExitCode.FAILED if nothing_works else await _answer(agent, session, plan, plan.prompt, reporter)
+    if nothing_works:
+        return ExitCode.FAILED
+    if machine is None:
+        return await _answer(agent, session, plan, plan.prompt, reporter)
+    await machine.answer(agent, plan.prompt)
+    if (notice := stop_notice(agent)) is not None:
+        reporter.notice(notice)
+    return _exit_code(agent)
 
 
-def _gate(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> PermissionGate:
+def _exit_code(agent: Agent) -> ExitCode:
+    """The status for a prompt that was worked on to its end."""
+    if stop_notice(agent) is None:
+        return ExitCode.DONE
+    return ExitCode.LIMIT if agent.stop_reason in LIMIT_STOPS.values() else ExitCode.FAILED
+
+
+def _gate(plan: Plan, reporter: Reporter, turn: asyncio.Lock, machine: Machine | None) -> PermissionGate:
     """The definition's rules and the command line's; a person is asked where one is there and wants to be."""
     permissions = permissions_of(plan.definition)
     if plan.permission is not None:
@@ -313,7 +382,7 @@ def _gate(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> PermissionGate:
 
     columns = abilities(stream, os.environ).columns
     approver = TerminalApprover(say, partial(_typed, reporter, stream), turn, columns=columns)
-    return PermissionGate(permissions, approver, answers)
+    return PermissionGate(permissions, approver if machine is None else machine.approving(approver), answers)
 
 
 async def _load_tools(agent: Agent, reporter: Reporter) -> None:
@@ -330,7 +399,8 @@ async def _load_tools(agent: Agent, reporter: Reporter) -> None:
 
 async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:
     """One prompt: the answer to standard output, everything else to standard error."""
-    screen = Screen(sys.stdout, sys.stderr)
+    aside = io.StringIO() if plan.quiet else sys.stderr
+    screen = Screen(sys.stdout, aside)
     reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
     if is_embedded(plan.model):
         screen.line(model_words(plan.model), Style.DIM)
@@ -343,18 +413,19 @@ async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str
     notice = stop_notice(agent)
     answered = agent.result is not None and agent.result.has_answer
     if answered:
-        renderer.hand_over()
+        output = agent.result.output if agent.result is not None else None
+        renderer.hand_over(None if output is None else json.dumps(output, indent=2, ensure_ascii=False))
         renderer.say_origin()
     else:
         renderer.abandon()
     if notice is not None:
         way_back = how_to_come_back(session)
         screen.line(f"{notice} Go on with: {way_back}" if way_back else notice, Style.WARNING)
+        if plan.quiet:
+            reporter.error(TinyAgentsError(notice))
     if plan.shows_usage:
         screen.line(str(agent.usage), Style.DIM)
-    if notice is None:
-        return ExitCode.DONE
-    return ExitCode.LIMIT if agent.stop_reason in LIMIT_STOPS.values() else ExitCode.FAILED
+    return _exit_code(agent)
 
 
 async def _converse(

@@ -1,4 +1,4 @@
-"""`tiny-agents schema`: what agent.yaml may say, as JSON Schema for editors."""
+"""`tiny-agents schema`: what agent.yaml, or a line of `--output jsonl`, may say, as JSON Schema."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from argparse import Namespace
 
 from tiny_agents.agent.definition.schema import definition_schema
 from tiny_agents.cli.exit_codes import ExitCode
+from tiny_agents.cli.record_schema import record_schema
 from tiny_agents.cli.report import Reporter
 
+SCHEMAS = {"agent": definition_schema, "events": record_schema}
 
-def command(_arguments: Namespace, _reporter: Reporter) -> int:
+
+def command(arguments: Namespace, _reporter: Reporter) -> int:
     """Print the schema."""
-    sys.stdout.write(json.dumps(definition_schema(), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(SCHEMAS[arguments.of](), indent=2, ensure_ascii=False) + "\n")
     return ExitCode.DONE
