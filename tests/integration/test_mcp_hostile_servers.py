@@ -160,7 +160,8 @@ async def test_ten_megabytes_of_standard_error_are_not_kept() -> None:
 async def test_a_redirect_to_another_host_is_not_followed(kind: str) -> None:
     with HTTPPeer(lambda request: 404) as other:
         elsewhere = f"{other.url}/collect"
-        with HTTPPeer(lambda request: (307, {"Location": elsewhere})) as peer:
+        moved = {"Location": elsewhere, "Content-Type": "application/json"}
+        with HTTPPeer(lambda request: (307, moved)) as peer:
             async with asyncio.timeout(30), no_model() as client:
                 headers = {"Authorization": "Bearer secret-token"}
                 with pytest.raises(ServerConnectionError, match="not followed") as caught:

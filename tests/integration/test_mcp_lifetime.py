@@ -79,6 +79,48 @@ def test_a_client_outlives_the_event_loop_it_was_used_in() -> None:
     asyncio.run(asyncio.wait_for(client.cleanup(), 30))
 
 
+def test_limits_hold_in_each_event_loop() -> None:
+    client = no_model()
+    server = bad_server("well_behaved", max_parallel_calls=1)
+
+    async def call() -> list[str]:
+        if not client.connections:
+            await client.add_mcp_server(**server)
+        return [result.text for result in await asyncio.gather(*(client.call_tool("ping") for _ in range(3)))]
+
+    assert [asyncio.run(asyncio.wait_for(call(), 30)) for _ in range(2)] == [["pong"] * 3] * 2
+    asyncio.run(asyncio.wait_for(client.cleanup(), 30))
+
+
+def test_a_server_whose_event_loop_was_closed_under_it_is_started_again() -> None:
+    client = no_model()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.wait_for(client.add_mcp_server(**bad_server("well_behaved")), 30))
+    loop.close()
+    assert client.connections["well_behaved"].state == "lost"
+
+    async def call() -> str:
+        async with client:
+            return (await client.call_tool("ping")).text
+
+    assert asyncio.run(asyncio.wait_for(call(), 30)) == "pong"
+
+
+async def test_another_thread_is_told_where_the_connection_lives_and_may_close_it() -> None:
+    mark = Mark()
+
+    def elsewhere(client: MCPClient) -> None:
+        with pytest.raises(UsageError, match="'well_behaved' is connected in another event loop"):
+            asyncio.run(client.call_tool("ping"))
+        asyncio.run(asyncio.wait_for(client.cleanup(), 30))
+
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**bad_server("well_behaved", env=mark.env))
+        await asyncio.to_thread(elsewhere, client)
+        assert client.connections["well_behaved"].state == "closed"
+        await mark.gone()
+
+
 async def test_cleaning_up_from_several_tasks_and_again_is_fine() -> None:
     async with asyncio.timeout(30):
         client = no_model()

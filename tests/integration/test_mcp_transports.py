@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.mcp_servers import TIME_SERVER, RemoteServer, no_model, remote_server, stdio_server
+from tests.support.http_peer import Answer, HTTPPeer, Recorded
+from tests.support.mcp_servers import TIME_SERVER, RemoteServer, bad_server, no_model, remote_server, stdio_server
 from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
@@ -140,6 +141,43 @@ async def test_headers_and_time_limits_are_taken_as_in_huggingface_hub(
     async with asyncio.timeout(60), no_model() as client:
         await client.add_mcp_server(**remote.parameters(headers={"X-Who": "me"}, **seconds))
         assert (await client.call_tool("header", {"name": "x-who"})).text == "me"
+
+
+async def test_a_key_in_the_url_reaches_the_server_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with HTTPPeer.legacy_mcp() as old:
+
+        def answer(request: Recorded) -> Answer:  # as frameworks do that want a slash at the end
+            path, _, query = request.path.partition("?")
+            return (307, {"Location": f"{path}/?{query}"}) if not path.endswith("/") else old._answer(request)
+
+        with HTTPPeer(answer) as peer, caplog.at_level(logging.INFO), caplog.at_level(logging.DEBUG, logger="mcp"):
+            url = peer.url.replace("http://", "http://me:pass-word@") + "/mcp?api_key=query-key"
+            async with asyncio.timeout(60), no_model() as client:
+                await client.add_mcp_server("http", url=url, name="remote", sse_read_timeout=20)
+                assert (await client.call_tool("count")).text == "1"
+            assert {request.path for request in peer.requests} == {"/mcp?api_key=query-key", "/mcp/?api_key=query-key"}
+            assert {request.headers["authorization"] for request in peer.requests} == {"Basic bWU6cGFzcy13b3Jk"}
+    assert "HTTP Request: POST" in caplog.text
+    assert "query-key" not in caplog.text
+    assert "pass-word" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["http", "sse"])
+async def test_a_password_in_the_url_is_sent(kind: str, request: pytest.FixtureRequest) -> None:
+    remote: RemoteServer = request.getfixturevalue(kind)
+    url = remote.parameters()["url"].replace("http://", "http://me:pass-word@") + "?api_key=query-key"
+    async with asyncio.timeout(60), no_model() as client:
+        await client.add_mcp_server(**remote.parameters(url=url))
+        assert (await client.call_tool("header", {"name": "authorization"})).text == "Basic bWU6cGFzcy13b3Jk"
+
+
+async def test_what_a_server_writes_beside_the_protocol_is_logged_without_its_secrets(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="tiny_agents"):
+        async with asyncio.timeout(60), no_model() as client:
+            await client.add_mcp_server(**bad_server("tells_its_key", env={"KEY": "sk-of-the-server"}))
+    assert "no MCP message: my key is ***" in caplog.text
 
 
 async def test_a_server_on_loopback_is_reached_past_any_proxy(

@@ -217,6 +217,11 @@ def writes_garbage() -> None:
     serve(before=before)
 
 
+def tells_its_key() -> None:
+    print(f"my key is {os.environ['KEY']}", flush=True)
+    serve()
+
+
 def writes_bad_text() -> None:
     """Bytes that are no UTF-8, and half of a surrogate pair, inside an answer."""
 

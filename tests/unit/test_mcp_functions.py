@@ -203,6 +203,8 @@ def test_a_function_that_takes_too_long_is_left() -> None:
     functions.add(slow, None, "Slow.")
     with pytest.raises(UsageError, match="there is a function 'slow' already"):
         functions.add(slow, None, None)
+    with pytest.raises(UsageError, match="'read_on' is the name of a tool of the client's own"):
+        functions.add(slow, "read_on", None)
     assert [(tool.name, tool.description) for tool in functions.tools] == [("slow", "Slow.")]
     with pytest.raises(ServerTimeoutError, match=r"'slow' did not finish within 0.05 s") as caught:
         asyncio.run(functions.call_tool("slow", {}))

@@ -13,6 +13,7 @@ from tiny_agents.inference.types.chat import ChatCompletionInputTool
 from tiny_agents.mcp_client.pinning import ToolPrint
 from tiny_agents.mcp_client.tools import (
     MAX_DESCRIPTION_CHARS,
+    OWN_TOOLS,
     RESERVED_NAMES,
     ServerTool,
     ToolFilter,
@@ -44,6 +45,17 @@ def tools(*names: str) -> list[ServerTool]:
 
 def names(table: ToolTable) -> list[str]:
     return [offer.name for offer in table.offers()]
+
+
+@pytest.mark.parametrize("name", sorted(OWN_TOOLS))
+def test_no_server_gets_the_name_of_a_tool_of_ours(name: str) -> None:
+    table = ToolTable()
+    table.put("sly", tools(name))
+    table.put("function", tools(name), entitled=OWN_TOOLS)
+    assert names(table) == [f"sly__{name}", name]
+    offer = table.find(name)
+    assert offer is not None
+    assert offer.server == "function"
 
 
 @given(SERVERS)

@@ -13,13 +13,13 @@ from tiny_agents.mcp_client.calls import NOT_MADE, PlannedCall
 from tiny_agents.mcp_client.coerce import coerced
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.gate import Gate, refusal, request_of, verdict_of
-from tiny_agents.mcp_client.links import READ_LINK, READ_NOTE, Links
+from tiny_agents.mcp_client.links import READ_NOTE, Links
 from tiny_agents.mcp_client.observing import TOOL_ERROR, Observing, Operation, ToolCall
 from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.slots import Slots
-from tiny_agents.mcp_client.spill import READ_ON, Spill
+from tiny_agents.mcp_client.spill import Spill
 from tiny_agents.mcp_client.text import encodable
-from tiny_agents.mcp_client.tools import Offer, find
+from tiny_agents.mcp_client.tools import READ_LINK, READ_ON, Offer, find
 
 
 class Source(Protocol):
@@ -136,7 +136,7 @@ class Answering:
     def _offer(self, function: Function, name: str) -> None:
         """Offer a tool of ours from the next turn on."""
         if not self.functions.has(name):
-            self.functions.add(function, name, None)
+            self.functions.add(function, name, None, own=True)
 
     async def _refused(self, offer: Offer, identity: str, arguments: Mapping[str, Any]) -> str | None:
         if self.gate is None or (offer.server == FUNCTIONS and offer.tool.name == READ_ON):

@@ -54,7 +54,7 @@ from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.spill import Spill
 from tiny_agents.mcp_client.telemetry import telemetry
 from tiny_agents.mcp_client.text import without_secrets
-from tiny_agents.mcp_client.tools import Offer, ToolTable, refreshed, unknown_tool
+from tiny_agents.mcp_client.tools import OWN_TOOLS, Offer, ToolTable, refreshed, unknown_tool
 from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed, chat_request
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -472,7 +472,8 @@ class MCPClient(Offers):
         sources: list[tuple[str, Connection | Functions]] = [*self._connections.items(), (FUNCTIONS, self._functions)]
         for name, source in sources:
             if source.tools is not self._listed.get(name, ()):
-                self._table.put(name, source.tools, prefix=self._prefixes.get(name))
+                entitled = OWN_TOOLS if name == FUNCTIONS else ()
+                self._table.put(name, source.tools, prefix=self._prefixes.get(name), entitled=entitled)
                 self._listed[name] = source.tools
                 changed = True
         if changed:

@@ -23,6 +23,7 @@ from tiny_agents.errors import (
     ServerRefusedError,
     ServerTimeoutError,
     ToolRefusedError,
+    UsageError,
     redact,
 )
 from tiny_agents.mcp_client.changes import Change, ListKind, Offered
@@ -106,7 +107,7 @@ class Connection:
         self.tools: tuple[ServerTool, ...] = ()
         self.subscriptions: frozenset[str] = frozenset()
         self.instructions: str | None = None
-        self._subscribing = asyncio.Lock()
+        self._subscribing = Slots(1)
         self._server = patient(server, tool_timeout_s)
         self._startup_timeout_s = startup_timeout_s
         self._tool_timeout_s = tool_timeout_s
@@ -122,7 +123,7 @@ class Connection:
         self._slots = Slots(max_parallel_calls)
         self._secrets = secrets_of(server, secrets)
         self._life: Life | None = None
-        self._starting = asyncio.Lock()
+        self._starting = Slots(1)
         self._closed = False
         self._restarts = 0
         self._most_restarts = restarts
@@ -142,7 +143,7 @@ class Connection:
             return "new"
         if not self._life.started.is_set():
             return "connecting"
-        return "lost" if self._life.over else "ready"
+        return "lost" if self._life.over or self._life.loop.is_closed() else "ready"
 
     async def start(self) -> None:
         """Start or reach the server and list its tools. Cancelling leaves nothing behind.
@@ -275,9 +276,7 @@ class Connection:
                 async with self._limited(life, self._tool_timeout_s):
                     result = await request(life)
             except Refused as refused:
-                reason = redact(
-                    f"MCP server '{self.name}' refused {what}: {refused}", [*self._secrets, *life.watch.secrets]
-                )
+                reason = redact(f"MCP server '{self.name}' refused {what}: {refused}", life.watch.secrets)
                 raise ServerRefusedError(reason, server=self.name, code=refused.code) from refused
             except ConnectionLost as loss:
                 if not again:
@@ -320,15 +319,17 @@ class Connection:
             raise
 
     async def close(self) -> None:
-        """End the connection, and the server's process with all it started. From any task, as often as you like."""
+        """End the connection, and the server's process with all it started. From any task or thread, any number of times."""
         self._closed = True
         life = self._life
-        if life is None:
+        if life is None or life.owner.done():
             return
-        life.close()
-        if not await ends(life.owner):
-            life.owner.cancel()
-            await ends(life.owner)
+        if life.loop is asyncio.get_running_loop():
+            await life.leave_for_good()
+        elif life.loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(life.leave_for_good(), life.loop))
+        elif not life.loop.is_closed():  # it ends if that loop ever runs again; its process at the latest with ours
+            life.loop.call_soon_threadsafe(life.close)
 
     def drop(self) -> bool:
         """Begin to end the connection, without waiting and from any thread; says whether there was something to end."""
@@ -336,16 +337,16 @@ class Connection:
         if self._closed or life is None or life.over:
             return False
         self._closed = True
-        loop = life.owner.get_loop()
-        if loop.is_closed():  # a process that is still there ends with the interpreter
+        if life.loop.is_closed():  # a process that is still there ends with the interpreter
             return False
-        loop.call_soon_threadsafe(life.close)
+        life.loop.call_soon_threadsafe(life.close)
         return True
 
     # ---- lives
 
     async def _alive(self) -> Life:
         """The current life of the server, or a new one where that is over."""
+        self._check_loop()
         if self._life is not None and self.state == "ready":
             return self._life
         known = self._life
@@ -363,6 +364,15 @@ class Connection:
             await asyncio.sleep(delay_s)
             logger.info("MCP server '%s' is started again", self.name)
             return await self._start()
+
+    def _check_loop(self) -> None:
+        life = self._life
+        if life is None or life.owner.done() or life.loop.is_closed() or life.loop is asyncio.get_running_loop():
+            return
+        raise UsageError(
+            f"MCP server '{self.name}' is connected in another event loop, and can be used only there: "
+            "from another thread with asyncio.run_coroutine_threadsafe, or with a client of its own for each loop."
+        )
 
     async def _start(self) -> Life:
         if self._closed:
@@ -411,6 +421,7 @@ class Connection:
         self._start_error = None
         self._started_at = time.monotonic()
         life = self._life = Life(self._lost)
+        life.watch.secrets += self._secrets
         life.owner = asyncio.create_task(self._own(life, era), name=f"MCP server {self.name}")
         keep(life.owner)
         try:
@@ -574,9 +585,8 @@ class Connection:
             ) from None
 
     def _redacted(self, result: ToolResult, watch: Watch) -> ToolResult:
-        secrets = [*self._secrets, *watch.secrets]
-        whole = None if result.whole is None else redact(result.whole, secrets)
-        return replace(result, text=redact(result.text, secrets), whole=whole)
+        whole = None if result.whole is None else redact(result.whole, watch.secrets)
+        return replace(result, text=redact(result.text, watch.secrets), whole=whole)
 
     def _lost(self, how: str) -> None:
         if not self._closed:
@@ -591,7 +601,7 @@ class Connection:
     def _error(
         self, problem: str, watch: Watch | None = None, kind: type[ServerConnectionError] = ServerConnectionError
     ) -> ServerConnectionError:
-        secrets = [*self._secrets, *(watch.secrets if watch is not None else ())]
+        secrets = self._secrets if watch is None else watch.secrets
         stderr = redact(watch.stderr, secrets) if watch is not None else ""
         message = redact(f"MCP server '{self.name}' {problem}", secrets)
         return kind(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)

@@ -16,7 +16,7 @@ import msgspec
 
 from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.tools import ServerTool, object_schema
+from tiny_agents.mcp_client.tools import OWN_TOOLS, ServerTool, object_schema
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -74,9 +74,13 @@ class Functions:
     def has(self, name: str) -> bool:
         return name in self._functions
 
-    def add(self, function: Function, name: str | None, description: str | None) -> None:
-        """Raises UsageError for one that can't be a tool, or whose name is taken by another."""
+    def add(self, function: Function, name: str | None, description: str | None, *, own: bool = False) -> None:
+        """Raises UsageError for one that can't be a tool, or whose name is taken by another; `own`: it is one of ours."""
         made = describe_function(function, name, description)
+        if made.tool.name in OWN_TOOLS and not own:
+            raise UsageError(
+                f"add_tool: '{made.tool.name}' is the name of a tool of the client's own; give another name="
+            )
         if made.tool.name in self._functions:
             raise UsageError(f"add_tool: there is a function '{made.tool.name}' already; give this one another name=")
         self._functions[made.tool.name] = made

@@ -58,6 +58,11 @@ class Life:
         assert self.session is not None
         return self.session
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it belongs to."""
+        return self.owner.get_loop()
+
     async def follow(self, uris: frozenset[str]) -> None:
         assert self.subscriber is not None
         await self.subscriber.follow(uris)
@@ -67,6 +72,13 @@ class Life:
         if not self.started.is_set():
             self.watch.grace_s = 0.0
         self.watch.lose("was closed")
+
+    async def leave_for_good(self) -> None:
+        """End this life, and wait for its end; the owner of one that doesn't come to it is cancelled."""
+        self.close()
+        if not await ends(self.owner):
+            self.owner.cancel()
+            await ends(self.owner)
 
     async def abandon(self) -> None:
         """End a start that takes too long or is no longer wanted, without waiting for the server's consent."""

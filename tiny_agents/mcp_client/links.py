@@ -10,9 +10,7 @@ from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.mcp_client.resources import ResourceContent, as_result
 from tiny_agents.mcp_client.results import ToolResult, failure
 from tiny_agents.mcp_client.text import encodable
-
-READ_LINK = "read_resource_link"
-"""Name of the tool that reads what a link leads to; it is offered once a result had one."""
+from tiny_agents.mcp_client.tools import READ_LINK
 
 READ_NOTE = f"[The tool '{READ_LINK}' reads what is linked here.]"
 

@@ -7,15 +7,23 @@ from types import TracebackType
 
 
 class Slots:
-    """As a semaphore, first come, first served; `limit` None lets everybody in."""
+    """As a semaphore, first come, first served; `limit` None lets everybody in.
+
+    Where the event loop that it was used in has been closed (`asyncio.run` is over), it begins anew in the next one.
+    """
 
     def __init__(self, limit: int | None) -> None:
-        self._semaphore = None if limit is None else asyncio.Semaphore(limit)
+        self._limit = limit
+        self._semaphore: asyncio.Semaphore | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def take(self) -> None:
         """Wait for a slot; give it back with `free`."""
-        if self._semaphore is not None:
-            await self._semaphore.acquire()
+        if self._limit is None:
+            return
+        if self._semaphore is None or self._loop is None or self._loop.is_closed():
+            self._loop, self._semaphore = asyncio.get_running_loop(), asyncio.Semaphore(self._limit)
+        await self._semaphore.acquire()
 
     def free(self) -> None:
         if self._semaphore is not None:

@@ -11,11 +11,9 @@ from typing import Annotated
 
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.results import MAX_RESULT_CHARS, ToolResult
+from tiny_agents.mcp_client.tools import READ_ON
 
 logger = logging.getLogger("tiny_agents.mcp_client")
-
-READ_ON = "read_on"
-"""Name of the tool that reads on; it is offered once there is something to read."""
 
 MAX_KEPT = 50
 """Results that are kept, the latest ones."""

@@ -33,8 +33,17 @@ MAX_NAME = 64
 MAX_DESCRIPTION_CHARS = 8_000
 NAMED_TOOLS = 20
 
-RESERVED_NAMES = frozenset({"task_complete", "ask_question"})
-"""Names of the tools with which an agent ends its loop; a server's tool of that name is qualified."""
+READ_ON = "read_on"
+"""Our own tool that reads on in a result that was cut; offered once there is something to read."""
+
+READ_LINK = "read_resource_link"
+"""Our own tool that reads what a link leads to; offered once a result had one."""
+
+OWN_TOOLS = frozenset({READ_ON, READ_LINK})
+"""The model is told to use these, so no other tool may go by such a name."""
+
+RESERVED_NAMES = OWN_TOOLS | {"task_complete", "ask_question"}
+"""Ours, and the tools with which an agent ends its loop; a server's tool of that name is qualified."""
 
 _LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
@@ -200,15 +209,18 @@ class ToolTable:
         self._given: dict[tuple[str, str], str] = {}  # (server, tool) -> name; kept while the server is known
         self._offers: Mapping[str, Offer] = {}
 
-    def put(self, server: str, tools: Iterable[ServerTool], *, prefix: str | None = None) -> None:
+    def put(
+        self, server: str, tools: Iterable[ServerTool], *, prefix: str | None = None, entitled: Collection[str] = ()
+    ) -> None:
         """Add the tools of `server`, or replace those it had. Of tools with the same name the first one counts.
 
         Args:
             prefix: Begins all their names, with two underscores; None changes only those that are taken.
+            entitled: Reserved names that these tools may have.
         """
         unique = list({tool.name: tool for tool in reversed(list(tools))}.values())[::-1]
         self._tools[server] = unique
-        taken = {*self._reserved, *self._given.values()}
+        taken = {*self._reserved.difference(entitled), *self._given.values()}
         new = [tool.name for tool in unique if (server, tool.name) not in self._given]
         for name in sorted(new, key=lambda name: not _LEGAL.fullmatch(name)):  # legal names first: they can be kept
             given = next(candidate for candidate in _names(server, name, prefix) if candidate not in taken)

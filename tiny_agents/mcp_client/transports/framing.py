@@ -46,7 +46,7 @@ def read_message(line: bytes | CutLine, watch: Watch) -> JSONRPCMessage | None:
     except (ValueError, RecursionError):
         shown = readable(line[: 4 * NOISE_CHARS].decode("utf-8", "replace")).strip()[:NOISE_CHARS]
         watch.noise = watch.noise or shown
-        logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown))
+        logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown, watch.secrets))
         return None
 
 

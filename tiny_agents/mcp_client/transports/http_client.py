@@ -33,14 +33,27 @@ _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, h
 
 
 class WatchedClient(httpx2.AsyncClient):
-    """An `httpx2.AsyncClient` that has an answer to every message, if need be its own, and reports to a `Watch`."""
+    """An `httpx2.AsyncClient` that has an answer to every message, if need be its own, and reports to a `Watch`.
 
-    def __init__(self, watch: Watch, **options: Any) -> None:
-        super().__init__(**options)
+    What is secret in the server's URL (a key in its query, a password) is in no request's URL, because httpx2 and the SDK
+    write those to their logs: it is put in where the request goes out.
+
+    Attributes:
+        url: The server's, as requests have it.
+    """
+
+    def __init__(self, watch: Watch, url: str, **options: Any) -> None:
+        whole = httpx2.URL(url)
+        password = httpx2.BasicAuth(whole.username, whole.password) if whole.userinfo else None
+        super().__init__(auth=password, **options)
+        self.url = str(whole.copy_with(userinfo=b"", query=None, fragment=None))
+        self._path, self._query = whole.raw_path, whole.query
         self._watch = watch
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        self._hide_query(request)
         try:
+            await request.aread()  # that of a redirect has its content as a stream
             if request.method == "GET":  # carries no message; whoever listens deals with it
                 return await super().send(request, **options)
             async with asyncio.timeout(NOTICE_S if is_notice(request) else None):
@@ -56,13 +69,26 @@ class WatchedClient(httpx2.AsyncClient):
             code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
             return _error(request, 503, code, f"could not be reached ({reason})")
 
-    async def open_events(self, url: str) -> httpx2.Response:
-        """A stream of server-sent events; redirects are followed as long as they stay with the same host.
+    def _hide_query(self, request: httpx2.Request) -> None:
+        """Send the query of the server's URL, and what a redirect made of it, without having it in `request.url`."""
+        request.extensions.pop("target", None)  # a redirect's request has that of the first
+        if not self._query:
+            return
+        if str(request.url) == self.url:
+            request.extensions["target"] = self._path
+        elif request.url.query == self._query:
+            request.extensions["target"] = request.url.raw_path
+            request.url = request.url.copy_with(query=None)
+
+    async def open_events(self) -> httpx2.Response:
+        """The server's stream of server-sent events; redirects are followed as long as they stay with the same host.
 
         Raises:
             Refused: There is none at this URL, or nobody.
         """
-        request = self.build_request("GET", url, headers={"accept": "text/event-stream", "cache-control": "no-store"})
+        request = self.build_request(
+            "GET", self.url, headers={"accept": "text/event-stream", "cache-control": "no-store"}
+        )
         for _ in range(MAX_REDIRECTS):
             try:
                 response = await self.send(request, stream=True, follow_redirects=False)
@@ -86,6 +112,8 @@ class WatchedClient(httpx2.AsyncClient):
         if status >= 400:
             return await self._refused(request, response)
         self._watch.status, self._watch.trouble, self._watch.denied = None, "", ""
+        if status >= 300:
+            return await _redirect(request, response)
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith("text/event-stream"):
             kept = {name: value for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE}
@@ -144,6 +172,15 @@ def is_notice(request: httpx2.Request) -> bool:
 def _error(request: httpx2.Request, status: int, code: int, message: str) -> httpx2.Response:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
     return httpx2.Response(status, json=error, request=request)
+
+
+async def _redirect(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """A redirect without its body, which may be endless. The SDK follows it within the server's origin, or says so."""
+    await response.aclose()
+    kept = {"location": response.headers["location"]} if "location" in response.headers else {}
+    bare = httpx2.Response(response.status_code, headers=kept, request=request)
+    bare.next_request = response.next_request
+    return bare
 
 
 async def _body(response: httpx2.Response, limit: int) -> bytes | None:

@@ -38,6 +38,7 @@ async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk)
 
     client = WatchedClient(
         watch,
+        server.url,
         headers=dict(server.headers),
         timeout=httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S),
         verify=trust_for(server.url),
@@ -64,7 +65,7 @@ async def open_http(server: HttpServer, watch: Watch, desk: Desk) -> AsyncIterat
     async with (
         _http_client(server, watch, desk) as http,
         streamable_http_client(
-            server.url,
+            http.url,
             http_client=http,
             terminate_on_close=server.terminate_on_close,
             max_sse_event_size=MAX_ANSWER_BYTES,
@@ -86,7 +87,7 @@ async def open_sse(server: SseServer, watch: Watch, desk: Desk) -> AsyncIterator
     from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
 
     async with _http_client(server, watch, desk) as http:
-        response = await http.open_events(server.url)
+        response = await http.open_events()
         source = httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES)
         events = cast("AsyncGenerator[httpx2.ServerSentEvent, None]", aiter(source))  # so it is left in good order too
         try:
