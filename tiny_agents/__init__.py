@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.agent.context.settings import ContextSettings
     from tiny_agents.agent.definition.inputs import resolve_inputs
     from tiny_agents.agent.definition.loading import load_definition
     from tiny_agents.agent.definition.parse import parse_definition
@@ -147,6 +148,7 @@ if TYPE_CHECKING:
     )
     from tiny_agents.mcp_client.client import MCPClient
     from tiny_agents.mcp_client.events import (
+        ContextCompacted,
         ListChanged,
         ModelChanged,
         ResourceUpdated,
@@ -184,6 +186,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Agent": "agent.agent",
     "AgentResult": "agent.result",
+    "ContextSettings": "agent.context.settings",
     "LimitReached": "agent.limits",
     "Limits": "agent.limits",
     "Price": "agent.prices",
@@ -192,6 +195,7 @@ _HOMES = {
     "ToolResult": "mcp_client.results",
     **dict.fromkeys(
         (
+            "ContextCompacted",
             "ListChanged",
             "ResourceUpdated",
             "ServerAsked",
@@ -304,6 +308,8 @@ __all__ = [
     "ChatCompletionStreamOutputUsage",
     "Completion",
     "ConfigError",
+    "ContextCompacted",
+    "ContextSettings",
     "DocumentQuestionAnsweringOutputElement",
     "FeatureExtractionInputTruncationDirection",
     "FillMaskOutputElement",

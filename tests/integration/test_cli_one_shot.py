@@ -148,6 +148,31 @@ def test_a_log_that_cannot_be_written_is_an_error_before_anything_starts(tmp_pat
     assert done.err == "error: the log no/where can't be written: No such file or directory\n"
 
 
+def test_a_conversation_that_is_summed_up_is_one_line_beside_the_answer(tmp_path):
+    agent = write_agent(
+        tmp_path,
+        servers={"time": {"command": "${python}", "args": ["-m", "mcp_server_time"]}},
+        context={"max_tokens": 2500, "keep": 1},
+    )
+    asked = iter(range(12))
+
+    def answer(request):
+        if "You write the memory" in request.body["messages"][0]["content"]:
+            return text("It is noon.")
+        turn = next(asked)
+        return (
+            calls(("get_current_time", {"timezone": "Asia/Tokyo"}), content="I look. " * 60)
+            if turn < 11
+            else text("Noon.")
+        )
+
+    with OpenAIServer(answer) as model:
+        done = run("run", agent, "--base-url", model.url, "--prompt", "What time is it?", cwd=tmp_path)
+    assert (done.code, done.out) == (0, "Noon.\n")
+    assert "The older part of the conversation was summed up for the model: about 2,0" in done.err
+    assert "It is noon" not in done.err
+
+
 def test_a_cut_answer_is_no_answer(tmp_path, bare):
     with OpenAIServer([raw(delta(content="The half"), then="reset")]) as model:
         done = run("run", bare, "--base-url", model.url, "-p", "x", cwd=tmp_path)

@@ -276,7 +276,7 @@ BAD = [
     ("params: {temprature: 1}", "params.temprature: unknown key (did you mean 'temperature'?)"),
     ("params: {temperature: hot}", "params.temperature: must be a number"),
     ("params: {tools: []}", "params.tools: is decided elsewhere and can't be a parameter"),
-    *((f"{key}: {{}}", f"{key}: is not supported yet") for key in ("tools", "context")),
+    *((f"{key}: {{}}", f"{key}: is not supported yet") for key in ("tools",)),
     *((f"{key}: []", f"{key}: is not supported yet") for key in ("skills", "tests")),
     ("model: []", "model: is an empty list; name a model"),
     ("model: [a, b, a]", "model[2]: 'a' is named twice"),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from tiny_agents.agent.abort import Aborted
+from tiny_agents.agent.context.conversation import Context
+from tiny_agents.agent.context.settings import ContextSettings, context_settings
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
@@ -38,16 +40,19 @@ from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.settings import is_url
+from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.events import ServerEvent
+from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
 from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Host
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.media import TakesImages
-from tiny_agents.mcp_client.observing import Observer
+from tiny_agents.mcp_client.observing import ModelCall, Observer
 from tiny_agents.mcp_client.pinning import Pinning
+from tiny_agents.mcp_client.refusals import ChatRequest
+from tiny_agents.mcp_client.results import MAX_RESULT_CHARS
 
 logger = logging.getLogger("tiny_agents.agent")
 
@@ -98,6 +103,8 @@ class Agent(MCPClient):
         output: What the final answer of a request has to be: a dataclass, msgspec struct, pydantic model or typed
             dictionary, or a JSON Schema. The object is `result.output`.
         output_retries: How often a model is asked again whose final answer isn't that.
+        context: How much of the conversation the model gets: `ContextSettings`, or a mapping of its fields such as
+            `{"max_tokens": 32_000}`. A long conversation is summed up for the model; `messages` stay whole.
         prices: What models cost in US dollars per million tokens, before what this package knows:
             `{"my-model": {"input": 0.5, "output": 1.5}}`.
         client: An inference client of your own, in place of what is above about the model.
@@ -113,6 +120,7 @@ class Agent(MCPClient):
         result: What came of the last run, also if it failed; None before the first.
         usage: What all runs used.
         limits: How much one request may use.
+        context: What is sent of the conversation: `context.tokens`, `context.summary`, `context.pin(message)`.
         session: What saves the conversation; None where nothing does.
         failed_servers: Servers that `load_tools` could not start, by name, and why.
     """
@@ -144,6 +152,7 @@ class Agent(MCPClient):
         params: Mapping[str, Any] | None = None,
         output: Wanted | None = None,
         output_retries: int = DEFAULT_RETRIES,
+        context: ContextSettings | Mapping[str, Any] | None = None,
         prices: Prices | None = None,
         client: AsyncInferenceClient | None = None,
         fallbacks: Iterable[str | Mapping[str, Any]] = (),
@@ -160,6 +169,7 @@ class Agent(MCPClient):
                 raise UsageError("model is an empty list: name one.")
             model, *others = model
             fallbacks = [*others, *fallbacks]
+        settings = context_settings(context)
         super().__init__(
             model=model,
             provider=provider,
@@ -176,6 +186,7 @@ class Agent(MCPClient):
             pinning=pinning,
             known_servers=known_servers,
             max_parallel_calls=max_parallel_calls,
+            result_max_chars=settings.result_max_chars or MAX_RESULT_CHARS,
             gate=gate,
             client=client,
             fallbacks=fallbacks,
@@ -205,6 +216,18 @@ class Agent(MCPClient):
         self._params = {"stream_options": {"include_usage": True}, **checked_params(params)}
         self._prices = checked_prices(prices)
         self._price_known(self.limits)
+        self.context = Context(
+            settings,
+            messages=lambda: self.messages,
+            seat=lambda: self._seats.now,
+            ask=self._ask_beside,
+            emit=self._events.emit,
+            params=self._params,
+            price=self._price,
+        )
+        if session is not None:
+            self.context.restore(session.context)
+        self.context.changed = self._note_context
         self._requests: list[Request] = []
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
@@ -366,6 +389,7 @@ class Agent(MCPClient):
             params=definition.params,
             output=definition.output.get("schema"),
             output_retries=definition.output.get("retries", DEFAULT_RETRIES),
+            context=definition.context,
             prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
             session=session,
             name=definition.name,
@@ -481,6 +505,24 @@ class Agent(MCPClient):
             )
         return result
 
+    async def compact(self) -> ContextCompacted | None:
+        """Have the older part of the conversation summed up now; `messages` stay whole, less of them is sent.
+
+        What the model is asked for it counts in `usage`.
+
+        Returns: By how much less; None where there is nothing to sum up.
+
+        Raises:
+            UsageError: A run is going on.
+        """
+        self._require_rest()
+        self._running = True
+        try:
+            return await self.context.compact(_Account(self))
+        finally:
+            self._running = False
+            await self._saving.rests(self.messages)
+
     def rollback(self) -> str:
         """Take the last request out of `messages`, with all that came of it, and return its text. Again for the one before.
 
@@ -555,7 +597,10 @@ class Agent(MCPClient):
                 session=self.session.id if self.session is not None else "",
                 request=user_input,
             ),
+            view=self.context,
+            heard=self.context.heard,
         )
+        self.context.begin(request)
         self._requests.append(request)
         return request
 
@@ -579,6 +624,16 @@ class Agent(MCPClient):
                 f"(for the command line in a file that {PRICES_VARIABLE} names)."
             )
 
+    async def _ask_beside(self, messages: list[Any], params: Mapping[str, Any]) -> tuple[AsyncChatStream, ModelCall]:
+        """Ask the model something that isn't a part of the conversation."""
+        within = self._requests[-1].run if self._requests and self.context.purse is self._requests[-1] else None
+        call = self._observing.model_call(within, params=params, messages=messages)
+        return await self._seats.ask(messages, ChatRequest(messages, (), params), call), call
+
+    def _note_context(self) -> None:
+        if self.session is not None:
+            self.session.context = self.context.saved()
+
     async def _before_calls(self) -> None:
         await self._saving.changed()
 
@@ -590,3 +645,16 @@ class Agent(MCPClient):
             if self._log is not None:
                 self._log.close()
             await self._saving.close()
+
+
+class _Account:
+    """Pays for what is asked outside of requests."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def affords(self, tokens: int) -> bool:
+        return True
+
+    def spend(self, usage: Usage) -> None:
+        self._agent.usage += usage

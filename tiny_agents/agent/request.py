@@ -18,13 +18,13 @@ from tiny_agents.agent.limits import LimitReached, Limits
 from tiny_agents.agent.output import Output
 from tiny_agents.agent.prices import Price
 from tiny_agents.agent.result import AgentResult, Message
-from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn
+from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn, room_beside
 from tiny_agents.agent.usage import Usage, usage_of_call
 from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import CUT_REASONS, PlannedCall
 from tiny_agents.mcp_client.observing import CANCELLED, AgentRun
-from tiny_agents.mcp_client.turns import Asked, TurnOptions
+from tiny_agents.mcp_client.turns import Asked, TurnOptions, View
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class Request:
         output: What the final answer has to be; None for any text.
         has_tools: Whether there are tools that do something.
         run: The same for those who observe; it begins and ends with the request.
+        view: What is sent of the conversation.
+        heard: Told of each answer; returns an estimate of what the model read for it.
 
     Attributes:
         stop: Why the run ends; None while it goes on.
@@ -57,6 +59,8 @@ class Request:
         output: Output | None = None,
         has_tools: Callable[[], bool] = lambda: True,
         run: AgentRun,
+        view: View | None = None,
+        heard: Callable[[Asked], int | None] = lambda _: None,
     ) -> None:
         self.message = ChatCompletionInputMessage(role="user", content=text)
         self.time_is_up = asyncio.Event()
@@ -66,6 +70,8 @@ class Request:
         self._params = params
         self._output = output
         self._has_tools = has_tools
+        self._view = view
+        self._heard = heard
         self._found: Any = None  # the final answer as it has to be
         self._problem = ""  # why the last answer isn't that
         self._asked_again = 0
@@ -81,7 +87,7 @@ class Request:
         if limits.seconds is not None:
             self._timer = asyncio.get_running_loop().call_later(limits.seconds, self.time_is_up.set)
         messages.append(self.message)
-        self._run = run
+        self.run = run
         run.begin()
 
     @property
@@ -107,7 +113,8 @@ class Request:
             note=note,
             refuse=self._refuse,
             asked=self._asked,
-            within=self._run,
+            within=self.run,
+            view=self._view,
         )
         if self._output is not None and (self._problem or not self._has_tools()):
             options = replace(options, params={**self._params, "response_format": self._output.response_format})
@@ -136,9 +143,23 @@ class Request:
     def _asked(self, asked: Asked) -> None:
         fold = asked.fold
         self._finish_reason = fold.finish_reason
-        self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, fold.message(), self._price())
+        estimate = self._heard(asked)
+        answer, price = fold.message(), self._price()
+        self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, answer, price, estimate=estimate)
         if isinstance(fold.model, str) and fold.model:
             self._model = PurePath(fold.model).name if fold.model.endswith(".gguf") else fold.model
+
+    def affords(self, tokens: int) -> bool:
+        """Whether a call for a summary, of about so many tokens, leaves the limits room for what comes after it."""
+        price = self._price()
+        cost_usd = None if price is None else price.cost_usd(tokens, 0)
+        return room_beside(self._state, self._limits, tokens, cost_usd)
+
+    def spend(self, usage: Usage) -> None:
+        """The model was called for a summary."""
+        self._state = replace(self._state, turns=self._state.turns + 1, usage=self._state.usage + usage)
+        if usage.model_calls:
+            self._calls.append(usage)
 
     def turned(self) -> None:
         """The turn is over."""
@@ -169,7 +190,7 @@ class Request:
 
     def failed(self, error: Exception) -> None:
         """An error ends the run."""
-        self._run.fail(error)
+        self.run.fail(error)
 
     def end(self, stop: StopReason, model: str | None) -> AgentResult:
         """The run is over for this reason: close the history, and say what came of it.
@@ -201,7 +222,7 @@ class Request:
             duration_s=duration_s,
             model=self._model or model,
         )
-        end_run(self._run, result)
+        end_run(self.run, result)
         return result
 
     def take_back(self) -> str:

@@ -156,6 +156,24 @@ def asked_again(state: LoopState, turn: Turn, limits: Limits) -> LoopState:
     return replace(state, stop=None)
 
 
+def room_beside(state: LoopState, limits: Limits, tokens: int, cost_usd: float | None) -> bool:
+    """Whether a call beside the turns leaves room for the next turn, and for a last answer after that.
+
+    Args:
+        tokens: Of that call, about; the next turn is taken to be as long.
+        cost_usd: What it costs, about; None where nobody knows.
+    """
+    most = limits.model_calls or DEFAULT_MODEL_CALLS
+    keeps_last = limits.last_answer is not False and most >= LEAST_CALLS_WITH_A_LAST_ANSWER and state.reached is None
+    if most - state.turns < (3 if keeps_last else 2):
+        return False
+    if limits.tokens is not None and limits.tokens - state.usage.total_tokens < 2 * tokens:
+        return False
+    spent = state.usage.cost_usd
+    known = limits.cost_usd is not None and spent is not None and cost_usd is not None
+    return not known or limits.cost_usd - spent >= 2 * cost_usd  # type: ignore[operator]  # known says so
+
+
 def _stopped(state: LoopState) -> LoopState:
     return state if state.reached is None else replace(state, stop=LIMIT_STOPS[state.reached.limit])
 

@@ -71,7 +71,13 @@ def dollars(amount: float) -> str:
 
 
 def usage_of_call(
-    counted: Any, messages: Iterable[Any], tools: Iterable[Any], answer: Any | None, price: Price | None
+    counted: Any,
+    messages: Iterable[Any],
+    tools: Iterable[Any],
+    answer: Any | None,
+    price: Price | None,
+    *,
+    estimate: int | None = None,
 ) -> Usage:
     """The usage of one model call.
 
@@ -80,12 +86,13 @@ def usage_of_call(
         messages, tools: What was asked.
         answer: The assistant message, None if there was none.
         price: What the model costs; None if nobody knows.
+        estimate: How much was read, about, where that is known; None estimates it from what was asked.
     """
     told = to_builtins(counted) if counted is not None else {}
     read, written = _number(told.get("prompt_tokens")), _number(told.get("completion_tokens"))
     estimated = read is None or written is None
     if read is None:
-        read = estimated_tokens(messages) + estimated_tokens(tools)
+        read = estimate if estimate is not None else estimated_tokens(messages) + estimated_tokens(tools)
     if written is None:
         written = estimated_tokens([answer] if answer is not None else [])
     cached = _detail(told, "prompt_tokens_details", "cached_tokens") or _number(told.get("prompt_cache_hit_tokens"))

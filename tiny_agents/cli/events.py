@@ -6,11 +6,13 @@ for item in agent.run(...):  for event in reader.read(item): ...
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
+from tiny_agents.mcp_client.events import CompactedBy, ContextCompacted, ServerEvent
 
 Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 
@@ -54,7 +56,14 @@ class Origin:
     answer_from: str
 
 
-Event = Text | Thought | ToolCall | ToolResult | Origin
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A line about what the agent did on its own."""
+
+    text: str
+
+
+Event = Text | Thought | ToolCall | ToolResult | Origin | Aside
 
 
 @dataclass(slots=True)
@@ -106,6 +115,21 @@ class EventReader:
         if isinstance(note, dict) and isinstance(note.get("answer_from"), str):
             events.append(Origin(note["answer_from"]))
         return events
+
+
+COMPACTED: Mapping[CompactedBy, str] = {
+    "summary": "The older part of the conversation was summed up for the model",
+    "cut": "The oldest part of the conversation is left out for the model",
+    "images": "Older images are left out for the model",
+    "results": "Long tool results are cut for the model",
+}
+
+
+def asides(events: Iterable[ServerEvent]) -> Iterator[Aside]:
+    """What there is to say about events beside the items of a run."""
+    for event in events:
+        if isinstance(event, ContextCompacted):
+            yield Aside(f"{COMPACTED[event.by]}: about {event.before:,} tokens became {event.after:,}.")
 
 
 def content_text(content: list[Any] | str | None) -> str:

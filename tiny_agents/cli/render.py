@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import singledispatchmethod
 
-from tiny_agents.cli.events import Event, Origin, Text, Thought, ToolCall, ToolResult
+from tiny_agents.cli.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.safe_text import one_line, shorten
 from tiny_agents.cli.terminal import Screen, Style
 
@@ -98,6 +98,10 @@ class TurnRenderer:
         style = Style.ERROR if event.text.startswith("Error") else Style.DIM
         for line in result_lines(event.text, self._screen.aside.columns):
             self._screen.line(INDENT + line, style)
+
+    @show.register
+    def _(self, event: Aside) -> None:
+        self._screen.line(event.text, Style.DIM)
 
     @show.register
     def _(self, event: Origin) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
-from tiny_agents.cli.events import EventReader
+from tiny_agents.cli.events import EventReader, asides
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.mcp_client.calls import INTERRUPTED, NOT_MADE
 
@@ -21,10 +21,13 @@ async def show_turn(agent: Agent, text: str, renderer: TurnRenderer, abort: asyn
     """Run one prompt and show what happens; the last line on the screen is finished, however it ends."""
     reader = EventReader()
     try:
-        async with aclosing(agent.run(text, abort_event=abort)) as items:
-            async for item in items:
-                for event in reader.read(item):
-                    renderer.show(event)
+        with agent.events() as happened:
+            async with aclosing(agent.run(text, abort_event=abort)) as items:
+                async for item in items:
+                    for event in (*asides(happened.taken()), *reader.read(item)):
+                        renderer.show(event)
+            for event in asides(happened.taken()):
+                renderer.show(event)
     finally:
         renderer.end()
 

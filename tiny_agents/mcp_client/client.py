@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import UsageError
+from tiny_agents.errors import ProviderError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
@@ -32,10 +32,11 @@ from tiny_agents.mcp_client.instructions import instructions_text, with_instruct
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.links import Links
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
-from tiny_agents.mcp_client.observing import Observer, Observing
+from tiny_agents.mcp_client.observing import ModelCall, Observer, Observing
 from tiny_agents.mcp_client.offers import Offers
 from tiny_agents.mcp_client.pinning import PINNING, Pinning
-from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.refusals import ChatRequest
+from tiny_agents.mcp_client.results import MAX_RESULT_CHARS, ToolResult
 from tiny_agents.mcp_client.rounds import OnInput, PendingRounds, Round
 from tiny_agents.mcp_client.sampling import sample
 from tiny_agents.mcp_client.servers import (
@@ -51,7 +52,7 @@ from tiny_agents.mcp_client.servers import (
     server_name,
 )
 from tiny_agents.mcp_client.slots import Slots
-from tiny_agents.mcp_client.spill import Spill
+from tiny_agents.mcp_client.spill import LEAST_RESULT_CHARS, Spill
 from tiny_agents.mcp_client.telemetry import telemetry
 from tiny_agents.mcp_client.text import without_secrets
 from tiny_agents.mcp_client.tools import OWN_TOOLS, Offer, ToolTable, refreshed, unknown_tool
@@ -106,6 +107,7 @@ class MCPClient(Offers):
         gate: Is asked before each call that the model makes (`async def gate(request: CallRequest) -> bool | Verdict`); a
             call that isn't allowed, or whose gate fails, is answered with the reason. Your own `call_tool` isn't asked
             about. By default all calls are made.
+        result_max_chars: Longest tool result that the model gets at once (500 or more); it reads on with a tool.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
         fallbacks: Models to ask, in this order, where the model can't be had (there is none, it is overloaded, nothing
             comes) and has said nothing yet: names at the same place, URLs, or dictionaries of `model`, `provider`,
@@ -142,6 +144,7 @@ class MCPClient(Offers):
         known_servers: KnownServers | None = None,
         max_parallel_calls: int | None = None,
         gate: Gate | None = None,
+        result_max_chars: int = MAX_RESULT_CHARS,
         client: AsyncInferenceClient | None = None,
         fallbacks: Iterable[str | Mapping[str, Any]] = (),
         observers: Iterable[Observer] = (),
@@ -156,6 +159,8 @@ class MCPClient(Offers):
             raise UsageError(f"pinning must be 'off', 'warn' or 'strict', not {pinning!r}")
         if max_parallel_calls is not None and max_parallel_calls < 1:
             raise UsageError(f"max_parallel_calls must be at least 1, not {max_parallel_calls!r}")
+        if result_max_chars < LEAST_RESULT_CHARS:
+            raise UsageError(f"result_max_chars must be at least {LEAST_RESULT_CHARS}, not {result_max_chars!r}")
         self.payload_model = model
         self._owns_client = client is None
         self.client = client or AsyncInferenceClient(
@@ -176,7 +181,7 @@ class MCPClient(Offers):
         self._host = host or Host()
         self._instructions = instructions
         self._silent: set[str] = set()  # servers whose instructions aren't told
-        self._spill = Spill()
+        self._spill = Spill(result_max_chars)
         self._functions = Functions(tool_timeout_s=tool_timeout)
         self._connections: dict[str, Connection] = {}
         self.connections: Mapping[str, Connection] = MappingProxyType(self._connections)
@@ -588,12 +593,8 @@ class MCPClient(Offers):
             *(t for t in self.available_tools if t["function"]["name"] not in exit_names),
         ]
         offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
-        request = chat_request(with_instructions(messages, self._told_instructions()), tools, options, exit_names)
-        call = self._observing.model_call(
-            options.within, params=request.params, messages=request.messages, tools=request.tools
-        )
+        stream, request, call = await self._asked(messages, tools, options, exit_names)
         fold = call.fold
-        stream = await self._seats.ask(messages, request, call)
         try:
             if exit_if_first_chunk_no_tool:
                 first = [chunk async for chunk in _first(stream, PROBED_CHUNKS)]
@@ -643,6 +644,31 @@ class MCPClient(Offers):
             await settle(answers[handed_out:], running[handed_out:])
         if media and not any(planned.name in exit_names for planned in calls):
             insert_after(messages, answers[-1], media_message(media))
+
+    async def _asked(
+        self,
+        messages: MutableSequence[Message],
+        tools: Sequence[ChatCompletionInputTool],
+        options: TurnOptions,
+        exit_names: Collection[str],
+    ) -> tuple[AsyncChatStream, ChatRequest, ModelCall]:
+        """Ask the model, with as much of the messages as it takes; returns what was sent, too."""
+        told = self._told_instructions()
+        view: Sequence[Any] = messages
+        if options.view is not None:
+            view = await options.view.of(messages, tools, told)
+        while True:
+            request = chat_request(with_instructions(view, told), tools, options, exit_names)
+            call = self._observing.model_call(
+                options.within, params=request.params, messages=request.messages, tools=request.tools
+            )
+            try:
+                return await self._seats.ask(messages, request, call), request, call
+            except ProviderError as error:
+                shorter = None if options.view is None else await options.view.shorter(messages, tools, told, error)
+                if shorter is None:
+                    raise
+                view = shorter
 
     async def _before_calls(self) -> None:
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""

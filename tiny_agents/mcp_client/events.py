@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from tiny_agents.mcp_client.changes import Offered
 from tiny_agents.mcp_client.host import Asked
@@ -111,8 +111,31 @@ class ModelChanged:
     why: str
 
 
+CompactedBy = Literal["summary", "cut", "images", "results"]
+"""What was left out: older messages with a summary in their place, or without one; images; the ends of long results."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCompacted:
+    """A conversation had become too long for its model, so less of it is sent; the conversation itself stays whole.
+
+    Attributes:
+        before, after: About how many tokens are sent, tools included.
+        max_tokens: What the model takes; None where nobody knows.
+        by: What was left out.
+        left_out: Messages that the summary stands for, beside those of an earlier one.
+    """
+
+    before: int
+    after: int
+    max_tokens: int | None
+    by: CompactedBy
+    left_out: int = 0
+
+
 ServerEvent = (
-    ModelChanged
+    ContextCompacted
+    | ModelChanged
     | ToolProgress
     | ServerLog
     | ServerLost

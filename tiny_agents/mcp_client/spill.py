@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,22 @@ MAX_KEPT = 50
 MAX_PIECE_CHARS = 20_000
 
 
-class Spill:
-    """Results too long to be told whole. The files are removed by `close`."""
+NOTE_CHARS = 200
+"""Room for what is said beside a piece of a result."""
 
-    def __init__(self) -> None:
+LEAST_RESULT_CHARS = 500
+
+
+class Spill:
+    """Results too long to be told whole. The files are removed by `close`.
+
+    Args:
+        max_chars: How much of a result is told at once, at least 500.
+    """
+
+    def __init__(self, max_chars: int = MAX_RESULT_CHARS) -> None:
+        self._max_chars = max_chars
+        self._piece_chars = min(MAX_PIECE_CHARS, max_chars - NOTE_CHARS)
         self._folder: Path | None = None
         self._kept: OrderedDict[str, int] = OrderedDict()  # id -> characters
         self._count = 0
@@ -35,18 +48,17 @@ class Spill:
 
     def told(self, result: ToolResult) -> str:
         """What the model is told of a result: all of it, or its beginning and how to read on."""
-        if result.whole is None:
-            return result.message
+        whole = result.text if result.whole is None else result.whole
+        if len(whole) <= self._max_chars:
+            return replace(result, text=whole).message
+        beginning = replace(result, text=whole[: self._max_chars]).message
+        cut = f"[Cut here: these are the first {self._max_chars:,} of {len(whole):,} characters."
         try:
-            key = self._keep(result.whole)
+            key = self._keep(whole)
         except OSError as error:
             logger.warning("a long result can't be kept, so only its beginning can be read: %s", error)
-            return result.message
-        beginning = result.message[: result.message.rindex("\n[Cut here")]
-        return (
-            f"{beginning}\n[Cut here: these are the first {MAX_RESULT_CHARS:,} of {len(result.whole):,} characters. "
-            f"The tool '{READ_ON}' reads on: result '{key}', start {MAX_RESULT_CHARS}.]"
-        )
+            return f"{beginning}\n{cut}]"
+        return f"{beginning}\n{cut} The tool '{READ_ON}' reads on: result '{key}', start {self._max_chars}.]"
 
     def _keep(self, text: str) -> str:
         if self._folder is None:
@@ -64,7 +76,9 @@ class Spill:
         self,
         result: Annotated[str, "Which result, such as r1: the note at its cut says so."],
         start: Annotated[int, "The first character to read, counted from 0."] = 0,
-        length: Annotated[int, "How many characters to read, at most 20000."] = MAX_PIECE_CHARS,
+        length: Annotated[
+            int, "How many characters to read: as many as a result may have, or fewer."
+        ] = MAX_PIECE_CHARS,
     ) -> str:
         """Read a piece of a tool's result that was cut because it was too long."""
         total = self._kept.get(result)
@@ -73,7 +87,7 @@ class Spill:
             raise UsageError(f"there is no result {result!r}; those that can be read are: {known}")
         start = max(start, 0)
         with self._file(result).open(encoding="utf-8", newline="") as file:
-            piece = file.read()[start : start + min(max(length, 1), MAX_PIECE_CHARS)]
+            piece = file.read()[start : start + min(max(length, 1), self._piece_chars)]
         end = start + len(piece)
         rest = f"; go on with start {end}" if end < total else "; this is the end"
         return f"{piece}\n[Characters {start:,} to {end:,} of {total:,}{rest}.]"

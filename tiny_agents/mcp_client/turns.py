@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+from tiny_agents.errors import ProviderError
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.types.chat import ChatCompletionInputTool
 from tiny_agents.inference.types.record import to_builtins
@@ -30,6 +31,18 @@ class Asked:
     fold: ChatFold
 
 
+class View(Protocol):
+    """Decides what is sent of a conversation that may be longer than its model takes."""
+
+    async def of(self, messages: Sequence[Any], tools: Sequence[Any], instructions: str | None) -> Sequence[Any]:
+        """What of `messages` is sent, beside `tools` and with `instructions` added to the system prompt."""
+
+    async def shorter(
+        self, messages: Sequence[Any], tools: Sequence[Any], instructions: str | None, error: ProviderError
+    ) -> Sequence[Any] | None:
+        """What is sent in place of what the server refused; None where the error is to be raised."""
+
+
 @dataclass(frozen=True, slots=True)
 class TurnOptions:
     """How a turn is to be done.
@@ -42,6 +55,7 @@ class TurnOptions:
         refuse: Why a call is not to be carried out, in a sentence for the model; None lets it run.
         asked: Told once the answer is there, or has broken off.
         within: What the turn is a part of, for those who observe.
+        view: What is sent of the messages; None sends all of them.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +64,7 @@ class TurnOptions:
     refuse: Callable[[PlannedCall], str | None] = lambda _: None
     asked: Callable[[Asked], None] = lambda _: None
     within: Operation | None = None
+    view: View | None = None
 
 
 NO_TOOLS_NOW = "Error: no tools can be called any more for this request, so this one was not called."

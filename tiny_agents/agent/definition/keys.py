@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tiny_agents.agent.context.settings import AT, LEAST_MAX_TOKENS
 from tiny_agents.agent.definition.document import Value, did_you_mean
 from tiny_agents.agent.definition.part_keys import MERGE_KEY, NOT_YET, read_instructions
 from tiny_agents.agent.definition.readings import (
@@ -31,6 +32,7 @@ from tiny_agents.agent.definition.types import ImportDefinition
 from tiny_agents.agent.definition.yaml_parts import INPUTS, SERVER_LIST
 from tiny_agents.agent.permissions import DEFAULTS, Rule, rule_of
 from tiny_agents.mcp_client.pinning import PINNING
+from tiny_agents.mcp_client.spill import LEAST_RESULT_CHARS
 
 # ---- the definition
 
@@ -186,12 +188,33 @@ PERMISSIONS = Table(
 )
 
 _AUTO = choice("auto")
+
+
+def _at_least(least: int) -> Shape:
+    return Shape(lambda value: value.whole(least), {"type": "integer", "minimum": least})
+
+
 CONTEXT = Table(
     "`context`",
     (
-        Key("max_tokens", either(COUNT, int, otherwise=_AUTO), "the model's window; `auto` finds out"),
-        Key("compact", either(FLAG, bool, otherwise=_AUTO), "whether a long conversation is summed up"),
-        Key("result_max_chars", COUNT, "longest tool result that the model gets at once"),
+        Key(
+            "max_tokens",
+            either(_at_least(LEAST_MAX_TOKENS), int, otherwise=_AUTO),
+            "the model's window in tokens, question and answer together; `auto` (the default) finds out",
+        ),
+        Key(
+            "compact",
+            either(FLAG, bool, otherwise=choice("auto", "off")),
+            "`auto` (the default): before a conversation fills the window, its older part is summed up for the model; "
+            "`off`: never",
+        ),
+        Key("at", number(*AT), f"how full the window is when that is done, from {AT[0]} to {AT[1]} (default 0.8)"),
+        Key("keep", COUNT, "how many of the last requests stay word for word, if they fit (default 3)"),
+        Key(
+            "result_max_chars",
+            _at_least(LEAST_RESULT_CHARS),
+            "longest tool result that the model gets at once, in characters (default 40000); it reads on with a tool",
+        ),
     ),
 )
 
@@ -338,7 +361,7 @@ AGENT = Table(
             LIMITS.shape,
             "what a prompt may use up",
         ),
-        Key("context", CONTEXT.shape, "how much of the conversation the model gets", NOT_YET),
+        Key("context", CONTEXT.shape, "how much of the conversation the model gets; see [context.md](context.md)"),
         Key("output", OUTPUT.shape, "what the final answer has to be"),
         Key("skills", TEXTS, "folders of skills", NOT_YET),
         Key("tests", TEXTS, "recorded conversations", NOT_YET),

@@ -137,7 +137,7 @@ class AgentDefinition:
         params: Passed on with every call of the model, by the names of `chat_completion`.
         limit_values: What one prompt may use up, by the names in `keys.LIMITS`.
         permissions: `default`, `allow`, `ask` and `deny` (rules), `unattended`.
-        context: `max_tokens`, `compact`, `result_max_chars`.
+        context: How much of the conversation the model gets, by the names of `ContextSettings`.
         output: `schema` of the final answer: a path relative to the definition, or the schema itself.
         tools: `tasks`, `python`, `agents`: tools that come from no server.
         imports: Files with more servers; once loaded, these are in `servers`.

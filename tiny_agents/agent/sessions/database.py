@@ -110,13 +110,14 @@ class SessionDatabase:
                 connection.execute("COMMIT")
 
     def _read(self, connection: sqlite3.Connection, session_id: str) -> tuple[StoredSession, int]:
-        query = f"SELECT {INFO_COLUMNS}, key, run_start, partial, revision FROM sessions WHERE id = ?"
+        query = f"SELECT {INFO_COLUMNS}, key, run_start, partial, context, revision FROM sessions WHERE id = ?"
         row = connection.execute(query, (session_id,)).fetchone()
         if row is None:
             raise SessionNotFoundError(f"there is no session {session_id!r}", session=session_id)
-        *info, key, run_start, partial, revision = row
+        *info, key, run_start, partial, context, revision = row
         messages = tuple(self._messages(connection, key, "replaced IS NULL ORDER BY position"))
-        return StoredSession(info_from(tuple(info)), messages, run_start, partial), revision
+        summed_up = json.loads(context) if context else None
+        return StoredSession(info_from(tuple(info)), messages, run_start, partial, summed_up), revision
 
     def _messages(self, connection: sqlite3.Connection, key: int, which: str) -> Iterator[SavedMessage]:
         uses: dict[int, dict[str, bytes]] = {}
@@ -218,11 +219,12 @@ class SessionDatabase:
             for position, saved in change.puts.items():
                 _set_aside(connection, key, range(position, position + 1), change)
                 _insert(connection, key, position, saved)
+            context = json_text(change.context) if change.context is not None else None
             state = (encodable(change.title), about_text(change.about), change.at, change.length, change.run_start)
             connection.execute(
                 "UPDATE sessions SET title = ?, about = ?, updated = ?, messages = ?, run_start = ?, partial = ?, stop = ?,"
-                " revision = revision + 1 WHERE key = ?",
-                (*state, encodable(change.partial), change.stop, key),
+                " context = ?, revision = revision + 1 WHERE key = ?",
+                (*state, encodable(change.partial), change.stop, context, key),
             )
         self._revisions[session_id] += 1
 
@@ -242,7 +244,8 @@ class SessionDatabase:
         count = len(plain) if messages is None else whole_until(plain, messages)
         info = replace(stored.info, parent=session_id, parent_messages=count)
         run_start = stored.run_start if messages is None else unfinished_from(plain[:count])
-        cut = StoredSession(info, stored.messages[:count], run_start, stored.partial if messages is None else "")
+        partial = stored.partial if messages is None else ""
+        cut = StoredSession(info, stored.messages[:count], run_start, partial, stored.context)
         return self.add(cut)
 
     def add(self, stored: StoredSession) -> SessionInfo:
@@ -256,6 +259,7 @@ class SessionDatabase:
                 length=len(stored.messages),
                 run_start=stored.run_start,
                 partial=stored.partial,
+                context=stored.context,
                 stop=info.stop,
                 title=info.title,
                 about=info.about,
@@ -279,6 +283,7 @@ class SessionDatabase:
             change = Change(
                 length=count,
                 settled=len(stored.messages),
+                context=stored.context,
                 stop=None,
                 title=stored.info.title,
                 about=stored.info.about,

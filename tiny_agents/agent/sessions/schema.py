@@ -61,7 +61,8 @@ _V2 = (
     "CREATE INDEX messages_kept_aside ON messages (session) WHERE replaced IS NOT NULL",
     "CREATE INDEX blob_uses_by_hash ON blob_uses (hash)",
 )
-MIGRATIONS: Sequence[Sequence[str]] = (_V1, _V2)
+_V3 = ("ALTER TABLE sessions ADD COLUMN context TEXT",)  # JSON: what the model is sent in place of older messages
+MIGRATIONS: Sequence[Sequence[str]] = (_V1, _V2, _V3)
 """What leads from each version to the next; the first makes an empty file version 1. What was released stays as it is."""
 VERSION = len(MIGRATIONS)
 

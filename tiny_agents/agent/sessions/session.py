@@ -53,6 +53,7 @@ class Session:
         unanswered: Of a resumed session, the request that nothing had come of when its process ended; ask it again.
         interrupted: Of a resumed session, whether its process ended in the middle of a request.
         problem: Why nothing can be saved at the moment; None while saving works.
+        context: What the agent remembers of what it leaves out for its model, as JSON data; saved with the next change.
         on_close: Called when the session is closed, for a store that is used for it alone.
     """
 
@@ -69,6 +70,7 @@ class Session:
         self.unanswered: str | None = None
         self.interrupted = False
         self.problem: SessionError | None = None
+        self.context: Plain | None = None
         self.on_close: Callable[[], Awaitable[None]] | None = None
         self._store = store
         self._secrets = {secret for secret in secrets if secret}
@@ -118,6 +120,7 @@ class Session:
         self.unanswered, self.interrupted = recovered.unanswered, recovered.interrupted
         self._known.objects = objects
         self._history = recovered.messages
+        self.context = stored.context
 
     @property
     def stored(self) -> StoredSession | None:
@@ -219,6 +222,14 @@ class Session:
         await self._save(look_at_all=True)
         self._settle()
 
+    async def rests(self, messages: MutableSequence[Any]) -> None:
+        """Between requests: save what has changed beside the messages, such as `context`."""
+        if self._created and self._run_start is None and not self._closed:
+            self._messages = messages
+            self._settle()
+            self._settled = self._changing_from
+            await self._save(look_at_all=True)
+
     async def close(self) -> None:
         """The conversation is over for now; others may resume it. As often as you like."""
         if self._closed:
@@ -284,6 +295,7 @@ class Session:
             partial=redacted_start("".join(self._text), self._secrets) if running else "",
             stop=self._stop,
             title=self._title,
+            context=redacted(self.context, self._secrets) if self.context is not None else None,
             about=self.about,
             at=self._clock(),
         )
@@ -324,7 +336,7 @@ class Session:
 
 
 def _state(change: Change) -> object:
-    return change.length, change.run_start, change.partial, change.stop, change.title, change.about
+    return change.length, change.run_start, change.partial, change.context, change.stop, change.title, change.about
 
 
 class Unsaved:
@@ -339,6 +351,8 @@ class Unsaved:
     async def turned(self) -> None: ...
 
     async def end(self, stop: StopReason) -> None: ...
+
+    async def rests(self, messages: MutableSequence[Any]) -> None: ...
 
     async def close(self) -> None: ...
 

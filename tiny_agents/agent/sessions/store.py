@@ -88,4 +88,4 @@ def applied(stored: StoredSession, change: Change) -> StoredSession:
         messages=len(messages),
         stop=change.stop,
     )
-    return StoredSession(info, tuple(messages), change.run_start, change.partial)
+    return StoredSession(info, tuple(messages), change.run_start, change.partial, change.context)

@@ -72,12 +72,14 @@ class StoredSession:
     Attributes:
         run_start: Index of the request that was being worked on when this was saved; None if none was.
         partial: What had come of an answer that was being written.
+        context: What the model was sent in place of the older messages; see `agent.context`.
     """
 
     info: SessionInfo
     messages: tuple[SavedMessage, ...] = ()
     run_start: int | None = None
     partial: str = ""
+    context: Plain | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class Change:
         length: How many messages there are now; those from here on are gone.
         settled: Messages before this index were final. Where one of them is replaced or gone, the old one is kept
             aside: the history is shortened for the model, not for the user.
-        run_start, partial, stop, title, about: As in `StoredSession` and `SessionInfo`.
+        run_start, partial, context, stop, title, about: As in `StoredSession` and `SessionInfo`.
         at: When.
     """
 
@@ -98,6 +100,7 @@ class Change:
     settled: int = 0
     run_start: int | None = None
     partial: str = ""
+    context: Plain | None = None
     stop: str | None = None
     title: str = ""
     about: About = field(default_factory=About)
