@@ -129,6 +129,19 @@ def test_a_last_answer_at_a_limit_is_handed_over_with_the_limits_status_and_what
         assert len(model.chats) == 2
 
 
+def test_an_answer_in_another_form_than_wanted_is_set_aside_and_not_part_of_the_answer(tmp_path):
+    schema = {"type": "object", "properties": {"value": {"type": "integer"}}, "required": ["value"]}
+    agent = write_agent(tmp_path, output={"schema": schema}, servers={"quick": script("quick_server.py")})
+    turns = [calls(("echo", {"text": "3"})), text("It is 3."), text('{"value": 3}')]
+    with OpenAIServer(turns) as model:
+        done = run("run", agent, "--base-url", model.url, "-p", "x", cwd=tmp_path)
+    assert (done.code, json.loads(done.out)) == (0, {"value": 3})
+    assert done.err.splitlines()[-2:] == [
+        "It is 3.", "That is not in the form that is wanted: the model is asked again.",
+    ]  # fmt: skip
+    assert done.err.count("asked again") == 1
+
+
 def test_what_happens_is_written_to_a_log_beside_the_answer(tmp_path, bare):
     secret = "sk-a-key-nobody-may-see"
     with OpenAIServer([text("Fine.")]) as model:

@@ -107,6 +107,12 @@ class TurnRenderer:
     def _(self, event: Origin) -> None:
         self._origin = event.answer_from
 
+    def ask_again(self) -> None:
+        """What was said is no answer after all: it has not the form that is wanted."""
+        self._screen.fresh_line()
+        self._set_text_aside()
+        self._screen.line("That is not in the form that is wanted: the model is asked again.", Style.DIM)
+
     def end(self) -> None:
         """End the last line, and say whose answer it was where that is known."""
         self._screen.fresh_line()

@@ -11,6 +11,7 @@ from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
 from tiny_agents.cli.events import EventReader, asides
 from tiny_agents.cli.render import TurnRenderer
+from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 from tiny_agents.mcp_client.calls import INTERRUPTED, NOT_MADE
 
 EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
@@ -20,10 +21,18 @@ EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
 async def show_turn(agent: Agent, text: str, renderer: TurnRenderer, abort: asyncio.Event | None = None) -> None:
     """Run one prompt and show what happens; the last line on the screen is finished, however it ends."""
     reader = EventReader()
+    answering = 0  # how long the history was when the answer began that is being shown; 0 after a tool's result
     try:
         with agent.events() as happened:
             async with aclosing(agent.run(text, abort_event=abort)) as items:
                 async for item in items:
+                    if not isinstance(item, ChatCompletionStreamOutput):
+                        answering = 0
+                    elif answering != len(agent.messages):
+                        if answering:
+                            reader = EventReader()
+                            renderer.ask_again()
+                        answering = len(agent.messages)
                     for event in (*asides(happened.taken()), *reader.read(item)):
                         renderer.show(event)
             for event in asides(happened.taken()):
