@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.http_peer import HTTPPeer
-from tests.support.mcp_servers import bad_server, no_model
+from tests.support.mcp_servers import bad_server, bad_server_over, no_model
 from tests.support.processes import Mark, linux_only
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError
 from tiny_agents.mcp_client.client import MCPClient
@@ -229,6 +229,23 @@ async def test_an_answer_that_is_no_result_is_an_error_result() -> None:
         assert result.is_error
         assert "the server's answer is not valid MCP: content" in result.text
         assert client.connections["answers_nonsense"].state == "ready"
+
+
+@pytest.mark.parametrize("kind", ["stdio", "http", "json", "sse"])
+async def test_an_answer_of_nothing_is_an_error_at_once(kind: str) -> None:
+    with bad_server_over(kind, "answers_null") as parameters:
+        async with asyncio.timeout(30), no_model() as client:
+            await client.add_mcp_server(**parameters)
+            result = await client.call_tool("ping")
+            assert result.is_error
+            assert result.text.startswith("the server's answer is not valid MCP")
+            assert client.connections["answers_null"].state == "ready"
+
+
+async def test_an_answer_whose_id_has_a_fraction_is_still_the_answer() -> None:
+    async with asyncio.timeout(30), no_model() as client:
+        await client.add_mcp_server(**bad_server("answers_with_a_fraction"))
+        assert (await client.call_tool("ping")).text == "pong"
 
 
 async def test_a_server_that_stops_reading_is_not_waited_for() -> None:

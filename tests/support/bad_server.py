@@ -420,6 +420,14 @@ def answers_nonsense() -> None:
     serve(call=lambda request: {"content": "not a list"})
 
 
+def answers_null() -> None:
+    serve(call=lambda request: say({"id": request["id"], "result": None}))
+
+
+def answers_with_a_fraction() -> None:
+    serve(call=lambda request: say({"id": float(request["id"]), "result": text("pong")}))
+
+
 def changes_its_tools() -> None:
     """Offers another tool each time it is started; ARGUMENT is a file that counts."""
     with open(ARGUMENT, "a+", encoding="utf-8") as counter:

@@ -42,6 +42,7 @@ def test_a_form_that_is_filled_in_well_gets_its_defaults() -> None:
         ("age", True, "must be a number"),
         ("age", "20", "must be a number"),
         ("share", float("nan"), "must be a number"),
+        ("age", float("inf"), "must be a whole number"),
         ("share", float("inf"), "must be at most 1"),
         ("member", "yes", "must be true or false"),
         ("size", "m", "is none of the choices"),
@@ -91,6 +92,7 @@ def test_a_field_that_may_be_null_and_one_of_an_unknown_kind() -> None:
     assert form_problems(schema, {"n": "x"}) == ["n: must be a number"]
     assert choices_of({"enum": ["a", "b"], "enumNames": ["A"]}) == (("a", "a"), ("b", "b"))
     assert form_problems({"properties": 3, "required": 4}, {}) == []
+    assert form_problems({"properties": {"n": {"type": "integer", "minimum": 10**400}}}, {"n": 3}) == []
 
 
 def test_hints_name_one_of_our_models_in_their_order() -> None:

@@ -69,6 +69,8 @@ def test_a_result_that_is_no_object_is_not_checked(output: dict[str, Any]) -> No
 def test_an_unread_answer_is_told_in_plain_words() -> None:
     raw = "Failed to parse SSE message: 1 validation error for union[A,B]\n  Invalid JSON: no value [type=x, ..."
     assert plain_words(raw) == "the server's answer is not valid MCP (Invalid JSON: no value)"
+    raw = "Failed to parse JSON response: 4 validation errors for union[A,B]\nA.method\n  Field required [type=missing]"
+    assert plain_words(raw) == "the server's answer is not valid MCP"
     assert plain_words("no such table") == "no such table"
 
 

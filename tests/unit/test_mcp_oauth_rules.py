@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted, page, read_callback
-from tiny_agents.mcp_client.oauth.flow import Challenge, Place, Rejected
+from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, Place, Rejected
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
 from tiny_agents.mcp_client.oauth.store import (
     Client,
@@ -354,6 +355,22 @@ def test_what_a_renewal_leaves_out_stays_as_it_was() -> None:
     with pytest.raises(StopIteration) as done:
         steps.send(httpx2.Response(200, json={"access_token": "new", "token_type": "bearer"}))
     assert done.value.value == Tokens("new", "refresh-secret", None, ("a", "b"))
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nHost: b", "t\u00f6ken"])
+def test_a_token_that_fits_in_no_header_is_refused(token: str) -> None:
+    steps = flow.refresh(LOGIN, Client("me"))
+    next(steps)
+    with pytest.raises(LoginFailed, match="an access token that can't be sent"):
+        steps.send(httpx2.Response(200, json={"access_token": token, "token_type": "bearer"}))
+
+
+def test_a_token_that_never_ends_is_one_that_lasts_long() -> None:
+    steps = flow.refresh(LOGIN, Client("me"))
+    next(steps)
+    with pytest.raises(StopIteration) as done:
+        steps.send(httpx2.Response(200, content=b'{"access_token":"a","token_type":"bearer","expires_in":1%0400d}' % 0))
+    assert done.value.value.expires_at > time.time() + 86_400
 
 
 def test_a_server_that_repeats_what_it_was_sent_is_not_quoted() -> None:

@@ -6,6 +6,7 @@ A form is a JSON Schema of an object whose properties are plain: texts, numbers,
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -88,7 +89,7 @@ def _text(field: Schema, value: Any) -> str | None:
 def _number(field: Schema, value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         return "must be a number"
-    if field.get("type") == "integer" and value != int(value):
+    if field.get("type") == "integer" and isinstance(value, float) and not value.is_integer():
         return "must be a whole number"
     return _bounds(field, value, "minimum", "maximum", "")
 
@@ -129,8 +130,11 @@ def _bounds(field: Schema, size: float, least: str, most: str, unit: str) -> str
 
 
 def _limit(field: Schema, key: str) -> float | None:
+    """A limit that a form names; one beyond all numbers is none."""
     value = field.get(key)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) <= sys.float_info.max else None
 
 
 def _is_email(text: str) -> bool:

@@ -30,7 +30,7 @@ _UNFINISHED = re.compile(
 )
 """An escape at the end of a text, of which more may come, or the other half of the pair."""
 
-_UNREAD = re.compile(r"Failed to parse .*\n\s*(Invalid JSON: [^\[\n]*[^\[\n\s])")
+_UNREAD = re.compile(r"Failed to parse .*: \d+ validation errors? for (?:.*\n\s*(Invalid JSON: [^\[\n]*[^\[\n\s]))?")
 
 
 def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -98,7 +98,23 @@ def _mended_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
 def plain_words(problem: str) -> str:
     """An error of the SDK's about an answer that it couldn't read, without the names of its classes; any other as it is."""
     found = _UNREAD.match(problem)
-    return f"the server's answer is not valid MCP ({found[1]})" if found else problem
+    if found is None:
+        return problem
+    return "the server's answer is not valid MCP" + (f" ({found[1]})" if found[1] else "")
+
+
+def mended_id(message: Any) -> Any:
+    """A message whose id is a whole number also where its server writes it as `1.0`."""
+    id = message.get("id") if isinstance(message, dict) else None
+    return {**message, "id": int(id)} if isinstance(id, float) and id.is_integer() else message
+
+
+def answered_id(message: Any) -> int | str | None:
+    """Which request a message answers, be the answer valid or not; None where it is no answer."""
+    if not isinstance(message, dict) or "method" in message or not message.keys() & {"result", "error"}:
+        return None
+    id = message.get("id")
+    return id if isinstance(id, (int, str)) and not isinstance(id, bool) else None
 
 
 def mended_text(json_text: bytes) -> bytes:

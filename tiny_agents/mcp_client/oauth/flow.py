@@ -8,6 +8,7 @@ looks for an authorization server's endpoints at the MCP server after a restart.
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import time
 import uuid
@@ -50,6 +51,8 @@ CLIENT_NAME = "tiny-agents"
 BASIC, POST, NONE, JWT = "client_secret_basic", "client_secret_post", "none", "private_key_jwt"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_S = 300
+_BEARER = re.compile(r"[!-~]+")
+_EXPIRES_MOST_S = 10 * 365 * 86_400
 
 
 class LoginFailed(Exception):
@@ -487,8 +490,10 @@ def _tokens(login: Login, client: Client, form: dict[str, str], scopes: Sequence
         reply = OAuthToken.model_validate_json(response.content)
     except ValidationError:
         raise LoginFailed(f"can't be used: {where} answered without an access token of type Bearer.") from None
+    if not _BEARER.fullmatch(reply.access_token):
+        raise LoginFailed(f"can't be used: {where} answered with an access token that can't be sent in a header.")
     granted = tuple(scopes or ()) if reply.scope is None else tuple(reply.scope.split())
-    expires_at = None if reply.expires_in is None else time.time() + reply.expires_in
+    expires_at = None if reply.expires_in is None else time.time() + min(reply.expires_in, _EXPIRES_MOST_S)
     return Tokens(reply.access_token, reply.refresh_token, expires_at, granted)
 
 

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tiny_agents.errors import redact
+from tiny_agents.mcp_client.mending import answered_id, mended_id
 from tiny_agents.mcp_client.text import encodable_json, readable
 from tiny_agents.mcp_client.transports.process import MAX_LINE_BYTES, CutLine
 from tiny_agents.mcp_client.watch import (
@@ -38,12 +39,14 @@ def read_message(line: bytes | CutLine, watch: Watch) -> JSONRPCMessage | None:
     except ValueError:
         if not line.strip():
             return None
+    value: Any = None
     try:
         # Bytes that are no UTF-8 and lone surrogates cost those characters, not the answer that contains them.
-        return jsonrpc_message_adapter.validate_python(
-            encodable_json(json.loads(line.decode("utf-8-sig", "replace"))), by_name=False
-        )
+        value = mended_id(encodable_json(json.loads(line.decode("utf-8-sig", "replace"))))
+        return jsonrpc_message_adapter.validate_python(value, by_name=False)
     except (ValueError, RecursionError):
+        if (id := answered_id(value)) is not None:
+            return _error(id, "the server's answer is not valid MCP: its result must be an object")
         shown = readable(line[: 4 * NOISE_CHARS].decode("utf-8", "replace")).strip()[:NOISE_CHARS]
         watch.noise = watch.noise or shown
         logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown, watch.secrets))
@@ -57,11 +60,15 @@ _ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d+)\s*\}\s*$'
 
 def _too_long(line: CutLine) -> JSONRPCMessage | None:
     """An error in place of an answer that was too long to keep, so that its call doesn't wait for it."""
-    from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
-
     problem = f"the answer is too long: {line.size:,} bytes, and at most {MAX_LINE_BYTES:,} are read"
     found = _ID_FIRST.match(line.head) or _ID_LAST.search(line.tail)
     if found is None:
         logger.warning("a message of a server was dropped; %s", problem)
         return None
-    return JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=ErrorData(code=INTERNAL_ERROR, message=problem))
+    return _error(int(found[1]), problem)
+
+
+def _error(id: int | str, problem: str) -> JSONRPCMessage:
+    from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
+
+    return JSONRPCError(jsonrpc="2.0", id=id, error=ErrorData(code=INTERNAL_ERROR, message=problem))
