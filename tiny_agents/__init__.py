@@ -149,6 +149,7 @@ if TYPE_CHECKING:
     from tiny_agents.mcp_client.client import MCPClient
     from tiny_agents.mcp_client.events import (
         ContextCompacted,
+        InnerEvent,
         ListChanged,
         ModelChanged,
         ResourceUpdated,
@@ -196,6 +197,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "ContextCompacted",
+            "InnerEvent",
             "ListChanged",
             "ResourceUpdated",
             "ServerAsked",
@@ -331,6 +333,7 @@ __all__ = [
     "InferenceConnectionError",
     "InferenceError",
     "InferenceTimeoutError",
+    "InnerEvent",
     "InputDefinition",
     "InputNotFoundError",
     "InvalidResponseError",

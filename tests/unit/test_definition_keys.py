@@ -10,6 +10,7 @@ from tiny_agents.agent.definition.document import read_yaml
 from tiny_agents.agent.definition.keys import CHAT_PARAMS, CONTEXT, LIMITS, MODELS, OUTPUT, PERMISSIONS, TOOLS
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.table import Shape, Table
+from tiny_agents.agent.definition.types import FileDefinition, SubagentDefinition, TaskDefinition
 from tiny_agents.agent.permissions import Rule
 from tiny_agents.errors import ConfigError
 
@@ -51,7 +52,19 @@ GOOD: list[tuple[Shape | Table, str, Any]] = [
     (CONTEXT, "{compact: 'off', at: 0.5, keep: 2}", {"compact": "off", "at": 0.5, "keep": 2}),
     (OUTPUT, "{schema: ./answer.schema.json}", {"schema": "./answer.schema.json"}),
     (OUTPUT, "{schema: {type: object}}", {"schema": {"type": "object"}}),
-    (TOOLS, "{tasks: [text_to_image], python: [./t.py], agents: [../s]}", None),
+    (TOOLS, "{python: [./t.py]}", {"python": (FileDefinition("./t.py", "python[0]"),)}),
+    (TOOLS, "{agents: [../s]}", {"agents": (SubagentDefinition("../s", key="agents[0]"),)}),
+    (
+        TOOLS,
+        "{tasks: [text_to_image, {task: translation, model: m, provider: hf-inference}], folders: [a]}",
+        {
+            "tasks": (
+                TaskDefinition("text_to_image", key="tasks[0]"),
+                TaskDefinition("translation", "m", "hf-inference", "tasks[1]"),
+            ),
+            "folders": ("a",),
+        },
+    ),
 ]
 
 
@@ -59,7 +72,7 @@ GOOD: list[tuple[Shape | Table, str, Any]] = [
 def test_what_is_right_is_read(shape: Shape | Table, text: str, meaning: Any) -> None:
     found = read(shape, text)
 
-    assert found == (meaning or {"tasks": ("text_to_image",), "python": ("./t.py",), "agents": ("../s",)})
+    assert found == meaning
 
 
 BAD: list[tuple[Shape | Table, str, str]] = [

@@ -33,6 +33,8 @@ UNSAYABLE = {
     "servers: {a: {command: x, allowed_tools: [a], tools: {allow: [b]}}}": "keys that exclude each other",
     "inputs: [{id: a, default: '${env:B}'}]": "placeholders",
     "startup_timeout: 1e999": "infinity",
+    "tools: {python: ['${agentDir}/a.py']}": "placeholders",
+    "tools: {tasks: [translation, translation]}": "two things of the same name",
     "inputs: [{id: a, type: pickString, options: ['${x}']}]": "placeholders",
     "inputs: [{id: a, type: pickString, options: [b, c], default: d}]": "what another key says",
 }

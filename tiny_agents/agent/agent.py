@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from tiny_agents.agent.abort import Aborted
+from tiny_agents.agent.composition.building import compose
+from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.context.conversation import Context
 from tiny_agents.agent.context.settings import ContextSettings, context_settings
+from tiny_agents.agent.definition.composed import downloaded_parts
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
@@ -21,7 +24,7 @@ from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
 from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits, limits_of
 from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
-from tiny_agents.agent.output import DEFAULT_RETRIES, Wanted, output_of
+from tiny_agents.agent.output import DEFAULT_RETRIES, Output, Wanted, output_of
 from tiny_agents.agent.params import checked_params
 from tiny_agents.agent.permission_gate import Approve, PermissionGate
 from tiny_agents.agent.permissions import permissions_of
@@ -215,19 +218,11 @@ class Agent(MCPClient):
         self.usage = Usage()
         self._params = {"stream_options": {"include_usage": True}, **checked_params(params)}
         self._prices = checked_prices(prices)
+        self.composition = Composition(self._functions)
         self._price_known(self.limits)
-        self.context = Context(
-            settings,
-            messages=lambda: self.messages,
-            seat=lambda: self._seats.now,
-            ask=self._ask_beside,
-            emit=self._events.emit,
-            params=self._params,
-            price=self._price,
-        )
+        self.context = self._view_of_conversation(settings)
         if session is not None:
             self.context.restore(session.context)
-        self.context.changed = self._note_context
         self._requests: list[Request] = []
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
@@ -235,6 +230,7 @@ class Agent(MCPClient):
         self._required = frozenset(required)
         self._running = False
         self._locked: Locked | None = None
+        self.description: str | None = None
 
     @classmethod
     def load(
@@ -273,9 +269,12 @@ class Agent(MCPClient):
         """
         written, locked = load_as_locked(ref, lock, allow_paths=allow_paths)
         definition = written
-        if definition.downloaded and not trust:
+        if downloaded_parts(definition) and not trust:
             uses = "; ".join(commands_and_hosts(definition))
-            raise UsageError(f"{ref} was downloaded and would use: {uses}. Pass trust=True if you want that.")
+            names = (
+                " and ".join(part.name for part in downloaded_parts(definition)) if not definition.downloaded else ref
+            )
+            raise UsageError(f"{names} was downloaded and would use: {uses}. Pass trust=True if you want that.")
         definition = resolve_inputs(without_overridden(definition, ModelSettings(), os.environ), values=inputs)
         has_token = bool(find_token(os.environ))
         chosen = choose_model(
@@ -358,6 +357,7 @@ class Agent(MCPClient):
         locked: Locked | None = None,
         gate: Gate | None = None,
         checksum: str = "",
+        client: AsyncInferenceClient | None = None,
         **observed: Unpack[Observed],
     ) -> Self:
         """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
@@ -367,6 +367,7 @@ class Agent(MCPClient):
             locked: What its tools have to be like; `load_tools` compares them.
             gate: In place of the definition's rules (`permissions.permissions_of`), which are applied with nobody to ask.
             checksum: Of the definition as it stands in its file, for those who observe.
+            client: Asks the model, in place of one of its own.
             **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
         """
         try:
@@ -393,30 +394,115 @@ class Agent(MCPClient):
             prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
             session=session,
             name=definition.name,
+            client=client,
             **observed,
             **definition.limits(),
         )
         agent._checksum = checksum
         agent._observing.secrets += definition.secrets
         agent._locked = locked
+        agent.description = definition.description
+        pinned = pinning or definition.pinning_wanted
+        seen = {name: value for name, value in observed.items() if name != "run_log"}
+        compose(agent, definition, model, host=host, pinning=pinned, known_servers=known_servers, **seen)
         return agent
 
     async def load_tools(self) -> None:
         """Start all servers, at the same time. One that fails is noted in `failed_servers`; the others work.
 
+        Python files of the definition are run first. Servers that run already, by their names, are left alone.
+
         Raises:
             UsageError: A server's arguments make no sense.
             ServerError: One of the `required` servers could not be started.
-            ConfigError: A tool isn't as the agent's lock says.
+            ConfigError: A tool isn't as the agent's lock says, or a Python file of the definition can't be imported.
         """
+        self.composition.start()
         try:
             async with asyncio.TaskGroup() as starting:
                 for server in self._servers:
-                    starting.create_task(self._load(server))
+                    if server.get("name") not in self.connections:
+                        starting.create_task(self._load(server))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None  # the others were cancelled, or say the same of another server
         if self._locked is not None:
             self._locked.check_tools(self.connections)
+
+    def add_agent(self, agent: Agent, *, name: str, description: str | None = None) -> None:
+        """Offer another agent to the model as a tool: it gets a task in words, and gives its answer.
+
+        Each task is a conversation of its own. The other agent's servers are started with the first task, and ended with
+        this agent. What is left of a request's limits holds for the task too, its usage counts here, and this agent's gate
+        is asked about its calls as well (`name/server.tool`). What happens there is seen as `InnerEvent`.
+
+        Args:
+            name: Of the tool.
+            description: What the model is told of it; by default the agent's own.
+
+        Raises:
+            UsageError: There is such a tool, or agents would be tools of each other in a circle.
+        """
+        agent._price_known(self.limits)
+        tool = self.composition.add_agent(self, agent, name, description or agent.description, self._events.emit)
+        agent._events.follow(lambda event: tool.tell(None, event))
+
+    def add_skills(self, *folders: str | Path) -> None:
+        """Let the model read the skills in some folders: each a skill (it has a `SKILL.md`), or a folder of skills."""
+        self.composition.add_skills([Path(folder).absolute() for folder in folders])
+
+    def add_task(
+        self,
+        task: str,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        api_key: str | None = None,
+        folders: Iterable[str | Path] = (),
+    ) -> None:
+        """Offer an inference task to the model as a tool, such as `text_to_image` (`definition.task_names.TASKS` has all).
+
+        What it makes is kept in files of the user's data directory, which the model and the user are told; images are shown
+        to a model that takes them.
+
+        Args:
+            model: A model's id, or the URL of an endpoint; by default the one that Hugging Face recommends for the task.
+            provider: An inference provider; by default `auto`.
+            api_key: Its key; by default a key or token that is saved for it.
+            folders: Where tasks may read files, besides what they made themselves.
+
+        Raises:
+            UsageError: There is no such task, it is a tool already, or the agent has a limit of costs: nobody knows what
+                tasks cost.
+        """
+        client = AsyncInferenceClient(model=model, provider=provider, api_key=api_key)
+        self.composition.add_task(task, client, [Path(folder).absolute() for folder in folders])
+        self._price_known(self.limits)
+
+    def new_conversation(self, *, gate: Gate | None = None) -> Self:
+        """Another conversation with the same model, servers and tools, which may go on at the same time.
+
+        It starts with the system prompt alone and isn't saved. Closing it does nothing; it ends with this agent.
+
+        Args:
+            gate: In place of this agent's.
+        """
+        other = self._beside(gate or self.gate)
+        other.messages = self.messages[:1]
+        other.session, other._saving = None, Unsaved()
+        other.result, other.stop_reason, other.usage = None, None, Usage()
+        other._requests, other._running = [], False
+        other.context = other._view_of_conversation(self.context.settings)
+        return other
+
+    @property
+    def gate(self) -> Gate | None:
+        """What is asked before each call that the model makes."""
+        return self._answering.gate
+
+    @property
+    def output(self) -> Output | None:
+        """What the final answer of a request has to be."""
+        return self._output
 
     async def _load(self, server: dict[str, Any]) -> None:
         try:
@@ -542,10 +628,14 @@ class Agent(MCPClient):
         """Make the last request again, whether it failed, was interrupted or answered: `rollback`, then `run`."""
         return self.run(self.rollback(), abort_event=abort_event, limits=limits)
 
+    def run_within(self, outer: Request | None, user_input: str) -> AsyncGenerator[Item, None]:
+        """As `run`, as a part of another agent's request: within what is left of its limits, and on its bill."""
+        return self._run(user_input, None, None, outer)
+
     async def _run(
-        self, user_input: str, abort_event: asyncio.Event | None, limits: Limits | None
+        self, user_input: str, abort_event: asyncio.Event | None, limits: Limits | None, outer: Request | None = None
     ) -> AsyncGenerator[Item, None]:
-        request = self._begin(user_input, (limits or Limits()).over(self.limits))
+        request = self._begin(user_input, (limits or Limits()).over(self.limits), outer)
         stop: StopReason = "failed"
         try:
             await self._saving.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
@@ -575,9 +665,9 @@ class Agent(MCPClient):
             self._running = False
             await self._saving.end(stop)
 
-    def _begin(self, user_input: str, limits: Limits) -> Request:
+    def _begin(self, user_input: str, limits: Limits, outer: Request | None) -> Request:
         self._require_rest()
-        self._price_known(limits)
+        self._price_known(limits if outer is None else limits.within(outer.left(), {}))
         self._running = True
         self._seats.start_over()
         self.stop_reason = None
@@ -599,6 +689,7 @@ class Agent(MCPClient):
             ),
             view=self.context,
             heard=self.context.heard,
+            outer=outer,
         )
         self.context.begin(request)
         self._requests.append(request)
@@ -616,6 +707,11 @@ class Agent(MCPClient):
         return price_of(seat.model or settings.model, provider=settings.provider, base_url=base_url, own=self._prices)
 
     def _price_known(self, limits: Limits) -> None:
+        if limits.cost_usd is not None and self.composition.tasks:
+            raise UsageError(
+                f"limits.cost_usd can't be kept, because nobody knows what the task '{self.composition.tasks[0]}' costs: do "
+                "without one of the two."
+            )
         unknown = next((seat.name for seat in self._seats.all if self._price(seat) is None), None)
         if limits.cost_usd is not None and unknown is not None:
             raise UsageError(
@@ -623,6 +719,19 @@ class Agent(MCPClient):
                 f'prices={{{unknown!r}: {{"input": ..., "output": ...}}}} in US dollars per million tokens '
                 f"(for the command line in a file that {PRICES_VARIABLE} names)."
             )
+
+    def _view_of_conversation(self, settings: ContextSettings) -> Context:
+        context = Context(
+            settings,
+            messages=lambda: self.messages,
+            seat=lambda: self._seats.now,
+            ask=self._ask_beside,
+            emit=self._events.emit,
+            params=self._params,
+            price=self._price,
+        )
+        context.changed = self._note_context
+        return context
 
     async def _ask_beside(self, messages: list[Any], params: Mapping[str, Any]) -> tuple[AsyncChatStream, ModelCall]:
         """Ask the model something that isn't a part of the conversation."""
@@ -634,12 +743,20 @@ class Agent(MCPClient):
         if self.session is not None:
             self.session.context = self.context.saved()
 
+    def _told_instructions(self) -> str | None:
+        parts = [*self.composition.told(), *filter(None, [super()._told_instructions()])]
+        return "\n\n".join(parts) or None
+
     async def _before_calls(self) -> None:
         await self._saving.changed()
 
     async def cleanup(self) -> None:
-        """Leave all servers, close the inference client, and let others resume the session."""
+        """Leave all servers, close the inference client, and let others resume the session. Agents that are tools of this
+        one are ended too."""
+        if self._origin is not None:  # a conversation beside another one, which this belongs to
+            return
         try:
+            await self.composition.close()
             await super().cleanup()
         finally:
             if self._log is not None:

@@ -15,6 +15,7 @@ DEFAULT_MODEL_CALLS = 20
 
 _COUNTS = ("model_calls", "tool_calls", "tokens", "repeat")
 _AMOUNTS = ("cost_usd", "seconds")
+_NEXT_TO_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,21 @@ class Limits:
             field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None
         }
         return replace(other, **said)
+
+    def within(self, left: Mapping[LimitName, float], used: Mapping[LimitName, float]) -> Limits:
+        """These limits for a request that is a part of another one.
+
+        Args:
+            left: What is left of the other's limits, by name; what it doesn't name is without limit there.
+            used: What this one has used of the same.
+        """
+        narrowed: dict[str, Any] = {}
+        for name, amount in left.items():
+            most = used.get(name, 0) + max(amount, 0)
+            own = getattr(self, name)
+            if own is None or most < own:
+                narrowed[name] = max(int(most), LEAST.get(name, 1)) if name in _COUNTS else max(most, _NEXT_TO_NOTHING)
+        return replace(self, **narrowed) if narrowed else self
 
 
 def limits_of(values: Mapping[str, Any]) -> Limits:

@@ -104,10 +104,22 @@ def choose_model(
 
 def without_overridden(definition: AgentDefinition, flags: ModelSettings, env: Mapping[str, str]) -> AgentDefinition:
     """`definition` without the place and the key that `choose_model` won't use: their inputs need no value then."""
+    agents = tuple(
+        replace(agent, definition=without_overridden(agent.loaded, flags, env)) for agent in definition.tools.agents
+    )
+    definition = replace(definition, tools=replace(definition.tools, agents=agents))
     deciding = _deciding(_sources(flags, env, definition))
     if deciding is None or deciding.source == DEFINITION or deciding.place == _from_definition(definition).place:
         return definition
     return replace(definition, endpoint_url=None, provider=None, api_key=None)
+
+
+def has_model_of_its_own(definition: AgentDefinition, outer: ModelSettings) -> bool:
+    """Whether an agent that is a tool is asked at the model that it names. Else it shares the one of the agent whose tool it
+    is: where it names none, and where the user said on the command line or in the environment which model runs.
+    """
+    said = _from_definition(definition)
+    return (said.model is not None or said.place is not None) and outer.source not in (COMMAND_LINE, ENVIRONMENT)
 
 
 # ---- the sources

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tiny_agents.agent.permission_answers import PermissionAnswers
-from tiny_agents.agent.permissions import Permissions
+from tiny_agents.agent.permissions import Permissions, Ruling
 from tiny_agents.mcp_client.gate import CallRequest, Verdict
 
 UNATTENDED = (
@@ -57,7 +57,14 @@ class PermissionGate:
         self._one_at_a_time = asyncio.Lock()
 
     async def __call__(self, request: CallRequest) -> Verdict:
-        ruling = self.permissions.decide(request)
+        return await self.settle(request, self.ruling(request))
+
+    def ruling(self, request: CallRequest) -> Ruling:
+        """What the rules say."""
+        return self.permissions.decide(request)
+
+    async def settle(self, request: CallRequest, ruling: Ruling) -> Verdict:
+        """Carry a ruling out: where it leaves the call to a person, ask."""
         if ruling.decision != "ask":
             return Verdict(ruling.decision == "allow", ruling.why)
         if self._is_known(request):

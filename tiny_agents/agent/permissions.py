@@ -8,6 +8,9 @@ What counts, in this order:
 3. The server's own `approval`: `never` asks, `always` does, `destructive` as below.
 4. The `default`: `allow`, `ask`, `deny`, or `destructive`: ask about calls that may destroy something.
 
+Calls of an agent that is a tool of this one are `agent/server.tool`. Denying and asking rules also fit them without the
+path; allowing ones don't, since another agent's server only has the name in common.
+
 A pattern is `server.tool`, each part with `*`, `?` and `[...]`: the server's name in the agent, and the tool's name as its
 server spells it. `*` alone is every call. A rule may also say what arguments have to look like.
 
@@ -48,8 +51,14 @@ class Rule:
     pattern: str
     arguments: tuple[tuple[str, str], ...] = ()
 
-    def fits(self, request: CallRequest) -> bool:
-        return _fits(self.pattern, request.server, request.tool) and all(
+    def fits(self, request: CallRequest, *, anywhere: bool = False) -> bool:
+        """Whether the call is meant.
+
+        Args:
+            anywhere: Calls of agents that are tools are also meant by their server's name alone, without the path.
+        """
+        places = {request.place, request.server} if anywhere else {request.place}
+        return any(_fits(self.pattern, place, request.tool) for place in places) and all(
             name in request.arguments and fnmatch.fnmatchcase(_text(request.arguments[name]), pattern)
             for name, pattern in self.arguments
         )
@@ -164,15 +173,15 @@ class Permissions:
     def decide(self, request: CallRequest) -> Ruling:
         """What is to be done about a call."""
         for rule in self.deny:
-            if rule.fits(request):
+            if rule.fits(request, anywhere=True):
                 return Ruling("deny", f"the user's rules forbid it (deny: {rule})")
         allowing = max((rule.specificity for rule in self.allow if rule.fits(request)), default=-1)
-        asking = max((rule.specificity for rule in self.ask if rule.fits(request)), default=-1)
+        asking = max((rule.specificity for rule in self.ask if rule.fits(request, anywhere=True)), default=-1)
         if max(allowing, asking) >= 0:
             return Ruling("allow") if allowing > asking else Ruling("ask", unattended=self.unattended or "deny")
         if request.server == FUNCTIONS:
             return Ruling("allow")
-        approval = self.approval.get(request.server)
+        approval = self.approval.get(request.server) if not request.path else None
         implied = approval is None and not self.chosen
         return self._by_default(approval or self.default, request, implied)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from tiny_agents.agent.abort import until_aborted
 from tiny_agents.agent.exit_tools import EXIT_TOOL_NAMES
-from tiny_agents.agent.limits import LimitReached, Limits
+from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, LimitName, LimitReached, Limits
 from tiny_agents.agent.output import Output
 from tiny_agents.agent.prices import Price
 from tiny_agents.agent.result import AgentResult, Message
@@ -42,6 +42,8 @@ class Request:
         run: The same for those who observe; it begins and ends with the request.
         view: What is sent of the conversation.
         heard: Told of each answer; returns an estimate of what the model read for it.
+        outer: The request of another agent that this one is a part of: what is left of its limits holds here too, and what
+            is used here is used there.
 
     Attributes:
         stop: Why the run ends; None while it goes on.
@@ -61,6 +63,7 @@ class Request:
         run: AgentRun,
         view: View | None = None,
         heard: Callable[[Asked], int | None] = lambda _: None,
+        outer: Request | None = None,
     ) -> None:
         self.message = ChatCompletionInputMessage(role="user", content=text)
         self.time_is_up = asyncio.Event()
@@ -82,10 +85,12 @@ class Request:
         self._carried_out = self._refused = 0  # tool calls of that turn
         self._model: str | None = None
         self._finish_reason: str | None = None  # of the latest answer
+        self._outer = outer
+        self._inner: list[Usage] = []  # of model calls that agents made as tools of that turn
         self._began = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
-        if limits.seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(limits.seconds, self.time_is_up.set)
+        if (seconds := self._limits_now().seconds) is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.time_is_up.set)
         messages.append(self.message)
         self.run = run
         run.begin()
@@ -98,6 +103,50 @@ class Request:
         """`items`, until the event is set or the time is up."""
         events = [event for event in (abort_event, self.time_is_up if self._timer else None) if event is not None]
         return until_aborted(items, *events) if events else items
+
+    # ---- requests that are a part of this one
+
+    def left(self) -> dict[LimitName, float]:
+        """What is left of the limits, also of those of the request that this one is a part of; less than 1 model call
+        means that there is none: one is kept for the answer."""
+        limits = self._limits_now()
+        used = self._used()
+        kept = {"model_calls": 1}
+        left = {
+            name: most - used.get(name, 0) - kept.get(name, 0)
+            for name in _SHARED
+            if (most := getattr(limits, name)) is not None
+        }
+        if limits.model_calls is None:
+            left["model_calls"] = DEFAULT_MODEL_CALLS - used["model_calls"] - 1
+        if limits.seconds is not None:
+            left["seconds"] = limits.seconds - (time.monotonic() - self._began)
+        return left
+
+    def share(self, usage: Usage) -> None:
+        """An agent or a task that is a tool has used something."""
+        self._inner.append(usage)
+        if self._outer is not None:
+            self._outer.share(usage)
+
+    def share_call(self) -> None:
+        """An agent that is a tool makes a tool call."""
+        self._carried_out += 1
+        if self._outer is not None:
+            self._outer.share_call()
+
+    def _used(self) -> dict[LimitName, float]:
+        """What was used up to now, also in the turn that is going on."""
+        usage = sum(self._inner, self._state.usage + (self._usage or Usage()))
+        return {
+            "model_calls": self._state.turns + sum(u.model_calls for u in self._inner) + (self._usage is not None),
+            "tool_calls": self._state.tool_calls + self._carried_out,
+            "tokens": usage.total_tokens,
+            "cost_usd": usage.cost_usd or 0.0,
+        }
+
+    def _limits_now(self) -> Limits:
+        return self._limits if self._outer is None else self._limits.within(self._outer.left(), self._used())
 
     # ---- turns
 
@@ -115,6 +164,7 @@ class Request:
             asked=self._asked,
             within=self.run,
             view=self._view,
+            request=self,
         )
         if self._output is not None and (self._problem or not self._has_tools()):
             options = replace(options, params={**self._params, "response_format": self._output.response_format})
@@ -133,11 +183,11 @@ class Request:
         return note
 
     def _refuse(self, call: PlannedCall) -> str | None:
-        most, made = self._limits.tool_calls, self._state.tool_calls + self._carried_out
+        most, made = self._limits_now().tool_calls, self._state.tool_calls + self._carried_out
         if most is not None and made >= most:
             self._refused += 1
             return LimitReached("tool_calls", most, made).refusal
-        self._carried_out += 1
+        self.share_call()
         return None
 
     def _asked(self, asked: Asked) -> None:
@@ -148,30 +198,36 @@ class Request:
         self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, answer, price, estimate=estimate)
         if isinstance(fold.model, str) and fold.model:
             self._model = PurePath(fold.model).name if fold.model.endswith(".gguf") else fold.model
+        if self._outer is not None:
+            self._outer.share(self._usage)
 
     def affords(self, tokens: int) -> bool:
         """Whether a call for a summary, of about so many tokens, leaves the limits room for what comes after it."""
         price = self._price()
         cost_usd = None if price is None else price.cost_usd(tokens, 0)
-        return room_beside(self._state, self._limits, tokens, cost_usd)
+        return room_beside(self._state, self._limits_now(), tokens, cost_usd)
 
     def spend(self, usage: Usage) -> None:
         """The model was called for a summary."""
         self._state = replace(self._state, turns=self._state.turns + 1, usage=self._state.usage + usage)
         if usage.model_calls:
             self._calls.append(usage)
+        if self._outer is not None:
+            self._outer.share(usage)
 
     def turned(self) -> None:
         """The turn is over."""
         usage = self._usage or Usage(model_calls=1)
-        turn = Turn(self._messages[self._before :], usage, self._carried_out, self._refused)
-        self._calls.append(usage)
-        self._usage, self._carried_out = None, 0
-        self._state = after_turn(self._state, turn, limits=self._limits, exit_tools=EXIT_TOOL_NAMES)
+        limits = self._limits_now()
+        inner = sum(self._inner, Usage())
+        turn = Turn(self._messages[self._before :], usage, self._carried_out, self._refused, inner)
+        self._calls += [usage, *_of_models(self._inner)]
+        self._usage, self._inner, self._carried_out = None, [], 0
+        self._state = after_turn(self._state, turn, limits=limits, exit_tools=EXIT_TOOL_NAMES)
         if self._output is not None and self._state.stop is not None:
-            self._check(self._output, turn)
+            self._check(self._output, turn, limits)
 
-    def _check(self, output: Output, turn: Turn) -> None:
+    def _check(self, output: Output, turn: Turn, limits: Limits) -> None:
         """See whether the final answer is what was asked for; else ask again, if that may still be done."""
         text, _ = _last_text(turn.added)
         try:
@@ -184,7 +240,7 @@ class Request:
             self._state = replace(self._state, stop="bad_output")
             return
         self._asked_again += 1
-        self._state = asked_again(self._state, turn, self._limits)
+        self._state = asked_again(self._state, turn, limits)
 
     # ---- the end
 
@@ -216,8 +272,8 @@ class Request:
             and (stop in ("done", "exit_tool") or (whole and stop not in _WITHOUT_ANSWER)),
             finish_reason=self._finish_reason,
             messages=tuple(self._messages[self._start :]),
-            usage=self._state.usage + (self._usage or Usage()),
-            calls=(*self._calls, *([self._usage] if self._usage is not None else [])),
+            usage=sum(self._inner, self._state.usage + (self._usage or Usage())),
+            calls=(*self._calls, *([self._usage] if self._usage is not None else []), *_of_models(self._inner)),
             tool_calls=self._state.tool_calls + self._carried_out,
             duration_s=duration_s,
             model=self._model or model,
@@ -246,6 +302,13 @@ def end_run(run: AgentRun, result: AgentResult) -> None:
 _ERRORS: Mapping[StopReason, str] = {"aborted": CANCELLED, "failed": "failed", "bad_output": "bad_output"}
 """Reasons to stop that are errors, where no exception was one."""
 
+
+def _of_models(usages: Sequence[Usage]) -> list[Usage]:
+    """Those of model calls, without those of other tasks."""
+    return [usage for usage in usages if usage.model_calls]
+
+
+_SHARED: tuple[LimitName, ...] = ("model_calls", "tool_calls", "tokens", "cost_usd")
 _WITHOUT_ANSWER = frozenset({"aborted", "failed", "time_limit", "empty", "bad_output"})
 
 

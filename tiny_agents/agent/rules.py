@@ -102,12 +102,14 @@ class Turn:
         usage: What it used.
         carried_out: Tool calls that were.
         refused: Tool calls that were not, because of `limits.tool_calls`.
+        inner: What agents used that were called as tools; `carried_out` has their calls of tools too.
     """
 
     added: Sequence[Any]
     usage: Usage = field(default_factory=lambda: Usage(model_calls=1))
     carried_out: int = 0
     refused: int = 0
+    inner: Usage = field(default_factory=Usage)
 
 
 def after_turn(state: LoopState, turn: Turn, *, limits: Limits, exit_tools: Collection[str]) -> LoopState:
@@ -120,9 +122,9 @@ def after_turn(state: LoopState, turn: Turn, *, limits: Limits, exit_tools: Coll
     was_last = state.reached is not None
     state = replace(
         state,
-        turns=state.turns + 1,
+        turns=state.turns + 1 + turn.inner.model_calls,
         tool_calls=state.tool_calls + turn.carried_out,
-        usage=state.usage + turn.usage,
+        usage=state.usage + turn.usage + turn.inner,
         streak=state.streak.after(_made(turn.added, exit_tools)),
     )
     if was_last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
+from tiny_agents.agent.definition.composed import downloaded_parts
 from tiny_agents.agent.definition.reference import Origin
 from tiny_agents.agent.definition.trust import Trusted, TrustStore, as_it_is, covers, what_changed
 from tiny_agents.agent.definition.types import AgentDefinition
@@ -20,7 +21,8 @@ def require_trust(
 ) -> None:
     """Show what the agent would run, call and read, whole and unshortened, and go on only after a yes.
 
-    Nothing is asked where the user agreed to the very same before. Otherwise what changed since is shown, too.
+    Agents that are its tools and were downloaded too are asked about one by one. Nothing is asked where the user agreed
+    to the very same before. Otherwise what changed since is shown, too.
 
     Args:
         can_ask: A person sits at a terminal.
@@ -31,14 +33,26 @@ def require_trust(
         TinyAgentsError: The answer wasn't yes.
         ConfigError: The answers can't be read.
     """
-    if definition.origin is None:
-        return
-    now = as_it_is(definition, definition.origin)
+    for part in downloaded_parts(definition):
+        if part.origin is not None:
+            _require(part, part.origin, store, can_ask=can_ask, warn=warn, always=always)
+
+
+def _require(
+    definition: AgentDefinition,
+    origin: Origin,
+    store: TrustStore,
+    *,
+    can_ask: bool,
+    warn: Callable[[str], None],
+    always: bool,
+) -> None:
+    now = as_it_is(definition, origin)
     before = store.answers().get(now.address)
     if covers(before, now) or not (now.consequences or always):
         return
     name = one_line(definition.name)
-    sys.stderr.write("".join(f"{line}\n" for line in _shown(name, now, before, definition.origin)))
+    sys.stderr.write("".join(f"{line}\n" for line in _shown(name, now, before, origin)))
     if not can_ask:
         reason = "was downloaded" if before is None else "has changed since it was trusted"
         raise UsageError(

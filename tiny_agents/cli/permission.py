@@ -76,7 +76,7 @@ def read_answer(typed: str) -> Approval | None:
 
 def shown(request: CallRequest, columns: int) -> list[str]:
     """The call in lines: its name, what its server says of it, its arguments, indented further."""
-    name = f"{one_line(request.server, NAME_CHARS)}.{one_line(request.tool, NAME_CHARS)}"
+    name = f"{one_line(request.place, NAME_CHARS)}.{one_line(request.tool, NAME_CHARS)}"
     return [f'The model wants to call "{name}".', f"  {hint_words(request)}", *_arguments(request, columns)]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tiny_agents.errors import ServerError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+from tiny_agents.mcp_client.calling import CALLING, Calling
 from tiny_agents.mcp_client.calls import NOT_MADE, PlannedCall
 from tiny_agents.mcp_client.coerce import coerced
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
@@ -72,6 +73,7 @@ class Answering:
         exit_names: Collection[str],
         offered: Mapping[str, Offer | None],
         within: Operation | None = None,
+        request: Any = None,
     ) -> Told:
         """What the model is told about a call; never an exception for what a model, tool or server did wrong.
 
@@ -79,7 +81,9 @@ class Answering:
             answer: The message that stands for it until then: it says that the call may have run, and is corrected where
                 it certainly has not.
             within: What the call is a part of, for those who observe.
+            request: What the turn belongs to.
         """
+        CALLING.set(Calling(call.id, request))  # this runs in a task of its own, so nobody else sees it
         if call.name in exit_names:
             return Told("")
         offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
@@ -209,6 +211,7 @@ class MCPClient(Offers):
         self._offered: set[str] = set()  # names of what the table offers
         self._available: list[ChatCompletionInputTool] = []
         self._closed = False
+        self._origin: MCPClient | None = None
         # In a notebook a cell is executed again, and the client that it had made is nobody's: its servers must not stay.
         weakref.finalize(self, drop_all, self._connections).atexit = False
 
@@ -482,9 +485,10 @@ class MCPClient(Offers):
                 self._listed[name] = source.tools
                 changed = True
         if changed:
-            before = self._offered
+            before = frozenset(self._offered)
             definitions = [offer.definition() for offer in self._table.offers()]
-            self._offered = {tool.function.name for tool in definitions}
+            self._offered.clear()  # in place: clients of other conversations know it too
+            self._offered.update(tool.function.name for tool in definitions)
             self._available[:] = refreshed(self._available, before, definitions)
 
     def _desk(self, server: str, options: ServerOptions, secrets: Sequence[str]) -> Desk:
@@ -628,7 +632,9 @@ class MCPClient(Offers):
         messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
         await self._before_calls()
         running = [
-            asyncio.create_task(self._answering.answer(planned, answer, exit_names, offered, options.within))
+            asyncio.create_task(
+                self._answering.answer(planned, answer, exit_names, offered, options.within, options.request)
+            )
             for planned, answer in zip(calls, answers, strict=True)
         ]
         media: list[tuple[str, dict[str, Any]]] = []
@@ -669,6 +675,21 @@ class MCPClient(Offers):
                 if shorter is None:
                     raise
                 view = shorter
+
+    def _beside(self, gate: Gate | None) -> Self:
+        """A client for another conversation at the same time, with the same servers, tools and models.
+
+        Closing is the part of this one, which stays alive as long as the other.
+        """
+        other = copy.copy(self)
+        other._origin = self
+        other._seats = Seats(self._seats.all, self._events.emit)
+        other._answering = replace(
+            self._answering,
+            gate=gate,
+            media=lambda result: media_parts(result, images=other._seats.now.images, audio=self._audio),
+        )
+        return other
 
     async def _before_calls(self) -> None:
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""

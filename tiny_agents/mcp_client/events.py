@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
@@ -133,9 +133,25 @@ class ContextCompacted:
     left_out: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class InnerEvent:
+    """Something happens inside a tool that does several things, such as another agent.
+
+    Attributes:
+        tool: The tool.
+        call: The id of the call that it happens in; None where it belongs to no single one.
+        event: What a run of that agent yields: chunks, results of tools, events of its servers, and of its own agents.
+    """
+
+    tool: str
+    call: str | None
+    event: Any
+
+
 ServerEvent = (
     ContextCompacted
     | ModelChanged
+    | InnerEvent
     | ToolProgress
     | ServerLog
     | ServerLost
@@ -152,8 +168,15 @@ class Events:
 
     def __init__(self) -> None:
         self._listeners: list[EventStream] = []
+        self._followers: list[Callable[[ServerEvent], None]] = []
+
+    def follow(self, follower: Callable[[ServerEvent], None]) -> None:
+        """Tell of each event from now on, at once and for good."""
+        self._followers.append(follower)
 
     def emit(self, event: ServerEvent) -> None:
+        for follower in self._followers:
+            follower(event)
         for listener in self._listeners:
             listener.events.append(event)
             listener.some.set()

@@ -9,7 +9,7 @@ import logging
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
@@ -33,12 +33,14 @@ class FunctionTool:
     Attributes:
         arguments: A msgspec struct with a field per parameter: what a model sends is converted to it.
         positional: Parameters that can't be given by name.
+        limits_itself: It has a time limit of its own, and none of the client's.
     """
 
     function: Function
     tool: ServerTool
     arguments: type[msgspec.Struct]
     positional: tuple[str, ...] = ()
+    limits_itself: bool = False
 
     async def call(self, given: Mapping[str, Any]) -> ToolResult:
         """Call the function; what it gets wrong, and what is wrong with the arguments, is a result too."""
@@ -74,9 +76,17 @@ class Functions:
     def has(self, name: str) -> bool:
         return name in self._functions
 
-    def add(self, function: Function, name: str | None, description: str | None, *, own: bool = False) -> None:
+    def add(
+        self,
+        function: Function,
+        name: str | None,
+        description: str | None,
+        *,
+        own: bool = False,
+        limits_itself: bool = False,
+    ) -> None:
         """Raises UsageError for one that can't be a tool, or whose name is taken by another; `own`: it is one of ours."""
-        made = describe_function(function, name, description)
+        made = replace(describe_function(function, name, description), limits_itself=limits_itself)
         if made.tool.name in OWN_TOOLS and not own:
             raise UsageError(
                 f"add_tool: '{made.tool.name}' is the name of a tool of the client's own; give another name="
@@ -92,10 +102,13 @@ class Functions:
         Raises:
             ServerTimeoutError: It takes too long.
         """
+        function = self._functions[name]
         limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
+        if timeout_s is None and function.limits_itself:
+            return await function.call(arguments)
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return await self._functions[name].call(arguments)
+                return await function.call(arguments)
         except TimeoutError:
             assert limit.expired()  # what the function raises doesn't get here
             raise ServerTimeoutError(

@@ -25,6 +25,7 @@ class CallRequest:
         arguments: What the tool would get.
         read_only, destructive, open_world: What the server says of the tool; None where it says nothing. Nobody has
             checked it: a server may say anything of itself.
+        path: The agents through which the call comes, where an agent is a tool of another: the outermost first.
         version: Tells this tool of this server from one that was replaced since: another server under the name, or
             another description, schema or hint of the tool.
     """
@@ -36,10 +37,17 @@ class CallRequest:
     destructive: bool | None = None
     open_world: bool | None = None
     version: str = ""
+    path: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        return f"{self.server}.{self.tool}"
+        """`server.tool`, and `agent/server.tool` for a call of an agent that is a tool."""
+        return f"{self.place}.{self.tool}"
+
+    @property
+    def place(self) -> str:
+        """The server, with the path to it."""
+        return "/".join((*self.path, self.server))
 
 
 @dataclass(frozen=True, slots=True)

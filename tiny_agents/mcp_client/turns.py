@@ -56,6 +56,7 @@ class TurnOptions:
         asked: Told once the answer is there, or has broken off.
         within: What the turn is a part of, for those who observe.
         view: What is sent of the messages; None sends all of them.
+        request: What the turn is a part of; functions that are called find it in `CALLING`.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class TurnOptions:
     asked: Callable[[Asked], None] = lambda _: None
     within: Operation | None = None
     view: View | None = None
+    request: Any = None
 
 
 NO_TOOLS_NOW = "Error: no tools can be called any more for this request, so this one was not called."

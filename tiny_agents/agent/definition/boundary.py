@@ -64,6 +64,24 @@ def allowed_folders(paths: Iterable[str | Path]) -> tuple[Path, ...]:
     return folders
 
 
+def check_task_folders(definition: AgentDefinition, workspace: Path) -> None:
+    """Let the tasks of a downloaded agent read files in its folder and in the user's current one, nowhere else.
+
+    Raises:
+        ConfigError: With the key.
+    """
+    if not definition.downloaded or definition.path is None:
+        return
+    boundary = Boundary(definition.path.absolute().parent, (workspace, *definition.allowed))
+    for n, folder in enumerate(definition.tools.folders):
+        if not boundary.holds(Path(folder)):
+            problem = (
+                "the tasks of a downloaded agent read files in the agent's folder or in the one you are in, and this is "
+                "neither; allow it with --allow-path (in Python: allow_paths)"
+            )
+            raise definition.error(f"tools.folders[{n}]", problem)
+
+
 def check_working_folders(definition: AgentDefinition, workspace: Path) -> None:
     """Refuse the servers of a downloaded agent a `cwd` that is neither in its folder nor in the user's current one.
 

@@ -15,13 +15,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tiny_agents.agent.definition.boundary import check_working_folders
+from tiny_agents.agent.definition.boundary import check_task_folders, check_working_folders
 from tiny_agents.agent.definition.document import child_key, did_you_mean
 from tiny_agents.agent.definition.env_files import with_env_files
 from tiny_agents.agent.definition.input_values import Keeper, Sources
 from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
 from tiny_agents.agent.definition.table import raise_together
-from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
+from tiny_agents.agent.definition.types import (
+    AgentDefinition,
+    InputDefinition,
+    ServerDefinition,
+    SubagentDefinition,
+    TaskDefinition,
+    ToolsDefinition,
+)
 from tiny_agents.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -84,16 +91,43 @@ def resolve_inputs(
             for an input that the definition doesn't have; a filled-in value that can't be used where it goes.
     """
     values = values or {}
+    known = {declared.id for declared in definition.inputs}
+    below = {id for agent in definition.tools.agents for id in _all_ids(agent.loaded)}
     for id in values:
-        if id not in {declared.id for declared in definition.inputs}:
+        if id not in known | below:
             raise _unknown_value(definition, id)
-    sources = Sources(definition, values, env, ask, keeper, remember)
+    sources = Sources(definition, {id: text for id, text in values.items() if id in known}, env, ask, keeper, remember)
     run = _Resolution(definition, sources, env, warn, workspace or Path.cwd())
     resolved = with_env_files(run.strict() if definition.strict else run.lenient(), run.workspace)
     _check_filled_in(resolved)
     check_working_folders(resolved, run.workspace)
     resolved = _with_roots(resolved, run) if definition.strict else resolved
-    return replace(resolved, secrets=frozenset(run.secrets | set(_secrets_in(resolved))))
+    check_task_folders(resolved, run.workspace)
+    secrets = run.secrets | set(_secrets_in(resolved))
+
+    def of_agent(agent: SubagentDefinition) -> SubagentDefinition:
+        theirs = {id: text for id, text in values.items() if id in _all_ids(agent.loaded)}
+        inner = resolve_inputs(
+            agent.loaded,
+            values=theirs,
+            env=env,
+            ask=ask,
+            warn=warn,
+            workspace=workspace,
+            keeper=keeper,
+            remember=remember,
+        )
+        secrets.update(inner.secrets)
+        return replace(agent, definition=inner)
+
+    agents = tuple(of_agent(agent) for agent in resolved.tools.agents)
+    return replace(resolved, tools=replace(resolved.tools, agents=agents), secrets=frozenset(secrets))
+
+
+def _all_ids(definition: AgentDefinition) -> set[str]:
+    """The inputs of a definition and of its agents."""
+    ids = {declared.id for declared in definition.inputs}
+    return ids.union(*(_all_ids(agent.loaded) for agent in definition.tools.agents))
 
 
 def placeholders(definition: AgentDefinition) -> Iterator[tuple[Spot, str]]:
@@ -145,7 +179,7 @@ def _fits_json(spot: Spot, inner: str) -> bool:
 
 
 def _unknown_value(definition: AgentDefinition, id: str) -> ConfigError:
-    known = [declared.id for declared in definition.inputs]
+    known = sorted(_all_ids(definition))
     listed = f"; it has {', '.join(known)}" if known else "; it has none"
     return ConfigError(
         f"a value was given for the input {id!r}, which the definition doesn't have{did_you_mean(id, known) or listed}",
@@ -276,7 +310,13 @@ def _with_roots(definition: AgentDefinition, run: _Resolution) -> AgentDefinitio
         found = tuple(os.path.normpath(folder / Path(root).expanduser()) for root in roots)
         return replace(server, options={**server.options, "roots": found})
 
-    return replace(definition, servers=tuple(absolute(server) for server in definition.servers))
+    own = Path(_agent_dir(run))
+    folders = tuple(os.path.normpath(own / Path(folder).expanduser()) for folder in definition.tools.folders)
+    return replace(
+        definition,
+        servers=tuple(absolute(server) for server in definition.servers),
+        tools=replace(definition.tools, folders=folders),
+    )
 
 
 _FOLDERS: Mapping[str, Callable[[_Resolution], str]] = {
@@ -333,7 +373,18 @@ def change_texts(definition: AgentDefinition, change: Change) -> AgentDefinition
         # The text of a prompt file is taken as it is: it is prose that other programs read, too.
         prompt=optional("prompt", definition.prompt) if definition.prompt_file is None else definition.prompt,
         servers=tuple(_change_server(server, change) for server in definition.servers),
+        tools=_change_tools(definition.tools, change),
     )
+
+
+def _change_tools(tools: ToolsDefinition, change: Change) -> ToolsDefinition:
+    def of_task(task: TaskDefinition) -> TaskDefinition:
+        if task.model is None:
+            return task
+        return replace(task, model=change(Spot(child_key(task.key, "model"), "model"), task.model))
+
+    folders = (change(Spot(f"tools.folders[{n}]", "folders"), text) for n, text in enumerate(tools.folders))
+    return replace(tools, tasks=tuple(map(of_task, tools.tasks)), folders=tuple(folders))
 
 
 def _change_server(server: ServerDefinition, change: Change) -> ServerDefinition:
@@ -382,6 +433,7 @@ _PROBLEMS: Mapping[str, Callable[[str], str | None]] = {  # without the text its
     "headers": lambda text: NO_HEADER if has_line_break(text) else None,
     "command": lambda text: None if text.strip() else "is empty",
     "roots": lambda text: None if text.strip() else "is empty",
+    "folders": lambda text: None if text.strip() else "is empty",
 }
 
 

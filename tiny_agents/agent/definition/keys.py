@@ -28,7 +28,14 @@ from tiny_agents.agent.definition.readings import (
     read_each,
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
-from tiny_agents.agent.definition.types import ImportDefinition
+from tiny_agents.agent.definition.task_names import TASKS
+from tiny_agents.agent.definition.types import (
+    FileDefinition,
+    ImportDefinition,
+    SubagentDefinition,
+    TaskDefinition,
+    ToolsDefinition,
+)
 from tiny_agents.agent.definition.yaml_parts import INPUTS, SERVER_LIST
 from tiny_agents.agent.permissions import DEFAULTS, Rule, rule_of
 from tiny_agents.mcp_client.pinning import PINNING
@@ -239,13 +246,122 @@ OUTPUT = Table(
     needed={"schema": "it is what the answer has to fit"},
 )
 
+
+def _file(value: Value) -> FileDefinition:
+    name = value.text().strip()
+    if "${" in name:
+        raise value.error("placeholders are not filled in here: the path counts from the definition")
+    return FileDefinition(name, value.key)
+
+
+def _python_file(value: Value) -> FileDefinition:
+    file = _file(value)
+    if not file.name.lower().endswith(".py"):
+        raise value.error(f"must be a Python file, such as ./tools.py, but is {file.name!r}")
+    return file
+
+
+FILES = Shape(lambda value: tuple(read_each(value.items(), _file)), {"type": "array", "items": TEXT.schema})
+PYTHON_FILES = Shape(
+    lambda value: tuple(read_each(value.items(), _python_file)),
+    {"type": "array", "items": {"type": "string", "pattern": r"\.[pP][yY]\s*$"}},
+)
+
+
+def _task_name(value: Value) -> str:
+    name = value.text().strip()
+    if name not in TASKS:
+        near = did_you_mean(name, TASKS) or f"; there are {', '.join(TASKS)}"
+        raise value.error(f"there is no task {name!r} that can be a tool{near}")
+    return name
+
+
+TASK_NAME = Shape(_task_name, {"enum": list(TASKS)})
+TASK = Table(
+    "a task",
+    (
+        Key("task", TASK_NAME, "which task"),
+        Key("model", TEXT, "a model's id, or the URL of an endpoint; by default the one that Hugging Face recommends"),
+        Key(
+            "provider",
+            Shape(_provider, TEXT.schema),
+            "an inference provider; by default the agent's own if it has one, else `auto`",
+        ),
+    ),
+    needed={"task": "it says what the tool does"},
+)
+
+
+def _task(value: Value) -> TaskDefinition:
+    fields: dict[str, Any] = TASK.read(value) if isinstance(value.data, dict) else {"task": _task_name(value)}
+    return TaskDefinition(**fields, key=value.key)
+
+
+def _tasks(value: Value) -> tuple[TaskDefinition, ...]:
+    tasks = tuple(read_each(value.items(), _task))
+    for n, task in enumerate(tasks):
+        if task.task in [other.task for other in tasks[:n]]:
+            raise value.items()[n].error(f"{task.task!r} is named twice")
+    return tasks
+
+
+def _tool_name(value: Value) -> str:
+    text = value.text().strip()
+    if not re.fullmatch(_TOOL_NAME, text):
+        raise value.error(f"must consist of letters, digits, '-' and '_', at most 64, but is {text!r}")
+    return text
+
+
+_TOOL_NAME = r"[A-Za-z0-9_-]{1,64}"
+SUBAGENT = Table(
+    "an agent as a tool",
+    (
+        Key("agent", TEXT, "a path beside the definition, a bundled name, or an agent on the Hub"),
+        Key(
+            "name",
+            Shape(_tool_name, {"type": "string", "pattern": f"^{_TOOL_NAME}$"}),
+            "what the tool is called; by default like the agent",
+        ),
+        Key("description", TEXT, "what the model is told of it; by default the agent's `description`"),
+    ),
+    needed={"agent": "it says which agent is meant"},
+)
+
+
+def _subagent(value: Value) -> SubagentDefinition:
+    fields: dict[str, Any] = SUBAGENT.read(value) if isinstance(value.data, dict) else {"agent": value.text()}
+    ref = fields.pop("agent").strip()
+    if "${" in ref:
+        raise value.error("placeholders are not filled in here: a path counts from the definition")
+    return SubagentDefinition(ref, **fields, key=value.key)
+
+
 TOOLS = Table(
     "`tools`",
     (
-        Key("tasks", TEXTS, "inference tasks that become tools, such as `text_to_image`"),
-        Key("python", TEXTS, "files whose functions become tools"),
-        Key("agents", TEXTS, "agents that become tools"),
+        Key("python", PYTHON_FILES, "Python files beside the definition, whose public functions become tools"),
+        Key(
+            "agents",
+            Shape(
+                lambda value: tuple(read_each(value.items(), _subagent)),
+                {"type": "array", "items": {"anyOf": [TEXT.schema, SUBAGENT.schema()]}},
+            ),
+            "other agents that become tools: each a text, or a mapping of `agent`, `name` and `description`",
+        ),
+        Key(
+            "tasks",
+            Shape(_tasks, {"type": "array", "items": {"anyOf": [TASK_NAME.schema, TASK.schema()]}}),
+            "inference tasks that become tools, such as `text_to_image`: each a text, or a mapping of `task`, `model` and "
+            "`provider`",
+        ),
+        Key(
+            "folders",
+            TEXTS,
+            "folders whose files tasks may read and send to their model, such as `${workspaceFolder}`; by default only what "
+            "tasks have made",
+        ),
     ),
+    hints=dict.fromkeys(("allow", "deny"), "chooses among the tools of a server: write `tools` there"),
 )
 
 
@@ -347,9 +463,8 @@ AGENT = Table(
         ),
         Key(
             "tools",
-            TOOLS.shape,
-            "tools that need no server",
-            f"{NOT_YET}: tools come from `servers`; `tools` of a server chooses among them",
+            Shape(lambda value: ToolsDefinition(**TOOLS.read(value)), TOOLS.schema()),
+            "tools that need no server: Python functions, agents, inference tasks; see [composition.md](composition.md)",
         ),
         Key(
             "permissions",
@@ -363,7 +478,11 @@ AGENT = Table(
         ),
         Key("context", CONTEXT.shape, "how much of the conversation the model gets; see [context.md](context.md)"),
         Key("output", OUTPUT.shape, "what the final answer has to be"),
-        Key("skills", TEXTS, "folders of skills", NOT_YET),
+        Key(
+            "skills",
+            FILES,
+            "folders with skills (`SKILL.md`), of which the model reads what it needs; see [composition.md](composition.md)",
+        ),
         Key("tests", TEXTS, "recorded conversations", NOT_YET),
     ),
     hints=MERGE_KEY,

@@ -7,10 +7,11 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tiny_agents.agent.definition.boundary import Boundary, allowed_folders
+from tiny_agents.agent.definition.composed import Above, composed
 from tiny_agents.agent.definition.document import did_you_mean
 from tiny_agents.agent.definition.imports import unreadable, with_import
 from tiny_agents.agent.definition.parse import Format, parse_definition
@@ -63,18 +64,35 @@ def load_definition(
         InferenceConnectionError, InferenceTimeoutError: The Hub can't be reached and the agent isn't in the cache.
         ProviderError: The Hub failed.
     """
-    allowed = allowed_folders(allow_paths)
+    return _load(ref, _Around(env, allowed_folders(allow_paths)), revision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What holds for an agent that is loaded, and for those that are its tools.
+
+    Attributes:
+        allowed: Folders besides its own.
+        above: The agents whose tool it is.
+    """
+
+    env: Mapping[str, str]
+    allowed: tuple[Path, ...] = ()
+    above: Above = field(default_factory=Above)
+
+
+def _load(ref: str | Path, around: _Around, revision: str | None = None) -> AgentDefinition:
     path = _expanded(ref)
     bundled = isinstance(ref, str) and ref in bundled_names()
     if os.path.isdir(path):
         if not bundled or _definition_file(path) is not None:
-            return _load_folder(path, allowed)
+            return _load_folder(path, around)
     elif os.path.exists(path) and not (bundled and path.suffix not in _FORMATS):
-        return _load_file(path, allowed)
+        return _load_file(path, around)
     if bundled:
-        return _load_file(_BUNDLED / f"{ref}.yaml")
+        return _load_file(_BUNDLED / f"{ref}.yaml", replace(around, allowed=()))
     if isinstance(ref, str) and (reference := hub_reference(ref)) is not None:
-        return _load_from_hub(reference.at(reference.revision or revision), env, allowed)
+        return _load_from_hub(reference.at(reference.revision or revision), around)
     raise _not_found(ref, path)
 
 
@@ -90,7 +108,7 @@ def is_bundled(path: Path) -> bool:
 
 def bundled_agents() -> list[AgentDefinition]:
     """The agents that come with this package, by name."""
-    return [_load_file(_BUNDLED / f"{name}.yaml") for name in bundled_names()]
+    return [_load_file(_BUNDLED / f"{name}.yaml", _Around({})) for name in bundled_names()]
 
 
 def _expanded(ref: str | Path) -> Path:
@@ -120,13 +138,13 @@ def _not_found(ref: str | Path, path: Path) -> ConfigError:
 # ---- files
 
 
-def _load_file(path: Path, allowed: tuple[Path, ...] = ()) -> AgentDefinition:
+def _load_file(path: Path, around: _Around) -> AgentDefinition:
     """A single file brings no prompt file, but the one it names."""
-    definition = replace(_parse_file(path), allowed=allowed)
-    return _completed(definition, Boundary(path.parent, allowed), look_around=False)
+    definition = replace(_parse_file(path), allowed=around.allowed)
+    return _completed(definition, Boundary(path.parent, around.allowed), around, look_around=False)
 
 
-def _load_folder(folder: Path, allowed: tuple[Path, ...]) -> AgentDefinition:
+def _load_folder(folder: Path, around: _Around) -> AgentDefinition:
     path = _definition_file(folder)
     if path is None:
         try:
@@ -135,7 +153,8 @@ def _load_folder(folder: Path, allowed: tuple[Path, ...]) -> AgentDefinition:
             raise ConfigError(f"this folder can't be read: {_reason(error)}", path=folder) from error
         near = did_you_mean(DEFINITION_FILES[0], beside)
         raise ConfigError(f"this folder has no definition (one of {', '.join(DEFINITION_FILES)}){near}", path=folder)
-    return _completed(replace(_parse_file(path), allowed=allowed), Boundary(folder, allowed), look_around=True)
+    definition = replace(_parse_file(path), allowed=around.allowed)
+    return _completed(definition, Boundary(folder, around.allowed), around, look_around=True)
 
 
 def _definition_file(folder: Path) -> Path | None:
@@ -200,9 +219,20 @@ def _read_below(boundary: Boundary, name: str) -> str | None:
     return _read_text(path) if os.path.isfile(path) else None
 
 
-def _completed(definition: AgentDefinition, boundary: Boundary, *, look_around: bool) -> AgentDefinition:
-    """`definition` with its imports and its prompt: its own, else with `look_around` that of a prompt file beside it."""
+def _completed(
+    definition: AgentDefinition, boundary: Boundary, around: _Around, *, look_around: bool
+) -> AgentDefinition:
+    """`definition` with all that it names, and its prompt: its own, else with `look_around` that of a file beside it."""
+    outer = around.above.agents[-1] if around.above.agents else None
+    if outer is not None and outer.downloaded and definition.origin is None and not is_bundled(_path_of(definition)):
+        definition = replace(definition, downloaded=True, origin=outer.origin)
+    around.above.check(definition)
     definition = _with_output(_with_imports(definition, boundary), boundary)
+
+    def load(of: AgentDefinition, ref: str, above: Above) -> AgentDefinition:
+        return _load_agent_of(of, ref, boundary, replace(around, above=above))
+
+    definition = composed(definition, boundary, around.above, load)
     if definition.prompt_file is not None:
         return _prompted(definition, definition.prompt_file, _read_named_prompt(definition, boundary))
     if definition.prompt is not None or not look_around:
@@ -214,6 +244,25 @@ def _completed(definition: AgentDefinition, boundary: Boundary, *, look_around: 
     if any(found[name].strip() != found[used].strip() for name in others):
         log.warning("%s: %s is the prompt; %s differs from it and is not used", definition.path, used, others[0])
     return _prompted(definition, used, found[used])
+
+
+def _load_agent_of(definition: AgentDefinition, ref: str, boundary: Boundary, around: _Around) -> AgentDefinition:
+    """An agent that is a tool of `definition`: a path below its folder, or else what `_load` takes."""
+    looks_like_path = ref.startswith((".", "~", "/", "\\")) or Path(ref).suffix in _FORMATS
+    path = boundary.folder / os.path.expanduser(ref).replace("\\", "/")
+    if looks_like_path or os.path.exists(path):
+        return _load(boundary.resolve(os.path.expanduser(ref)), around)
+    if ref in bundled_names() or hub_reference(ref) is not None:
+        return _load(ref, around)
+    beside = sorted(os.listdir(boundary.folder))
+    raise ConfigError(
+        f"no such file or folder beside the definition, and the bundled agents are {', '.join(bundled_names())}"
+        f"{did_you_mean(ref, (*beside, *bundled_names()))}"
+    )
+
+
+def _path_of(definition: AgentDefinition) -> Path:
+    return definition.path if definition.path is not None else Path()
 
 
 def _with_output(definition: AgentDefinition, boundary: Boundary) -> AgentDefinition:
@@ -259,10 +308,11 @@ def _read_named_prompt(definition: AgentDefinition, boundary: Boundary) -> str:
 # ---- the Hub
 
 
-def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tuple[Path, ...]) -> AgentDefinition:
+def _load_from_hub(reference: HubReference, around: _Around) -> AgentDefinition:
     from tiny_agents.inference.hub import is_offline
     from tiny_agents.inference.hub_folder import fetch_folder
 
+    env = around.env
     try:
         snapshot = fetch_folder(
             reference.repository,
@@ -297,8 +347,8 @@ def _load_from_hub(reference: HubReference, env: Mapping[str, str], allowed: tup
         raise ConfigError(f"{str(reference)!r} is a folder on the Hub without a definition ({', '.join(names)}){near}")
     address = full_address(reference, env)
     files = Origin(reference, snapshot.commit, snapshot.path, snapshot.files, snapshot.sizes, snapshot.content, address)
-    boundary = Boundary(snapshot.path, allowed)
-    definition = replace(_parse_file(snapshot.path / found), downloaded=True, origin=files, allowed=allowed)
+    boundary = Boundary(snapshot.path, around.allowed)
+    definition = replace(_parse_file(snapshot.path / found), downloaded=True, origin=files, allowed=around.allowed)
     if "name" not in definition.places:
         definition = replace(definition, name=reference.name)
-    return _completed(definition, boundary, look_around=reference.file is None)
+    return _completed(definition, boundary, around, look_around=reference.file is None)

@@ -5,6 +5,7 @@
      "revision": "<commit>",                                          agents from the Hub
      "files": {"agent.yaml": "<sha256>", ...},
      "packages": {"<server>": "npm:some-server@1.2.3", ...},          what the commands name
+     "agents": {"<tool>": {"agent": ..., ...}},                       agents that are tools, the same way
      "tools": {"<server>": {"<tool>": {"description": "...", "input": "...", "output": "...", "hints": "..."}}}}
 
 It lies beside a definition of the user's own, and in the data directory for agents from the Hub. All of it but `revision`
@@ -46,13 +47,14 @@ Prints = Mapping[str, Mapping[str, ToolPrint]]
 
 
 class AgentLock(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lock file says. `tools` is None where they weren't looked at."""
+    """What a lock file says. `tools` is None where they weren't looked at; `agents` are those that are tools, by name."""
 
     version: int = VERSION
     agent: str
     revision: str | None = None
     files: dict[str, str]
     packages: dict[str, str] = {}
+    agents: dict[str, AgentLock] = {}
     tools: dict[str, dict[str, ToolPrint]] | None = None
 
 
@@ -72,6 +74,11 @@ def lock_of(definition: AgentDefinition, tools: Prints | None = None) -> AgentLo
         revision=origin.commit if origin is not None else None,
         files=dict(origin.files) if origin is not None else _own_files(definition),
         packages={package.server: str(package) for package in packages_of(definition)},
+        agents={
+            agent.tool: lock_of(agent.loaded)
+            for agent in definition.tools.agents
+            if origin is None or agent.loaded.origin != origin  # else it is one of this agent's files
+        },
         tools=None if tools is None else {server: dict(prints) for server, prints in tools.items()},
     )
 
@@ -105,7 +112,10 @@ def _own_files(definition: AgentDefinition) -> dict[str, str]:
 
 def differences(lock: AgentLock, definition: AgentDefinition) -> list[str]:
     """What about the agent isn't as locked, a line each, as far as that can be known without starting anything."""
-    now = lock_of(definition)
+    return _differences(lock, lock_of(definition))
+
+
+def _differences(lock: AgentLock, now: AgentLock) -> list[str]:
     found = changed_files(lock.files, now.files)
     for server in sorted(lock.packages.keys() | now.packages.keys()):
         before, after = lock.packages.get(server), now.packages.get(server)
@@ -113,6 +123,14 @@ def differences(lock: AgentLock, definition: AgentDefinition) -> list[str]:
             found.append(f"package of the server {server}: {before or 'none'} was locked, {after or 'none'} is there")
     if found and lock.revision != now.revision:
         found.append(f"revision: {_short(lock.revision)} was locked, {_short(now.revision)} is there")
+    for name in sorted(lock.agents.keys() | now.agents.keys()):
+        if name not in lock.agents or name not in now.agents:
+            found.append(f"{'new' if name in now.agents else 'gone'} agent: {name}")
+            continue
+        was, there = lock.agents[name], now.agents[name]
+        if was.agent != there.agent:
+            found.append(f"the agent {name}: {was.agent} was locked, {there.agent} is there")
+        found += [f"the agent {name}: {line}" for line in _differences(was, there)]
     return found
 
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from tiny_agents.agent.definition.inputs import placeholders
-from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition
+from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, TaskDefinition
 from tiny_agents.agent.model_choice import is_url
 from tiny_agents.errors import redact
 
@@ -87,7 +87,23 @@ def commands_and_hosts(definition: AgentDefinition) -> list[str]:
     return [_visible(redact(line, definition.secrets)) for line in _consequences(definition)]
 
 
+def missing_of_agents(definition: AgentDefinition) -> list[str]:
+    """The same of the agents that are tools of this one."""
+    return [
+        f"the agent {agent.tool!r}: {problem}"
+        for agent in definition.tools.agents
+        for problem in (*missing_requirements(agent.loaded), *missing_of_agents(agent.loaded))
+    ]
+
+
 def _consequences(definition: AgentDefinition) -> Iterator[str]:
+    yield from _own_consequences(definition)
+    for agent in definition.tools.agents:
+        yield f"uses as a tool the agent: {agent.ref}"
+        yield from (f"the agent {agent.tool!r} {line}" for line in _consequences(agent.loaded))
+
+
+def _own_consequences(definition: AgentDefinition) -> Iterator[str]:
     for server in definition.servers:
         if server.type == "stdio":
             yield f"runs the command: {_command_line(server)}"
@@ -104,9 +120,24 @@ def _consequences(definition: AgentDefinition) -> Iterator[str]:
     for model in (definition.model, *definition.fallback_models):
         if model is not None and is_url(model) and definition.endpoint_url is None:
             yield f"sends the conversation to: {model}"
+    for file in definition.tools.python:
+        yield f"runs the Python file, inside this program: {file.name}"
+    for task in definition.tools.tasks:
+        yield f"sends what the model writes for {task.task} to: {_task_place(definition, task)}"
+    for folder in definition.tools.folders if definition.tools.tasks else ():
+        yield f"lets these tasks read files in: {folder}"
+    for folder_of_skills in definition.skills:
+        yield f"reads skills in: {folder_of_skills.name}"
     variables = sorted(set(_variables(definition)))
     if variables:
         yield f"reads from the environment, if set: {', '.join(variables)}"
+
+
+def _task_place(definition: AgentDefinition, task: TaskDefinition) -> str:
+    if task.model is not None and is_url(task.model):
+        return task.model
+    own = definition.provider if definition.endpoint_url is None and definition.provider != "local" else None
+    return f"the inference provider {task.provider or own or 'auto'}"
 
 
 def _command_line(server: ServerDefinition) -> str:

@@ -16,14 +16,21 @@ def definition_schema() -> dict[str, Any]:
     input, or that a file exists.
     """
     schema = AGENT.schema()
-    provider = schema["properties"]["provider"]
-    schema["properties"]["provider"] = {
-        "description": provider["description"],
-        "anyOf": [{"enum": list(NAMES)}, {"type": "string", "pattern": r"\$\{"}],
-    }
+    for mapping in (schema, _task(schema)):
+        mapping["properties"]["provider"] = {
+            "description": mapping["properties"]["provider"]["description"],
+            "anyOf": [{"enum": list(NAMES)}, {"type": "string", "pattern": r"\$\{"}],
+        }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "agent.yaml of tiny-agents",
         **schema,
         "definitions": schema_parts(),
     }
+
+
+def _task(schema: dict[str, Any]) -> dict[str, Any]:
+    """The part about a task that is written as a mapping."""
+    _, mapping = schema["properties"]["tools"]["properties"]["tasks"]["items"]["anyOf"]
+    found: dict[str, Any] = mapping
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,79 @@ class ImportDefinition:
     servers: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FileDefinition:
+    """A file or a folder of the definition.
+
+    Attributes:
+        name: As written, relative to the definition.
+        path: Where it is, once loaded.
+    """
+
+    name: str
+    key: str = ""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDefinition:
+    """An inference task that becomes a tool.
+
+    Attributes:
+        task: As `InferenceClient` has it: `text_to_image`.
+        model: A model's id, or the URL of an endpoint; None for the one that is recommended.
+        provider: None for the agent's own where that is an inference provider, else `auto`.
+    """
+
+    task: str
+    model: str | None = None
+    provider: str | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubagentDefinition:
+    """Another agent that becomes a tool.
+
+    Attributes:
+        ref: As written: a path relative to the definition, a bundled name, or an agent on the Hub.
+        name: What the tool is called; "" for the agent's own name.
+        description: What the model is told of it; None for the agent's own.
+        definition: The agent, once loaded.
+    """
+
+    ref: str
+    name: str = ""
+    description: str | None = None
+    key: str = ""
+    definition: AgentDefinition | None = None
+
+    @property
+    def loaded(self) -> AgentDefinition:
+        """The agent; only once it is loaded."""
+        assert self.definition is not None
+        return self.definition
+
+    @property
+    def tool(self) -> str:
+        """What the tool is called."""
+        return self.name or re.sub(r"[^A-Za-z0-9_-]+", "_", self.loaded.name).strip("_")[:64] or "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsDefinition:
+    """Tools that come from no server.
+
+    Attributes:
+        folders: Where tasks may read files, besides what they made themselves; absolute once the placeholders are filled in.
+    """
+
+    python: tuple[FileDefinition, ...] = ()
+    agents: tuple[SubagentDefinition, ...] = ()
+    tasks: tuple[TaskDefinition, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AgentDefinition:
     """An agent as its file describes it; None is what the file doesn't say.
@@ -139,7 +213,8 @@ class AgentDefinition:
         permissions: `default`, `allow`, `ask` and `deny` (rules), `unattended`.
         context: How much of the conversation the model gets, by the names of `ContextSettings`.
         output: `schema` of the final answer: a path relative to the definition, or the schema itself.
-        tools: `tasks`, `python`, `agents`: tools that come from no server.
+        tools: Tools that come from no server.
+        skills: Folders with skills.
         imports: Files with more servers; once loaded, these are in `servers`.
         imported: How keys of what was imported begin -> the file that has them.
         instructions: Whether the model is told what servers say about their use.
@@ -178,8 +253,8 @@ class AgentDefinition:
     permissions: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
-    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    skills: tuple[str, ...] = ()
+    tools: ToolsDefinition = field(default_factory=ToolsDefinition)
+    skills: tuple[FileDefinition, ...] = ()
     tests: tuple[str, ...] = ()
     imports: tuple[ImportDefinition, ...] = ()
     imported: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)

@@ -11,7 +11,7 @@ from tiny_agents.agent.definition.document import read_json
 from tiny_agents.agent.definition.inputs import placeholder_problems, used_inputs
 from tiny_agents.agent.definition.json_form import ignored
 from tiny_agents.agent.definition.loading import load_definition
-from tiny_agents.agent.definition.requirements import missing_requirements
+from tiny_agents.agent.definition.requirements import missing_of_agents, missing_requirements
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
 
@@ -63,4 +63,4 @@ def _warnings(definition: AgentDefinition) -> list[str]:
             for id, spots in used.items()
             if id not in declared
         ]
-    return found + missing_requirements(definition)
+    return found + missing_requirements(definition) + missing_of_agents(definition)

@@ -158,7 +158,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     if prompt is None and (arguments.output != "text" or arguments.quiet):
         flag = "--quiet" if arguments.output == "text" else f"--output {arguments.output}"
         raise UsageError(f"{flag} is for a single prompt: add --prompt TEXT, or pipe one in")
-    if definition.downloaded and not arguments.trust:
+    if not arguments.trust:
         # All of it, also what can't be started here yet: the answer will hold when it can.
         require_trust(written, TrustStore.of_user(), can_ask=someone_is_there, warn=reporter.warning)
     definition = resolve_inputs(

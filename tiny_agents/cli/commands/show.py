@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tiny_agents.agent.definition.loading import is_bundled
 from tiny_agents.agent.definition.packages import unpinned_warnings
-from tiny_agents.agent.definition.requirements import commands_and_hosts, missing_requirements
+from tiny_agents.agent.definition.requirements import commands_and_hosts, missing_of_agents, missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
@@ -36,7 +36,8 @@ def command(arguments: Namespace, reporter: Reporter) -> int:
         screen.line(f"  {one_line(line)}")
     for line in _states(definition, locked):
         screen.line(f"  {one_line(line)}")
-    for warning in (*differing, *missing_requirements(definition), *unpinned_warnings(definition)):
+    missing = (*missing_requirements(definition), *missing_of_agents(definition))
+    for warning in (*differing, *missing, *unpinned_warnings(definition)):
         screen.line(f"  {one_line(warning)}", Style.WARNING)
     return ExitCode.DONE
 

@@ -1,0 +1,1 @@
+"""Tools that come from no server: Python files, other agents, inference tasks."""

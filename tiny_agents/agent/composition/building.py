@@ -1,0 +1,111 @@
+"""A definition's tools and skills -> an agent that has them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiny_agents.agent.definition.types import AgentDefinition, SubagentDefinition
+from tiny_agents.agent.model_choice import LOCAL, ModelSettings, choose_model, has_model_of_its_own, is_url
+from tiny_agents.errors import UsageError
+from tiny_agents.inference import local
+from tiny_agents.inference.credentials import find_token
+from tiny_agents.mcp_client.host import Host
+from tiny_agents.mcp_client.known_servers import KnownServers
+from tiny_agents.mcp_client.pinning import PINNING, Pinning
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.agent import Agent
+
+
+def compose(
+    agent: Agent,
+    definition: AgentDefinition,
+    model: ModelSettings,
+    *,
+    host: Host | None,
+    pinning: Pinning,
+    known_servers: KnownServers | None,
+    **observed: Any,
+) -> None:
+    """Give an agent what its definition has besides servers. Nothing is run or started.
+
+    Args:
+        model, host, pinning, known_servers, observed: The agent's own, for the agents that are its tools.
+
+    Raises:
+        ConfigError: Something of it can't be used.
+    """
+    pinned = _pinned(definition)
+    for file in definition.tools.python:
+        if file.path is not None:
+            agent.composition.add_python_file(file.path, pinned.get(file.path))
+    if definition.skills:
+        folders = [folder.path for folder in definition.skills if folder.path is not None]
+        agent.composition.add_skills(folders, pinned if definition.downloaded else None)
+    for task in definition.tools.tasks:
+        is_named = task.provider is None and model.provider is not None and model.provider != LOCAL
+        try:
+            agent.add_task(
+                task.task,
+                model=task.model,
+                provider=model.provider if is_named and not is_url(task.model) else task.provider,
+                api_key=model.api_key if is_named and not is_url(task.model) else None,
+                folders=definition.tools.folders,
+            )
+        except UsageError as error:
+            raise definition.error(task.key, str(error).removeprefix("add_task: ")) from error
+    for inner in definition.tools.agents:
+        try:
+            made = _inner(
+                agent, definition, inner, model, host=host, pinning=pinning, known_servers=known_servers, **observed
+            )
+            agent.add_agent(made, name=inner.tool, description=inner.description)
+        except UsageError as error:
+            raise definition.error(
+                inner.key, str(error).removeprefix("add_agent: ").removeprefix("add_tool: ")
+            ) from error
+
+
+def _pinned(definition: AgentDefinition) -> dict[Path, str]:
+    origin = definition.origin
+    return {} if origin is None else {origin.folder / name: sha256 for name, sha256 in origin.files.items()}
+
+
+def _inner(
+    agent: Agent,
+    outer: AgentDefinition,
+    inner: SubagentDefinition,
+    model: ModelSettings,
+    *,
+    host: Host | None,
+    pinning: Pinning,
+    known_servers: KnownServers | None,
+    **observed: Any,
+) -> Agent:
+    """The agent that becomes a tool: with a model of its own, or sharing the other's."""
+    definition = inner.loaded
+    shared = not has_model_of_its_own(definition, model)
+    if shared:
+        fallbacks = outer.fallback_models if model.model == outer.model else ()
+        definition = replace(definition, model=model.model, fallback_models=fallbacks)
+        chosen = model
+    else:
+        chosen = choose_model(
+            ModelSettings(),
+            os.environ,
+            definition,
+            has_hf_token=bool(find_token(os.environ)),
+            has_local=local.is_available(),
+        )
+    return type(agent).from_definition(
+        definition,
+        chosen,
+        host=host,
+        pinning=max(definition.pinning_wanted, pinning, key=PINNING.index),
+        known_servers=known_servers,
+        client=agent.client if shared else None,
+        **observed,
+    )

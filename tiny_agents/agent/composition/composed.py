@@ -1,0 +1,97 @@
+"""`Composition`: what an agent has besides servers and functions that were handed to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiny_agents.agent.composition.media_files import MediaFiles
+from tiny_agents.agent.composition.python_files import public_functions
+from tiny_agents.agent.composition.subagents import Subagent, check_circle, described
+from tiny_agents.agent.composition.tasks import Task
+from tiny_agents.agent.skills.library import LOAD_SKILL, Skills
+from tiny_agents.errors import ConfigError, UsageError
+from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.mcp_client.events import InnerEvent
+from tiny_agents.mcp_client.functions import Functions
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.agent import Agent
+
+
+class Composition:
+    """Other agents, skills and Python files of an agent; it is ended with the agent.
+
+    Args:
+        functions: Where its tools are put.
+    """
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+        self._agents: list[Subagent] = []
+        self._python: list[tuple[Path, str | None]] = []
+        self._imported = 0
+        self._tasks: list[Task] = []
+        self._files = MediaFiles()
+        self._skills: Skills | None = None
+
+    def add_agent(
+        self, outer: Agent, agent: Agent, name: str, description: str | None, emit: Callable[[InnerEvent], None]
+    ) -> Subagent:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+            raise UsageError(f"add_agent: a name has letters, digits, '-' and '_', at most 64; got {name!r}")
+        check_circle(outer, agent, name, lambda other: iter(other.composition.agents))
+        tool = Subagent(agent, outer, name, emit)
+        self._functions.add(tool.ask, name, described(agent, description), limits_itself=True)
+        self._agents.append(tool)
+        return tool
+
+    @property
+    def agents(self) -> Sequence[Subagent]:
+        return tuple(self._agents)
+
+    def add_skills(self, folders: Sequence[Path], pinned: Mapping[Path, str] | None = None) -> None:
+        if self._skills is not None:
+            self._skills.add(folders, pinned)
+            return
+        self._skills = Skills(folders, pinned)
+        if not self._functions.has(LOAD_SKILL):
+            self._functions.add(self._skills.load_skill, LOAD_SKILL, None)
+
+    def add_python_file(self, path: Path, sha256: str | None = None) -> None:
+        """Its functions become tools when the agent starts; nothing of it is run before."""
+        self._python.append((path, sha256))
+
+    def add_task(self, name: str, client: AsyncInferenceClient, readable: Sequence[Path]) -> None:
+        self._files.readable = tuple(dict.fromkeys((*self._files.readable, *readable)))
+        task = Task(name, client, self._files)
+        self._functions.add(task.tool, name, None, limits_itself=True)
+        self._tasks.append(task)
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        return [task.name for task in self._tasks]
+
+    def start(self) -> None:
+        """Import the Python files. Raises ConfigError."""
+        while self._imported < len(self._python):
+            path, sha256 = self._python[self._imported]
+            for function in public_functions(path, sha256):
+                try:
+                    self._functions.add(function, None, None)
+                except UsageError as error:
+                    raise ConfigError(str(error).removeprefix("add_tool: "), path=path) from error
+            self._imported += 1
+
+    def told(self) -> Iterator[str]:
+        """What the system prompt says of it."""
+        if self._skills is not None and (listing := self._skills.listing()) is not None:
+            yield listing
+
+    async def close(self) -> None:
+        for agent in self._agents:
+            await agent.close()
+        for task in self._tasks:
+            await task.close()

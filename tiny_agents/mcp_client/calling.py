@@ -1,0 +1,24 @@
+"""Which call of a model a Python function is carrying out, for functions that want to know."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """A tool call that is being carried out.
+
+    Attributes:
+        id: Of the call, as its answer refers to it.
+        request: What the turn belongs to, as its `TurnOptions` say.
+    """
+
+    id: str
+    request: Any = None
+
+
+CALLING: ContextVar[Calling | None] = ContextVar("tiny_agents_calling", default=None)
+"""None where no model called."""
