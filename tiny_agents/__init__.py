@@ -157,6 +157,7 @@ if TYPE_CHECKING:
         ServerLog,
         ServerLost,
         ServerReturned,
+        ToolAnswered,
         ToolChanged,
         ToolProgress,
     )
@@ -206,6 +207,7 @@ _HOMES = {
             "ModelChanged",
             "ServerReturned",
             "ToolChanged",
+            "ToolAnswered",
             "ToolProgress",
         ),
         "mcp_client.events",
@@ -417,6 +419,7 @@ __all__ = [
     "TinyAgentsError",
     "TokenClassificationAggregationStrategy",
     "TokenClassificationOutputElement",
+    "ToolAnswered",
     "ToolCall",
     "ToolChanged",
     "ToolProgress",

@@ -146,7 +146,7 @@ def test_nothing_is_written_into_the_line_that_is_typed(tmp_path: Path) -> None:
         while "tools/call" not in log.read_text():  # the result of `read` is on its way to the screen
             time.sleep(0.01)
         terminal.type("y" + ENTER)
-        terminal.wait_for(r"\(or n WHY\): y\n  read:\n  called read\n  write:\n  called write\nDone\.")
+        terminal.wait_for(r"\(or n WHY\): y\n▸ s\.read \{\}\n  called read\n▸ s\.write \{\}\n  called write\nDone\.")
         terminal.wait_for(READY)
         terminal.type(CTRL_D)
         assert terminal.wait_for_exit() == 0

@@ -70,14 +70,14 @@ def test_a_conversation_from_the_first_key_to_ctrl_d(tmp_path, quick, open_termi
         banner = terminal.screen.splitlines()
         assert banner[0] == "helper · Helps."
         assert banner[1].startswith(f"model: m at {model.origin.removeprefix('http://')} (from the command line)")
-        assert banner[2] == "server: quick, 3 tools"
+        assert banner[2] == "server: quick, 4 tools"
         terminal.type("Do it" + ENTER)
         terminal.wait_for(r"^It is$")  # the answer isn't finished, and can be seen
         more.set()
         terminal.wait_for(READY)
         turn = terminal.screen[terminal.screen.index("> Do it") :].splitlines()
-        assert turn == ["> Do it", '▸ echo {"text": "one\\ntwo"}', "  one", "  two", "It is done.", "", ">"]
-        assert b"\x1b[36m\xe2\x96\xb8 echo" in terminal.raw
+        assert turn == ["> Do it", '▸ quick.echo {"text": "one\\ntwo"}', "  one", "  two", "It is done.", "", ">"]
+        assert b"\x1b[36m\xe2\x96\xb8 quick.echo" in terminal.raw
         terminal.type(UP)
         terminal.wait_for(r"^> Do it$", times=2)
         terminal.type(ENTER)
@@ -132,7 +132,7 @@ def test_ctrl_c_stops_a_tool_and_its_server_lives_on(tmp_path, quick, open_termi
         before = re.search(r"^  (\d+) here$", terminal.wait_for(r"^Fine\.$"), re.MULTILINE)
         terminal.wait_for(READY)
         terminal.type("Wait" + ENTER)
-        terminal.wait_for(r"^▸ wait \{\}$")
+        terminal.wait_for(r"^▸ quick\.wait \{\}$")
         wait_for_file(tmp_path / "waiting")
         terminal.type(CTRL_C)
         terminal.wait_for(r"^Stopped\. Kept: your question, the note that 1 tool call was interrupted\.$")
@@ -229,7 +229,7 @@ def test_without_colours_everything_is_there(quick, open_terminal, env):
         terminal.wait_for(READY)
         terminal.type("Try" + ENTER)
         screen = terminal.wait_for(r"^Fine\.$")
-        assert re.search(r"^▸ refuse \{\}\n  Error.*does not want to$", screen, re.MULTILINE)
+        assert re.search(r"^(✗ quick\.|▸ )refuse \{\}\n  Error.*does not want to$", screen, re.MULTILINE)
         assert not re.search(rb"\x1b\[(2|3\d|1)m", terminal.raw)
         terminal.wait_for(READY)
         terminal.type(CTRL_D)

@@ -15,7 +15,7 @@ from tests.support.openai_server import OpenAIServer, Turn, calls, text
 from tiny_agents.agent.agent import Agent
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.events import ServerAsked, ServerLog, ServerLost, ServerReturned, ToolProgress
+from tiny_agents.mcp_client.events import ServerAsked, ServerLog, ServerLost, ServerReturned, ToolAnswered, ToolProgress
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -23,12 +23,14 @@ QUESTION: dict[str, Any] = {"role": "user", "content": "?"}
 
 
 async def turn_with_events(client: MCPClient) -> list[Any]:
-    """What is yielded, but for the chunks."""
+    """What is yielded, but for the chunks; of answered calls the texts."""
     messages: list[Any] = [QUESTION]
     items = []
     async for item in client.process_single_turn_with_tools(messages, events=True):
         assert_valid(messages)
-        if not isinstance(item, ChatCompletionStreamOutput):
+        if isinstance(item, ToolAnswered):
+            items.append((item.call_id, item.server, item.tool, item.result.text))
+        elif not isinstance(item, ChatCompletionStreamOutput):
             items.append(item.content if isinstance(item, ChatCompletionInputMessage) else item)
     assert_valid(messages)
     return items
@@ -53,9 +55,10 @@ async def test_progress_logs_and_questions_are_seen_while_calls_run(protocol: st
             server = busy_server(name="s", protocol=protocol)
             async with await client_of(model, server, host=RecordingHost()) as client:
                 steps = [ToolProgress("s", "work", n, 2, f"step {n}") for n in (1, 2)]
-                assert await turn_with_events(client) == [*steps, "done"]
-                assert await turn_with_events(client) == [ServerLog("s", "warning", {"paper": "low"}, "tray"), "done"]
-                asked, answer = await turn_with_events(client)
+                assert await turn_with_events(client) == [*steps, ("call_0", "s", "work", "done"), "done"]
+                log, _, _ = await turn_with_events(client)
+                assert log == ServerLog("s", "warning", {"paper": "low"}, "tray")
+                asked, _, answer = await turn_with_events(client)
                 assert isinstance(asked, ServerAsked)
                 assert asked.request.message == "Log in"  # type: ignore[union-attr]
                 assert '"accept"' in answer
@@ -69,7 +72,7 @@ async def test_a_server_is_seen_to_go_and_to_come_back() -> None:
                 lost, told = await turn_with_events(client)
                 assert lost == ServerLost("s", "exited with status 5")
                 assert told.startswith("Error: MCP server 's' exited with status 5")
-                assert await turn_with_events(client) == [ServerReturned("s"), "pong"]
+                assert await turn_with_events(client) == [ServerReturned("s"), ("call_0", "s", "ping", "pong"), "pong"]
 
 
 async def test_without_being_asked_for_nothing_of_this_is_yielded() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.cli.safe_text import columns, neutralise, one_line, shorten
+from tiny_agents.cli.safe_text import columns, neutralise, one_line, shorten, wrapped
 
 DANGEROUS = [
     ("\x1b[2J\x1b[H", "␛[2J␛[H"),  # clears the screen
@@ -86,8 +86,8 @@ def test_a_shortened_text_fits_and_accounts_for_every_character(text, width, hei
     assert len(short.lines) <= height
     assert all(columns(line) <= width for line in short.lines)
     assert short.cut >= 0
-    joined = "".join(short.lines)
-    whole = text.strip("\n").replace("\n", "")
+    joined = "".join(short.lines).replace(" ", "")  # a line broken between words ends without a space
+    whole = text.replace("\n", "").replace(" ", "")
     assert whole.startswith(joined)
     assert short.cut or joined == whole
 
@@ -96,3 +96,19 @@ def test_wide_and_combining_characters_count_as_a_terminal_draws_them():
     assert columns("日本") == 4
     assert columns("e\u0301") == 1
     assert columns("abc") == 3
+
+
+def test_lines_break_between_words_and_go_on_below_their_text():
+    assert shorten("one two three", max_columns=8).lines == ("one two", "three")
+    assert shorten("  one two three", max_columns=8).lines[0] == "  one"
+    assert wrapped("error: it is all wrong", 12) == ["error: it is", "all wrong"]
+    assert wrapped("  * a b c d e", 8) == ["  * a b", "  c d e"]
+    assert wrapped("▸ call abcdef", 8, indent="    ") == ["▸ call", "    abcd", "    ef"]
+    assert wrapped("", 8) == [""]
+
+
+@given(st.text(alphabet="ab\n 日é\x1b"), st.integers(4, 12))
+def test_wrapped_lines_fit_and_lose_nothing_but_spaces(text, width):
+    lines = wrapped(text, width)
+    assert all(columns(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.replace("\x1b", "␛").split())

@@ -24,6 +24,7 @@ from tiny_agents.mcp_client.events import (
     ServerLog,
     ServerLost,
     ServerReturned,
+    ToolAnswered,
     ToolChanged,
     ToolProgress,
 )
@@ -66,6 +67,8 @@ class RecordReader:
 
     def read(self, item: Any) -> Iterator[records.Record]:
         """The records for one item or event, in order."""
+        if isinstance(item, ToolAnswered):
+            return  # the tool message with the same says it
         if not isinstance(item, (ChatCompletionStreamOutput, ChatCompletionInputMessage)):
             yield event_record(item)
             return

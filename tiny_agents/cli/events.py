@@ -42,11 +42,12 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered. `of_several` is True where the same turn called more than one."""
+    """What a tool answered. `of_several` is True where the same turn called more than one; `id` is the call's."""
 
     name: str
     text: str
     of_several: bool
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class EventReader:
         events = self._calls()
         if item.role == "tool":
             self._turn_is_over = True
-            events.append(ToolResult(item.name or "", content_text(item.content), (self._told or 0) > 1))
+            several = (self._told or 0) > 1
+            events.append(ToolResult(item.name or "", content_text(item.content), several, item.tool_call_id or ""))
         return events
 
     def _calls(self) -> list[Event]:

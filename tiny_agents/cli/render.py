@@ -12,6 +12,7 @@ from functools import singledispatchmethod
 from tiny_agents.cli.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.safe_text import one_line, shorten
 from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.mcp_client.events import ServerEvent
 
 RESULT_LINES = 8
 ARGUMENT_COLUMNS = 400
@@ -22,6 +23,9 @@ ORIGINS = {
     "tool": "This is the tool's own result: the model's sentence about it did not hold.",
     "refusal": "No tool was asked: the embedded model could not tell which one, or what to ask it.",
 }
+
+
+ASKED_AGAIN = "That is not in the form that is wanted: the model is asked again."
 
 
 class TurnRenderer:
@@ -111,10 +115,13 @@ class TurnRenderer:
         """What was said is no answer after all: it has not the form that is wanted."""
         self._screen.fresh_line()
         self._set_text_aside()
-        self._screen.line("That is not in the form that is wanted: the model is asked again.", Style.DIM)
+        self._screen.line(ASKED_AGAIN, Style.DIM)
+
+    def happened(self, event: ServerEvent) -> None:
+        """What happens at the servers isn't shown here."""
 
     def end(self) -> None:
-        """End the last line, and say whose answer it was where that is known."""
+        """End the last line."""
         self._screen.fresh_line()
 
     def hand_over(self, instead: str | None = None) -> None:
@@ -133,7 +140,7 @@ class TurnRenderer:
     def say_origin(self) -> None:
         """One line on who wrote the answer, where the model said so."""
         if self._origin is not None:
-            self._screen.line(ORIGINS.get(self._origin, f"Answer from: {one_line(self._origin)}"), Style.DIM)
+            self._screen.line(origin_words(self._origin), Style.DIM)
 
     def _set_text_aside(self) -> None:
         """What was said before a tool call wasn't the answer yet."""
@@ -144,6 +151,11 @@ class TurnRenderer:
         self._turn_text.clear()
         if not self._live:
             self._screen.line(text.rstrip("\n"), Style.DIM)
+
+
+def origin_words(origin: str) -> str:
+    """Who wrote the answer, in a sentence."""
+    return ORIGINS.get(origin, f"Answer from: {one_line(origin)}")
 
 
 def result_lines(text: str, terminal_columns: int) -> list[str]:

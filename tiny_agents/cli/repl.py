@@ -11,10 +11,9 @@ from typing import Protocol
 from tiny_agents.agent.agent import Agent
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts
-from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import Reporter, terminal_is_gone
 from tiny_agents.cli.terminal import Screen, Style
-from tiny_agents.cli.turns import EXIT_TOOLS, kept, show_turn, stop_notice
+from tiny_agents.cli.turns import TurnView, kept, show_turn, stop_notice
 
 
 class Lines(Protocol):
@@ -26,14 +25,27 @@ class Lines(Protocol):
 
 
 class Conversation:
-    """Talks to `agent` until the user leaves."""
+    """Talks to `agent` until the user leaves.
 
-    def __init__(self, agent: Agent, lines: Lines, screen: Screen, interrupts: Interrupts, reporter: Reporter) -> None:
+    Args:
+        view: Makes what shows a turn.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        lines: Lines,
+        screen: Screen,
+        interrupts: Interrupts,
+        reporter: Reporter,
+        view: Callable[[], TurnView],
+    ) -> None:
         self._agent = agent
         self._lines = lines
         self._screen = screen
         self._interrupts = interrupts
         self._reporter = reporter
+        self._view = view
         self._hush: Callable[[], None] = lambda: None
 
     async def run(self) -> ExitCode:
@@ -69,19 +81,19 @@ class Conversation:
         self._hush()
         before = len(self._agent.messages)
         abort = asyncio.Event()
-        renderer = TurnRenderer(self._screen, hidden_tools=EXIT_TOOLS)
+        view = self._view()
         try:
             with self._interrupts.stopping(abort):
-                await show_turn(self._agent, text, renderer, abort)
+                await show_turn(self._agent, self._agent.run(text, abort_event=abort), view)
         except Exception as error:
             if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
                 raise
             self._reporter.error(error)
             self._screen.line("The conversation goes on; the up arrow brings your prompt back.", Style.DIM)
             return
-        renderer.say_origin()
+        view.say_origin()
         if self._agent.stop_reason == "aborted":
-            self._screen.line(f"Stopped. {kept(self._agent.messages[before:], renderer.said)}", Style.WARNING)
+            self._screen.line(f"Stopped. {kept(self._agent.messages[before:], view.said)}", Style.WARNING)
         elif notice := stop_notice(self._agent):
             self._screen.line(notice, Style.WARNING)
 

@@ -75,22 +75,47 @@ def shorten(text: str, *, max_lines: int = 8, max_columns: int = 100) -> Shorten
         end = safe.find("\n", position)
         end = len(safe) if end < 0 else end
         piece = _fitting(safe[position:end], max_columns)
-        lines.append(piece)
+        is_whole = position + len(piece) == end and columns(piece) <= max_columns
+        lines.append(piece if is_whole else piece.rstrip(" "))
         position += len(piece)
         if position == end:
             position += 1  # the line end
     return Shortened(tuple(lines), max(len(safe) - position, 0))
 
 
+def wrapped(text: str, max_columns: int, *, indent: str = "") -> list[str]:
+    """`text` in lines no wider than `max_columns` that break between words; `indent` goes before all but the first.
+
+    A line that begins with spaces goes on below its text. What is no word is broken anywhere.
+    """
+    lines: list[str] = []
+    for line in neutralise(text).expandtabs(4).split("\n"):
+        margin = indent + " " * min(len(line) - len(line.lstrip(" ")), max_columns // 2)
+        prefix = ""
+        while True:
+            piece = _fitting(line, max(max_columns - len(prefix), 1))
+            line = line[len(piece) :]
+            lines.append(prefix + piece.rstrip(" "))
+            if not line:
+                break
+            prefix = margin
+    return lines
+
+
 def _fitting(line: str, max_columns: int) -> str:
-    """The start of `line` that fits; at least one character."""
+    """The start of `line` that fits, up to a space if there is one behind a word; at least one character."""
     if len(line) * 2 <= max_columns:
         return line
     used = 0
+    word = 0  # where the last word that fits ends, and a space with it
     for index, character in enumerate(line):
         used += _width(character)
-        if used > max_columns and index:
-            return line[:index]
+        if character == " " and line[:index].strip(" "):
+            word = index + 1
+        if used > max_columns and index and character != " ":
+            end = line.find(" ", index)
+            too_long = (len(line) if end < 0 else end) - word > max_columns  # it will be broken anyway
+            return line[: index if too_long else word or index]
     return line
 
 

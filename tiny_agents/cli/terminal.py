@@ -31,19 +31,22 @@ class Abilities(NamedTuple):
         is_terminal: A person may be looking.
         colour: Escape sequences are understood and wanted.
         columns: Width; 80 where unknown.
+        redraws: The cursor can be moved, so that what was written can be written anew.
     """
 
     is_terminal: bool = False
     colour: bool = False
     columns: int = 80
+    redraws: bool = False
 
 
 def abilities(stream: TextIO, env: Mapping[str, str]) -> Abilities:
     """What `stream` can show, given the environment (`NO_COLOR`, `TERM`)."""
     if not stream.isatty():
         return Abilities()
-    colour = not env.get("NO_COLOR") and env.get("TERM") != "dumb" and _understands_escapes(stream)
-    return Abilities(True, colour, max(shutil.get_terminal_size().columns, 20))
+    redraws = env.get("TERM") != "dumb" and _understands_escapes(stream)
+    colour = redraws and not env.get("NO_COLOR")
+    return Abilities(True, colour, max(shutil.get_terminal_size().columns, 20), redraws)
 
 
 def _understands_escapes(stream: TextIO) -> bool:

@@ -3,42 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
-from tiny_agents.cli.events import EventReader, asides
-from tiny_agents.cli.render import TurnRenderer
+from tiny_agents.cli.events import Event, EventReader, Item, asides
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 from tiny_agents.mcp_client.calls import INTERRUPTED, NOT_MADE
+from tiny_agents.mcp_client.events import EventStream, ServerEvent
 
 EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
 """Tools of the agent loop itself; they aren't shown."""
 
 
-async def show_turn(agent: Agent, text: str, renderer: TurnRenderer, abort: asyncio.Event | None = None) -> None:
-    """Run one prompt and show what happens; the last line on the screen is finished, however it ends."""
+class TurnView(Protocol):
+    """Shows a turn: see `render.TurnRenderer` and `live.turn.LiveTurn`."""
+
+    @property
+    def said(self) -> int: ...
+
+    def show(self, event: Event, /) -> None: ...
+
+    def happened(self, event: ServerEvent, /) -> None: ...
+
+    def ask_again(self) -> None: ...
+
+    def end(self) -> None: ...
+
+    def say_origin(self) -> None: ...
+
+
+async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnView) -> None:
+    """Show what happens in a run; the last line on the screen is finished, however it ends."""
     reader = EventReader()
     answering = 0  # how long the history was when the answer began that is being shown; 0 after a tool's result
-    try:
-        with agent.events() as happened:
-            async with aclosing(agent.run(text, abort_event=abort)) as items:
+    with agent.events() as events:
+        listening = asyncio.create_task(_listen(events, view))
+        try:
+            async with aclosing(run) as items:
                 async for item in items:
+                    for happened in events.taken():  # a result comes with its message, or before
+                        _tell(happened, view)
                     if not isinstance(item, ChatCompletionStreamOutput):
                         answering = 0
                     elif answering != len(agent.messages):
                         if answering:
                             reader = EventReader()
-                            renderer.ask_again()
+                            view.ask_again()
                         answering = len(agent.messages)
-                    for event in (*asides(happened.taken()), *reader.read(item)):
-                        renderer.show(event)
-            for event in asides(happened.taken()):
-                renderer.show(event)
-    finally:
-        renderer.end()
+                    for event in reader.read(item):
+                        view.show(event)
+            for happened in events.taken():
+                _tell(happened, view)
+        finally:
+            listening.cancel()
+            view.end()
+
+
+async def _listen(events: EventStream, view: TurnView) -> None:
+    async for event in events:
+        _tell(event, view)
+
+
+def _tell(event: ServerEvent, view: TurnView) -> None:
+    view.happened(event)
+    for aside in asides((event,)):
+        view.show(aside)
 
 
 def stop_notice(agent: Agent) -> str | None:

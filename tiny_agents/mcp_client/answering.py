@@ -12,6 +12,7 @@ from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calling import CALLING, Calling
 from tiny_agents.mcp_client.calls import NOT_MADE, PlannedCall
 from tiny_agents.mcp_client.coerce import coerced
+from tiny_agents.mcp_client.events import ToolAnswered
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.gate import Gate, refusal, request_of, verdict_of
 from tiny_agents.mcp_client.links import READ_NOTE, Links
@@ -52,6 +53,7 @@ class Answering:
         links: What results link to.
         has_resources: Whether a server can be asked to read its links.
         slots: How many run at once.
+        emit: Tells those who listen what was answered.
     """
 
     source: Callable[[Offer], Source]
@@ -65,6 +67,7 @@ class Answering:
     gate: Gate | None
     observing: Observing
     addresses: Callable[[str], tuple[str, int]]
+    emit: Callable[[ToolAnswered], None]
 
     async def answer(
         self,
@@ -129,6 +132,7 @@ class Answering:
             self.slots.free()
         if result.is_error:
             observed.came_to("error", TOOL_ERROR)
+        self.emit(ToolAnswered(call.id, offer.server, offer.tool.name, result))
         text = self.spill.told(result)
         if not self.spill.is_empty:
             self._offer(self.spill.read_on, READ_ON)

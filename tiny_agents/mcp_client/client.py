@@ -202,6 +202,7 @@ class MCPClient(Offers):
             gate=gate,
             observing=self._observing,
             addresses=self._address,
+            emit=self._events.emit,
         )
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout

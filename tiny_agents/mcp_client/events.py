@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from tiny_agents.mcp_client.changes import Offered
 from tiny_agents.mcp_client.host import Asked
+from tiny_agents.mcp_client.results import ToolResult
 
 T = TypeVar("T")
 
@@ -27,6 +28,21 @@ class ToolProgress:
     done: float
     total: float | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """A call that the model made has come to its end; of several, one may before those ahead of it.
+
+    Attributes:
+        call_id: That of the tool message with which the history goes on.
+        result: All of it, also the images and the text that the model doesn't get.
+    """
+
+    call_id: str
+    server: str
+    tool: str
+    result: ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,7 @@ ServerEvent = (
     | ModelChanged
     | InnerEvent
     | ToolProgress
+    | ToolAnswered
     | ServerLog
     | ServerLost
     | ServerReturned

@@ -406,7 +406,7 @@ async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str
         screen.line(model_words(plan.model), Style.DIM)
     renderer = TurnRenderer(screen, hidden_tools=EXIT_TOOLS)
     try:
-        await show_turn(agent, prompt, renderer)
+        await show_turn(agent, agent.run(prompt), renderer)
     except BaseException:
         renderer.abandon()
         raise
@@ -433,14 +433,15 @@ async def _converse(
 ) -> ExitCode:
     from tiny_agents.cli.line_editor import LineEditor, open_history
     from tiny_agents.cli.repl import Conversation
+    from tiny_agents.cli.views import screen_and_views
 
-    screen = Screen(sys.stdout, sys.stdout)
+    screen, view = screen_and_views(agent, sys.stdout)
     reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
     show_recap(session, screen)
     lines = LineEditor(open_history(data_dir(os.environ), reporter.warning))
-    code = await Conversation(agent, lines, screen, interrupts, reporter).run()
+    code = await Conversation(agent, lines, screen, interrupts, reporter, view).run()
     if plan.shows_usage:
         screen.line(str(agent.usage), Style.DIM)
     if way_back := how_to_come_back(session):

@@ -1,0 +1,321 @@
+"""What a turn looks like on a terminal that can redraw: events become lines, and lines become what is written."""
+
+import io
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tiny_agents.cli.events import Text, Thought, ToolCall, ToolResult
+from tiny_agents.cli.live.area import Drawn, drawn, erased, frame, rows_of, width
+from tiny_agents.cli.live.blocks import FENCE_LINES, LONGEST, Block, BlockReader
+from tiny_agents.cli.live.markdown import MarkdownLines
+from tiny_agents.cli.live.screen import LiveScreen
+from tiny_agents.cli.live.shelf import Shelf
+from tiny_agents.cli.live.turn_lines import TurnLines
+from tiny_agents.mcp_client import events as happening
+from tiny_agents.mcp_client.results import ToolResult as Result
+
+MARKDOWN = """# Title
+
+A *paragraph*
+of two lines.
+
+1. one
+
+2. two
+
+   - nested
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```python
+x = 1
+
+y = 2
+```
+The end.
+"""
+
+
+def blocks(text, size=1):
+    reader, found = BlockReader(), []
+    for start in range(0, len(text), size):
+        reader.feed(text[start : start + size])
+        found += reader.finished()
+    return [*found, *reader.end()]
+
+
+def as_lines(text, columns=79, colour=False):
+    return [line for block in blocks(text) for line in MarkdownLines(colour=colour).lines(block, columns)]
+
+
+# ---- blocks
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_blocks_do_not_depend_on_where_the_text_was_cut(size):
+    sources = [block.source.strip() for block in blocks(MARKDOWN, size)]
+    assert sources == [
+        "# Title",
+        "A *paragraph*\nof two lines.",
+        "1. one",
+        "2. two\n\n   - nested",
+        "| a | b |\n|---|---|\n| 1 | 2 |",
+        "```python\nx = 1\n\ny = 2\n```",
+        "The end.",
+    ]
+
+
+@given(st.text(alphabet="a`~#\n -|1.", max_size=80), st.integers(1, 9))
+def test_no_text_is_lost_between_blocks(text, size):
+    assert "".join(block.source for block in blocks(text, size)).split() == text.split()
+
+
+def test_a_long_listing_is_finished_in_parts_that_show_as_one():
+    code = "\n".join(f"line_{number} = {number}" for number in range(FENCE_LINES * 2 + 5))
+    text = f"```python\n{code}\n```\n"
+    assert len(blocks(text)) == 3
+    assert as_lines(text) == ["```python", *code.split("\n"), "```"]
+
+
+def test_a_paragraph_without_end_is_cut_behind_a_word():
+    first, *rest = blocks("word " * LONGEST)
+    assert len(first.source) <= LONGEST
+    assert first.source.endswith(" ")
+    assert all(block.follows for block in rest)
+
+
+# ---- Markdown
+
+
+def test_markdown_is_laid_out_and_wraps_between_words():
+    assert as_lines("Some *text* that is **bold** and `code`.", 20) == ["Some text that is", "bold and `code`."]
+    assert as_lines("# Title") == ["# Title"]
+    assert as_lines("# Title", colour=True) == ["\x1b[1;4mTitle\x1b[0m"]
+    assert as_lines("3. three\n4. four") == ["3. three", "4. four"]
+    assert as_lines("one\ntwo") == ["one", "two"]
+
+
+def test_nothing_a_model_writes_is_hidden():
+    assert as_lines("[here](https://evil.example) <b>x</b> List<String>") == [
+        "here (https://evil.example) <b>x</b> List<String>"
+    ]
+    assert as_lines("![a](https://pixel.example/x.png)") == ["[a] (https://pixel.example/x.png)"]
+    assert as_lines("[x]: https://hidden.example") == ["[x]: https://hidden.example"]
+
+
+def test_code_keeps_its_long_lines_and_gains_nothing_that_would_be_copied():
+    line = "x = '" + "long " * 40 + "'"
+    assert as_lines(f"```python\n    {line}\n\n```") == ["```python", f"    {line}", "```"]
+
+
+EVIL = (
+    "\x1b]0;owned\x07 \x1b[2J &#x202E;x &#27;[2J \x9b2J `\x1b[2J` [a\x1b](https://x/\x1b[2J)\n\n```\x1b\n\x1b[2J\n```\n"
+)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_markdown_can_not_steer_the_terminal(colour):
+    screen = pyte.Screen(80, 24)
+    stream = pyte.Stream(screen)
+    stream.feed("first\r\n" + "\r\n".join(as_lines(EVIL, colour=colour)))
+    assert screen.title == ""
+    assert screen.display[0].rstrip() == "first"
+    assert "\u202e" not in "".join(as_lines(EVIL, colour=colour))
+    assert "\x1b]" not in "".join(as_lines(EVIL, colour=colour))
+
+
+# ---- the area that is redrawn
+
+
+@given(st.lists(st.lists(st.sampled_from(["", "a", "bb", "ccc"]), max_size=4), max_size=8))
+def test_after_each_frame_the_rows_show_its_lines(frames):
+    screen = pyte.Screen(20, 10)
+    stream = pyte.Stream(screen)
+    stream.feed("above\r\n")
+    before: list[Drawn] = []
+    for lines in frames:
+        now = [Drawn(line) for line in lines]
+        if not now and before:
+            stream.feed(erased(len(before)))
+        else:
+            stream.feed(frame(before, now).replace("\n", "\r\n"))
+        shown = "\n".join(row.rstrip() for row in screen.display).rstrip()
+        assert shown == "\n".join(["above", *lines]).rstrip()
+        before = now
+
+
+def test_a_frame_touches_only_what_differs():
+    first, second = Drawn("stays"), Drawn("old")
+    assert frame([first, second], [first, second]) == ""
+    written = frame([first, second], [first, Drawn("new")])
+    assert "stays" not in written
+    assert "new" in written
+
+
+def test_rows_are_counted_as_a_narrower_terminal_wraps_them():
+    line = drawn("x" * 30)
+    assert width(Drawn("\x1b[2mab\x1b[0m日")) == 4
+    assert rows_of([line, drawn("")], 20) == 3
+
+
+class Tty(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_what_else_is_written_comes_above_the_redrawn_rows_and_nothing_while_somebody_types(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Tty()
+    screen = LiveScreen(terminal, terminal, env={"TERM": "xterm", "NO_COLOR": "1"})
+    shown = pyte.Screen(40, 10)
+    stream = pyte.Stream(shown)
+
+    def rows():
+        stream.feed(terminal.getvalue().replace("\n", "\r\n"))
+        terminal.seek(0)
+        terminal.truncate()
+        return [row.rstrip() for row in shown.display if row.strip()]
+
+    screen.redraw([drawn("stays")], [drawn("spinner")])
+    assert rows() == ["stays", "spinner"]
+    screen.line("a warning")
+    assert rows() == ["stays", "a warning"]
+    screen.redraw([], [drawn("spinner")])
+    screen.fresh_line()
+    with screen.holding_back():
+        screen.redraw([drawn("held")], [drawn("spinner")])
+        assert rows() == ["stays", "a warning"]
+    assert rows() == ["stays", "a warning", "held"]
+    screen.redraw([drawn("end")], [])
+    assert rows() == ["stays", "a warning", "held", "end"]
+
+
+# ---- turns
+
+CALL = ToolCall("1", "now", '{"zone": "Asia/Tokyo"}')
+
+
+class Turn:
+    """A turn whose clock stands at `now`."""
+
+    def __init__(self, **options):
+        self.shelf = Shelf()
+        self.now = 0.0
+        self.stable = []
+        whose = {"now": ("time", "now")}.get
+        self.lines = TurnLines(colour=False, shelf=self.shelf, began=0.0, whose=whose, **options)
+
+    def feed(self, *events):
+        for event in events:
+            self.lines.feed(event, self.now)
+        return self
+
+    def live(self, columns=60, rows=20):
+        stable, live = self.lines.take(self.now, columns, rows)
+        self.stable += stable
+        assert len(live) <= rows
+        return live
+
+    def end(self):
+        return self.stable + self.lines.rest(self.now, 60)
+
+
+def test_finished_blocks_stay_and_only_the_last_is_redrawn():
+    turn = Turn(status=lambda: "m").feed(Text("One *two*.\n\nThree **fo"))
+    assert turn.live() == ["", "Three **fo", "⠋ 0.0 s · m · Ctrl+C stops"]
+    assert turn.stable == ["One two."]
+    assert turn.feed(Text("ur**.")).live()[:-1] == ["", "Three four."]
+    assert turn.end() == ["One two.", "", "Three four."]
+
+
+def test_a_block_higher_than_the_screen_scrolls_away_once():
+    turn = Turn()
+    for number in range(40):
+        turn.feed(Text(f"- item {number}\n"))
+        assert len(turn.live(rows=8)) <= 8
+    assert turn.end() == [f" • item {number}" for number in range(40)]
+
+
+def test_a_call_is_one_block_from_its_start_to_its_result():
+    turn = Turn().feed(Text("Let me look."), CALL)
+    turn.now = 2.5
+    turn.feed(happening.ToolProgress("time", "now", 3, 10, "asking\x1b"))
+    running = ['▸ time.now {"zone": "Asia/Tokyo"}', "  ⠴ 2.5 s · 3 of 10 · asking␛"]
+    assert turn.live()[:-1] == running
+    assert turn.stable == ["Let me look."]
+    turn.feed(ToolResult("now", "12:00", of_several=False), Text("Noon."))
+    assert turn.end() == ["Let me look.", running[0], "  12:00", "  2.5 s", "Noon."]
+
+
+def test_a_long_result_is_cut_with_its_size_and_how_to_see_it_all():
+    whole = "\n".join(f"line {number}" for number in range(100))
+    told = ToolResult("now", whole[:400] + " (cut)", of_several=False)
+    answered = happening.ToolAnswered("1", "time", "now", Result(whole[:400], whole=whole))
+    lines = Turn().feed(CALL, answered, told)
+    *_, last = lines.end()
+    assert last == "  … 733 more characters of 789: /show 1"
+    assert lines.shelf.results[1].text == whole
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ToolResult("now", "Error: no", of_several=False)],
+        [
+            happening.ToolAnswered("1", "time", "now", Result("no", is_error=True)),
+            ToolResult("now", "Error: no", of_several=False),
+        ],
+    ],
+)
+def test_a_failure_is_marked(events):
+    assert Turn().feed(CALL, *events).end() == ['✗ time.now {"zone": "Asia/Tokyo"}', "  Error: no"]
+
+
+def test_results_stay_in_the_order_of_the_calls_and_what_runs_is_below():
+    calls = [ToolCall(str(number), f"t{number}", "{}") for number in range(3)]
+    turn = Turn().feed(*calls, ToolResult("t0", "zero", of_several=True))
+    assert turn.live()[:-1] == ["▸ t1 {}", "  ⠋ 0.0 s", "▸ t2 {}", "  ⠋ 0.0 s"]
+    assert turn.stable == ["▸ t0 {}", "  zero"]
+    turn.now = 1.0
+    assert turn.end()[2:] == ["▸ t1 {}", "  interrupted after 1.0 s", "▸ t2 {}", "  interrupted after 1.0 s"]
+
+
+def test_more_calls_than_the_screen_has_rows_are_counted():
+    turn = Turn().feed(*(ToolCall(str(number), f"t{number}", "{}") for number in range(50)))
+    assert turn.live(rows=10)[-2] == "… and 46 more calls"
+
+
+def test_thoughts_are_folded_and_kept_or_shown_whole():
+    turn = Turn().feed(Thought("first line\nsecond "), Thought("line"))
+    assert turn.live()[:-1] == ["  first line", "  second line"]
+    turn.now = 2.0
+    turn.feed(Text("So."))
+    assert turn.end() == ["Thought for 2.0 s (22 characters: /reasoning)", "So."]
+    assert turn.shelf.thoughts == ["first line\nsecond line"]
+    whole = Turn(unfolded=True).feed(Thought("first line\nsecond "), Thought("line"), Text("So."))
+    assert whole.end() == ["first line", "second line", "So."]
+
+
+def test_the_loops_own_tools_are_not_shown():
+    done = ToolCall("2", "task_complete", "{}")
+    turn = Turn(hidden={"task_complete"}).feed(Text("Bye."), done, ToolResult("task_complete", "", of_several=False))
+    assert turn.end() == ["Bye."]
+
+
+def test_nothing_of_a_turn_can_steer_the_terminal():
+    evil = "\x1b[2J\x1b]0;owned\x07\r"
+    turn = Turn(status=lambda: evil).feed(Thought(evil), Text(evil), ToolCall("1", evil, evil))
+    turn.feed(happening.ToolProgress("time", "now", 1, None, evil))
+    written = "".join(turn.live())
+    written += "".join(turn.feed(ToolResult(evil, evil, of_several=False)).end())
+    assert not set(written) & {"\x1b", "\x07", "\r"}
+
+
+def test_a_block_of_nothing_is_nothing():
+    assert MarkdownLines(colour=False).lines(Block("\n\n"), 60) == []
+    assert Turn().end() == []

@@ -1,0 +1,105 @@
+"""A turn on a terminal that can redraw: frames, at most so many in a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+
+from tiny_agents.cli.events import Aside, Event
+from tiny_agents.cli.live.screen import LiveScreen
+from tiny_agents.cli.live.shelf import Shelf
+from tiny_agents.cli.live.turn_lines import TurnLines
+from tiny_agents.cli.render import ASKED_AGAIN, origin_words
+from tiny_agents.cli.terminal import Style
+from tiny_agents.mcp_client.events import ServerEvent
+
+FRAME_S = 1 / 20
+REST = 4
+"""After a frame that took long nothing is drawn for so many times as long: the turn comes first."""
+TICK_S = 1 / 10
+
+
+class LiveTurn:
+    """Shows the events of one prompt; see `TurnLines` for what they look like.
+
+    Pieces that come between two frames are drawn together, so a fast model costs no more than a slow one.
+    """
+
+    def __init__(
+        self,
+        screen: LiveScreen,
+        shelf: Shelf,
+        *,
+        hidden_tools: Collection[str] = (),
+        whose: Callable[[str], tuple[str, str] | None] = lambda _: None,
+        unfolded: bool = False,
+        status: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._screen = screen
+        self._loop = asyncio.get_running_loop()
+        self._lines = TurnLines(
+            colour=screen.answer.colour,
+            shelf=shelf,
+            began=time.monotonic(),
+            hidden=hidden_tools,
+            whose=whose,
+            unfolded=unfolded,
+            status=status,
+        )
+        self._not_before = 0.0
+        self._next: asyncio.TimerHandle | None = None
+        self._ended = False
+        self._draw_within(0)
+
+    @property
+    def said(self) -> int:
+        """Characters of text that the model said so far."""
+        return self._lines.said
+
+    def show(self, event: Event) -> None:
+        """Take in an event, and draw it with the next frame."""
+        self._lines.feed(event, time.monotonic())
+        self._draw_within(0)
+
+    def happened(self, event: ServerEvent) -> None:
+        """The same for what happens at the servers."""
+        self._lines.feed(event, time.monotonic())
+        self._draw_within(0)
+
+    def ask_again(self) -> None:
+        """What was said is no answer after all: it has not the form that is wanted."""
+        self.show(Aside(ASKED_AGAIN))
+
+    def end(self) -> None:
+        """The turn is over: what there is stays."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._next is not None:
+            self._next.cancel()
+        self._screen.redraw(self._lines.rest(time.monotonic(), self._screen.columns), [])
+
+    def say_origin(self) -> None:
+        """One line on who wrote the answer, where the model said so."""
+        if self._lines.origin is not None:
+            self._screen.line(origin_words(self._lines.origin), Style.DIM)
+
+    def _draw_within(self, seconds: float) -> None:
+        at = max(self._loop.time() + seconds, self._not_before)
+        if self._next is not None:
+            if self._next.when() <= at:
+                return
+            self._next.cancel()
+        self._next = self._loop.call_at(at, self._draw)
+
+    def _draw(self) -> None:
+        self._next = None
+        if self._ended:
+            return
+        began = time.monotonic()
+        if not self._screen.is_held:
+            self._screen.redraw(*self._lines.take(began, self._screen.columns, self._screen.rows - 2))
+        cost = time.monotonic() - began
+        self._not_before = self._loop.time() + max(FRAME_S, REST * cost)
+        self._draw_within(TICK_S)

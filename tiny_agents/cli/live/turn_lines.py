@@ -1,0 +1,242 @@
+"""Events of a turn -> lines that stay, and lines that still change. Pure but for the clock's value it is given.
+
+lines = TurnLines(...)
+lines.feed(event, now); stable, live = lines.take(now, columns, rows)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial, singledispatchmethod
+
+from tiny_agents.cli.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
+from tiny_agents.cli.live.area import Drawn, drawn
+from tiny_agents.cli.live.blocks import Block, BlockReader
+from tiny_agents.cli.live.markdown import MarkdownLines
+from tiny_agents.cli.live.shelf import KeptResult, Shelf
+from tiny_agents.cli.live.tool_block import Call, finished, interrupted, running, seconds, spinner
+from tiny_agents.cli.safe_text import one_line, wrapped
+from tiny_agents.cli.terminal import Style
+from tiny_agents.mcp_client.events import ServerEvent, ToolAnswered, ToolProgress
+
+THOUGHT_ROWS = 3
+"""Rows of what the model thinks just now."""
+
+Part = Callable[[int], list[Drawn]]
+"""Something finished: columns -> its lines."""
+
+
+class TurnLines:
+    """One turn.
+
+    Args:
+        colour: Whether styles are wanted.
+        shelf: Keeps what isn't shown whole.
+        hidden: Tools that aren't shown.
+        whose: Name of a tool as the model knows it -> server and tool, where there is such.
+        unfolded: Show all that the model thinks.
+        status: Words for the last line, while the turn goes on.
+        began: When it began, of the clock whose values `feed` and `take` are given.
+    """
+
+    def __init__(
+        self,
+        *,
+        colour: bool,
+        shelf: Shelf,
+        began: float,
+        hidden: Collection[str] = (),
+        whose: Callable[[str], tuple[str, str] | None] = lambda _: None,
+        unfolded: bool = False,
+        status: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.said = 0
+        self.origin: str | None = None
+        self._colour = colour
+        self._shelf = shelf
+        self._began = began
+        self._hidden = frozenset(hidden)
+        self._whose = whose
+        self._unfolded = unfolded
+        self._status = status
+        self._markdown = MarkdownLines(colour=colour)
+        self._parts: list[Part] = []
+        self._reader = BlockReader()
+        self._gap = False  # a block of text was the last that stayed
+        self._scrolled = 0  # lines of the unfinished block that stayed already
+        self._thought: list[str] = []
+        self._thought_line = ""  # of an unfolded thought, the line that isn't finished
+        self._thinking_since: float | None = None
+        self._calls: list[Call] = []
+
+    # ---- events
+
+    @singledispatchmethod
+    def feed(self, event: Event | ServerEvent, now: float) -> None:
+        """Take in what happened."""
+
+    @feed.register
+    def _(self, event: Text, now: float) -> None:
+        self._end_thought(now)
+        self.said += len(event.text)
+        self._reader.feed(event.text)
+
+    @feed.register
+    def _(self, event: Thought, now: float) -> None:
+        self._end_text()
+        if self._thinking_since is None:
+            self._thinking_since = now
+        self._thought.append(event.text)
+        if self._unfolded:
+            *whole, self._thought_line = (self._thought_line + event.text).split("\n")
+            self._parts += (self._dim(line) for line in whole)
+
+    @feed.register
+    def _(self, event: ToolCall, now: float) -> None:
+        if event.name in self._hidden:
+            return
+        self._end_thought(now)
+        self._end_text()
+        origin = self._whose(event.name)
+        self._calls.append(Call(event.id, ".".join(origin) if origin else event.name, event.arguments, now))
+
+    @feed.register
+    def _(self, event: ToolResult, now: float) -> None:
+        if event.name in self._hidden or not self._calls:
+            return
+        call = self._calls.pop(0)  # results come in the order of the calls
+        call.ended = call.ended or now
+        if call.failed is None:
+            call.failed = event.text.startswith("Error")
+        text = event.text if call.failed or call.whole is None else call.whole
+        number = self._shelf.keep(KeptResult(call.name, call.arguments, text))
+        self._parts.append(lambda columns: finished(call, text, number, columns, colour=self._colour))
+
+    @feed.register
+    def _(self, event: Aside, now: float) -> None:
+        self._end_thought(now)
+        self._end_text()
+        self._parts.append(self._dim(event.text))
+
+    @feed.register
+    def _(self, event: Origin, now: float) -> None:
+        self.origin = event.answer_from
+
+    @feed.register
+    def _(self, event: ToolProgress, now: float) -> None:
+        name = f"{event.server}.{event.tool}"
+        call = next((call for call in self._calls if call.name == name and call.ended is None), None)
+        if call is not None:
+            call.progress = event
+
+    @feed.register
+    def _(self, event: ToolAnswered, now: float) -> None:
+        call = next((call for call in self._calls if call.id == event.call_id and call.ended is None), None)
+        if call is not None:
+            call.ended, call.failed = now, event.result.is_error
+            call.whole = event.result.whole or event.result.text
+
+    def end(self, now: float) -> None:
+        """Nothing more comes: calls that still run are interrupted."""
+        self._end_thought(now)
+        self._end_text()
+        for call in self._calls:
+            self._parts.append(partial(self._interrupted, call, now))
+        self._calls.clear()
+
+    def _interrupted(self, call: Call, now: float, columns: int) -> list[Drawn]:
+        return interrupted(call, now, columns, colour=self._colour)
+
+    # ---- lines
+
+    def take(self, now: float, columns: int, rows: int) -> tuple[list[Drawn], list[Drawn]]:
+        """What stays from now on, each line once; and what is below it for now, in at most `rows` rows."""
+        stable: list[Drawn] = []
+        for part in self._taken():
+            stable += part(columns)
+        room = max(rows - 1, 1)
+        live = self._unfinished(stable, columns, room)
+        if self._thinking_since is not None:
+            live += self._thinking(now, columns)
+        for index, call in enumerate(self._calls):
+            lines = running(call, now, columns, colour=self._colour)
+            if len(live) + len(lines) > room - 1:
+                live.append(self._line(f"… and {len(self._calls) - index} more calls", Style.DIM))
+                break
+            live += lines
+        live.append(self._line(self._status_line(now, columns), Style.DIM))
+        return stable, live
+
+    def rest(self, now: float, columns: int) -> list[Drawn]:
+        """All lines that are left, at the end."""
+        self.end(now)
+        return [line for part in self._taken() for line in part(columns)]
+
+    def _taken(self) -> list[Part]:
+        self._parts += (self._block(block) for block in self._reader.finished())
+        parts, self._parts = self._parts, []
+        return parts
+
+    def _unfinished(self, stable: list[Drawn], columns: int, room: int) -> list[Drawn]:
+        """Lines of the block that isn't finished. Those that don't fit any more are added to `stable`."""
+        block = self._reader.rest
+        if not block.source:
+            return []
+        lines = self._with_gap(block, self._markdown.lines(block, columns, wrap_code=True))
+        shown = lines[self._scrolled :]
+        if (over := len(shown) - room) > 0:
+            stable += shown[:over]
+            self._scrolled += over
+        return shown[max(over, 0) :]
+
+    def _block(self, block: Block) -> Part:
+        def lines(columns: int) -> list[Drawn]:
+            scrolled, self._scrolled = self._scrolled, 0
+            rendered = self._with_gap(block, self._markdown.lines(block, columns, wrap_code=scrolled > 0))
+            self._gap = True
+            return rendered[scrolled:]
+
+        return lines
+
+    def _with_gap(self, block: Block, lines: list[Drawn]) -> list[Drawn]:
+        return [Drawn(""), *lines] if self._gap and lines and not block.follows else lines
+
+    def _end_text(self) -> None:
+        blocks = [self._block(block) for block in self._reader.end()]
+
+        def no_gap(_: int) -> list[Drawn]:
+            self._gap = False
+            return []
+
+        self._parts += [*blocks, no_gap]
+
+    def _end_thought(self, now: float) -> None:
+        if self._thinking_since is None:
+            return
+        duration, self._thinking_since = now - self._thinking_since, None
+        self._shelf.think(self._thought)
+        count = sum(map(len, self._thought))
+        self._thought.clear()
+        if self._unfolded:
+            if self._thought_line:
+                self._parts.append(self._dim(self._thought_line))
+            self._thought_line = ""
+        else:
+            self._parts.append(self._dim(f"Thought for {seconds(duration)} ({count:,} characters: /reasoning)"))
+
+    def _thinking(self, now: float, columns: int) -> list[Drawn]:
+        """The end of what the model thinks."""
+        tail = self._thought_line if self._unfolded else "".join(self._thought[-200:])
+        lines = wrapped(tail.strip()[-columns * (THOUGHT_ROWS + 1) :], columns - 2)[-THOUGHT_ROWS:]
+        return [self._line(f"  {line}", Style.DIM) for line in lines]
+
+    def _dim(self, text: str) -> Part:
+        return lambda columns: [self._line(line, Style.DIM) for line in wrapped(text, columns)]
+
+    def _status_line(self, now: float, columns: int) -> str:
+        doing = "thinking, " if self._thinking_since is not None else ""
+        words = [f"{spinner(now)} {doing}{seconds(now - self._began)}", self._status(), "Ctrl+C stops"]
+        return one_line(" · ".join(word for word in words if word), columns)
+
+    def _line(self, text: str, style: Style) -> Drawn:
+        return drawn(text, style, colour=self._colour)
