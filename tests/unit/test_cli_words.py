@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_agents.cli import COMMANDS
 from tiny_agents.cli.arguments import build_parser, parse
 from tiny_agents.cli.exit_codes import ExitCode, error_message, exit_code_before_start, root_cause
 from tiny_agents.cli.prompts import compose_prompt, read_stdin
@@ -119,16 +120,7 @@ def test_what_was_typed_as_an_input_is_not_repeated(capsys):
     assert "secret" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        ["--help"],
-        *(
-            [name, "--help"]
-            for name in ("run", "list", "schema", "validate", "convert", "show", "trust", "lock", "sessions")
-        ),
-    ],
-)
+@pytest.mark.parametrize("line", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_has_examples_and_fits_the_eye(line, capsys):
     with pytest.raises(SystemExit) as done:
         parse(line)

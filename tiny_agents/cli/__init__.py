@@ -23,6 +23,8 @@ COMMANDS = {
     "permissions": "tiny_agents.cli.commands.permissions",
     "trust": "tiny_agents.cli.commands.trust",
     "sessions": "tiny_agents.cli.commands.sessions",
+    "tools": "tiny_agents.cli.commands.tools",
+    "call": "tiny_agents.cli.commands.call",
     "schema": "tiny_agents.cli.commands.schema",
     "validate": "tiny_agents.cli.commands.validate",
     "convert": "tiny_agents.cli.commands.convert",

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from tiny_agents.cli.output_arguments import add_limits, add_output
 from tiny_agents.cli.session_arguments import add_sessions
+from tiny_agents.cli.tool_arguments import add_tools
 
 RUN_EXAMPLES = """\
 examples:
@@ -107,7 +108,16 @@ examples:
   tiny-agents trust revoke user/agent    be asked again
 """
 
-
+PERMISSIONS_EXAMPLES = """\
+examples:
+  tiny-agents permissions list               what you answered "always" to
+  tiny-agents permissions revoke ./my-agent  be asked again
+"""
+LOGOUT_EXAMPLES = """\
+examples:
+  tiny-agents logout https://mcp.example.com/mcp
+  tiny-agents logout --all
+"""
 LOGIN_EXAMPLES = """\
 examples:
   tiny-agents login https://mcp.example.com/mcp   log in, in a browser
@@ -176,7 +186,16 @@ def build_parser() -> Parser:
     _add_login(commands)
     _add_permissions(commands)
     _add_lock(commands)
+    add_tools(commands, input_value, _add_starting)
     return parser
+
+
+def _add_starting(parser: Any) -> None:
+    """What all commands take that start the servers of an agent."""
+    _add_inputs(parser)
+    _add_allow_path(parser)
+    parser.add_argument("--trust", action="store_true", help=TRUST)
+    parser.add_argument("--debug", action="store_true", help=DEBUG)
 
 
 def _add_show(commands: Any) -> None:
@@ -220,7 +239,7 @@ def _add_login(commands: Any) -> None:
     login = commands.add_parser(
         "login",
         help="log in at a remote MCP server, or show where you are logged in",
-        description="Log in at a remote MCP server, in a browser. Without TARGET: show the logins that are kept.",
+        description="Log in at a remote MCP server, in a browser; or show the logins that are kept.",
         epilog=LOGIN_EXAMPLES,
     )
     login.add_argument("target", metavar="TARGET", nargs="?", help="URL of a server, or an agent as for `run`")
@@ -231,7 +250,8 @@ def _add_login(commands: Any) -> None:
     logout = commands.add_parser(
         "logout",
         help="end a login at a remote MCP server",
-        description="End a login: its tokens are revoked, if the server can do that, and deleted here.",
+        description="End a login: its tokens are revoked, if the server does that, and deleted.",
+        epilog=LOGOUT_EXAMPLES,
     )
     which = logout.add_mutually_exclusive_group(required=True)
     which.add_argument("target", metavar="URL", nargs="?", help="the server's, as `tiny-agents login` shows it")
@@ -262,7 +282,8 @@ def _add_permissions(commands: Any) -> None:
     permissions = commands.add_parser(
         "permissions",
         help="tools that agents may call without a question",
-        description='Tools that agents may call without a question, because you answered "always".',
+        description='Tools that agents may call unasked, because you answered "always".',
+        epilog=PERMISSIONS_EXAMPLES,
     )
     actions = permissions.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
     actions.add_parser("list", help="show them")
@@ -283,10 +304,7 @@ def _add_lock(commands: Any) -> None:
     lock.add_argument("agent", metavar="AGENT", help=ANY_AGENT)
     lock.add_argument("--check", action="store_true", help="write nothing; exit status 1 if it isn't as locked")
     lock.add_argument("--no-tools", action="store_true", help="start no servers: leave their tools out")
-    _add_inputs(lock)
-    _add_allow_path(lock)
-    lock.add_argument("--trust", action="store_true", help=TRUST)
-    lock.add_argument("--debug", action="store_true", help=DEBUG)
+    _add_starting(lock)
 
 
 def _add_run(commands: Any) -> None:
