@@ -121,9 +121,8 @@ examples:
 LOGIN_EXAMPLES = """\
 examples:
   tiny-agents login https://mcp.example.com/mcp   log in, in a browser
-  tiny-agents login ./agent.yaml                  at all remote servers of an agent
+  tiny-agents login ./agent.yaml                  at all servers of an agent
   tiny-agents login                               where you are logged in
-  tiny-agents logout https://mcp.example.com/mcp  end it
 """
 
 

@@ -17,6 +17,7 @@ from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.inference.types.record import Record
 from tiny_agents.mcp_client.events import (
+    ContextCompacted,
     ListChanged,
     ModelChanged,
     ResourceUpdated,
@@ -160,6 +161,17 @@ def _(event: ToolChanged) -> records.Record:
 @event_record.register
 def _(event: ModelChanged) -> records.Record:
     return records.ModelChanged(before=event.before, after=event.after, why=event.why)
+
+
+@event_record.register
+def _(event: ContextCompacted) -> records.Record:
+    return records.Compaction(
+        before=event.before,
+        after=event.after,
+        max_tokens=event.max_tokens,
+        by=event.by,
+        left_out=event.left_out,
+    )
 
 
 @singledispatch

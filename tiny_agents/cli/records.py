@@ -186,6 +186,25 @@ class ModelChanged(Record, frozen=True, kw_only=True, tag="model_changed"):
     why: str
 
 
+class Compaction(Record, frozen=True, kw_only=True, tag="compaction"):
+    """The conversation had become too long for its model, so less of it is sent; the conversation itself stays whole.
+
+    Attributes:
+        before: About how many tokens would have been sent, tools included.
+        after: About how many are.
+        max_tokens: What the model takes; null where nobody knows.
+        by: What was left out: older messages with a summary in their place ("summary") or without one ("cut"), "images",
+            or the ends of long "results".
+        left_out: Messages that the summary stands for, beside those of an earlier one.
+    """
+
+    before: int
+    after: int
+    max_tokens: int | None = None
+    by: str
+    left_out: int = 0
+
+
 class Event(Record, frozen=True, kw_only=True, tag="event"):
     """Something else happened, of a kind that has no record of its own.
 
@@ -303,6 +322,7 @@ RECORDS: tuple[type[Record], ...] = (
     ResourceUpdated,
     ToolChanged,
     ModelChanged,
+    Compaction,
     Event,
     Usage,
     Notice,
