@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from tests.support.history import assert_valid
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, delta, raw, status, text
-from tiny_agents import Agent, AsyncInferenceClient, ChatCompletionInputMessage, InferenceError, Limits
+from tiny_agents import (
+    Agent,
+    AgentRun,
+    AsyncInferenceClient,
+    ChatCompletionInputMessage,
+    InferenceError,
+    Limits,
+    ModelCall,
+    Observer,
+    Operation,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -109,6 +119,29 @@ class Seen:
     failed: bool = False
 
 
+class Told(Observer):
+    """What those who observe hear; a begin or an end in the wrong place is an error that is logged, and noted here."""
+
+    def __init__(self) -> None:
+        self.going_on: list[Operation] = []
+        self.runs = self.model_calls = 0
+        self.stop_reason = ""
+
+    def started(self, operation: Operation) -> None:
+        self.runs += isinstance(operation, AgentRun)
+        self.model_calls += isinstance(operation, ModelCall)
+        in_place = operation.parent is None or operation.parent in self.going_on
+        self.going_on.append(operation)
+        if not in_place:
+            self.going_on.append(operation)  # which its one end leaves here
+
+    def ended(self, operation: Operation) -> None:
+        if not any(other.parent is operation for other in self.going_on):
+            self.going_on.remove(operation)
+        if isinstance(operation, AgentRun):
+            self.stop_reason = operation.stop_reason
+
+
 async def use(agent: Agent, limits: Limits, leaving: tuple[str, int] | None) -> Seen:
     """Make a request, and leave as `leaving` says: how, and after how many items."""
     seen, event = Seen(), asyncio.Event()
@@ -160,7 +193,7 @@ async def check(model: Model, script: list[Turn], limits: Limits, leaving: tuple
     async with (
         asyncio.timeout(20),
         AsyncInferenceClient(base_url=model.server.url, max_retries=0) as client,
-        Agent(client=client, model="m", output=output) as agent,
+        Agent(client=client, model="m", output=output, observers=[told := Told()]) as agent,
     ):
         agent.add_tool(add)
         agent.add_tool(fail)
@@ -181,6 +214,12 @@ async def check(model: Model, script: list[Turn], limits: Limits, leaving: tuple
         assert len(made) <= result.tool_calls
         if limits.tool_calls is not None:
             assert result.tool_calls <= limits.tool_calls
+
+        # every operation that began is over, inner ones first, and those who observe hear how it went
+        assert not told.going_on
+        assert (told.runs, told.stop_reason) == (1, result.stop_reason)
+        if leaving is None:
+            assert told.model_calls == len(used)
 
         # every history is valid: the one that is left, and each that was sent
         assert_valid(agent.messages)

@@ -494,7 +494,7 @@ async def test_the_log_has_a_record_for_everything_that_happens(tmp_path: Path) 
     assert records == [
         {"event": "run.start", "id": 0, "version": 1, "agent": "helper", "model": "m"},
         {
-            "event": "run.end", "id": 0, "stop_reason": "done", "input_tokens": 42, "output_tokens": 10,
+            "event": "run.end", "id": 0, "stop_reason": "done", "has_answer": True, "input_tokens": 42, "output_tokens": 10,
             "cached_tokens": 16, "reasoning_tokens": 4, "model_calls": 2, "tool_calls": 2, "cost_usd": None,
             "estimated": False,
         },

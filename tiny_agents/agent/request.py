@@ -291,7 +291,7 @@ class Request:
 
 def end_run(run: AgentRun, result: AgentResult) -> None:
     """Tell those who observe a run what came of it."""
-    run.stop_reason, run.text = result.stop_reason, result.text
+    run.stop_reason, run.text, run.has_answer = result.stop_reason, result.text, result.has_answer
     run.limit = str(result.limit or "")
     run.usage = {**asdict(result.usage), "tool_calls": result.tool_calls}
     if not run.error and result.stop_reason in _ERRORS:

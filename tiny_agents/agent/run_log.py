@@ -7,7 +7,8 @@ Each record has `time` (UTC), `event`, `id` of what it is about, and `parent`, t
     model.end      duration_s, first_chunk_s, model, response, finish_reason, tokens; error, message
     tool.start     name, server, tool, call, arguments_bytes
     tool.end       name, duration_s, outcome, result_chars; error, message
-    run.end        duration_s, stop_reason, limit, tokens, model_calls, tool_calls, cost_usd, estimated; error, message
+    run.end        duration_s, stop_reason, has_answer, limit, tokens, model_calls, tool_calls, cost_usd, estimated;
+                   error, message
 
 What there is nothing to say of is left out; of `cost_usd`, null means that it isn't known. What is said is recorded only on
 request, in `content`. Known secrets are replaced by `***`.
@@ -145,7 +146,7 @@ def _run_start(run: AgentRun) -> Record:
 
 
 def _run_end(run: AgentRun) -> Record:
-    return {"stop_reason": run.stop_reason, "limit": run.limit, **run.usage}
+    return {"stop_reason": run.stop_reason, "has_answer": run.has_answer, "limit": run.limit, **run.usage}
 
 
 def _model_start(call: ModelCall) -> Record:

@@ -149,6 +149,7 @@ class AgentRun(Operation):
         stop_reason: Why it ended, as in `agent.rules`; "" until then.
         limit: The limit that was reached, in words.
         text: The answer.
+        has_answer: Whether `text` is the model's whole answer.
         usage: What it used, at its end: `input_tokens`, `output_tokens`, `cached_tokens`, `reasoning_tokens`,
             `model_calls`, `tool_calls`, `cost_usd` (None: not known), `estimated`.
     """
@@ -162,6 +163,7 @@ class AgentRun(Operation):
     stop_reason: str = ""
     limit: str = ""
     text: str = field(default="", repr=False)
+    has_answer: bool = False
     usage: Mapping[str, Any] = field(default_factory=dict)
 
 
