@@ -114,6 +114,42 @@ async def test_a_form_is_filled_in_line_by_line(
     assert "The server s asks: Who?" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {f"n{number}": {"type": "string"} for number in range(10_000)},
+        {"n": {"type": "string", "enum": [str(number) for number in range(10_000)]}},
+    ],
+)
+async def test_a_form_without_end_is_declined(
+    properties: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    person = Person("x")
+    reply = await person.host.elicit(FormRequest("s", "Who? " * 100_000, {"properties": properties}))
+    assert reply == Reply("decline", reason="the form is too long for a terminal")
+    assert person.asked == []
+    shown = capsys.readouterr().out
+    assert "too long to be filled in here" in shown
+    assert len(shown) < 3_000
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "warned"),
+    [
+        ("password", {"type": "string"}, True),
+        ("x", {"type": "string", "title": "Your API key"}, True),
+        ("x", {"type": "string", "description": "the 4 digits of your PIN"}, True),
+        ("x", {"type": "string", "format": "password"}, True),
+        ("color", {"type": "string", "title": "Shopping list"}, False),
+    ],
+)
+async def test_who_is_asked_for_a_password_is_warned(
+    name: str, schema: dict[str, object], warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await Person("x", "y").host.elicit(FormRequest("s", "Who?", {"properties": {name: schema}}))
+    assert ("servers may not ask for passwords" in capsys.readouterr().out) is warned
+
+
 async def test_a_page_is_opened_after_a_yes() -> None:
     request = UrlRequest("s", "Log in", "https://example.com/login")
     yes, no, gone = Person("y"), Person(""), Person()
@@ -136,6 +172,15 @@ async def test_the_model_is_lent_after_a_yes(capsys: pytest.CaptureFixture[str])
     assert "Say hi." in shown
     assert "more characters)" in shown
     assert "\x1b" not in shown
+
+
+async def test_of_many_messages_the_last_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    messages = [{"role": "user", "content": f"number {number}"} for number in range(1_000)]
+    assert await Person("y").host.allow_sampling(SamplingRequest("s", messages, 100))
+    shown = capsys.readouterr().out
+    assert "(990 messages before these)" in shown
+    assert "number 999" in shown
+    assert "number 989" not in shown
 
 
 async def test_only_folders_that_were_named_are_served(tmp_path: Path) -> None:

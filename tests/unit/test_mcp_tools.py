@@ -47,6 +47,15 @@ def names(table: ToolTable) -> list[str]:
     return [offer.name for offer in table.offers()]
 
 
+def test_names_of_tools_that_are_gone_are_kept_but_not_without_end() -> None:
+    table = ToolTable()
+    for number in range(30):
+        table.put("busy", tools(*(f"tool_{number}_{each}" for each in range(1_000))))
+    assert table.was("tool_28_999") == ("busy", "tool_28_999")
+    assert table.was("tool_1_0") is None
+    assert len(table.offers()) == 1_000
+
+
 @pytest.mark.parametrize("name", sorted(OWN_TOOLS))
 def test_no_server_gets_the_name_of_a_tool_of_ours(name: str) -> None:
     table = ToolTable()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from tiny_agents.cli.forms import YES, fields_of, read_field
+from tiny_agents.cli.forms import YES, asks_for_secret, fields_of, read_field
 from tiny_agents.cli.safe_text import neutralise, one_line, shorten
 from tiny_agents.mcp_client.host import (
     AuthorizationReply,
@@ -22,6 +22,15 @@ from tiny_agents.mcp_client.host import (
     Service,
     UrlRequest,
 )
+
+MESSAGE_CHARS = 2_000
+QUESTION_CHARS = 500
+SHOWN_MESSAGES = 10
+"""Of a text that the model is asked for: so many of its last messages are shown."""
+
+MAX_FIELDS = 50
+MAX_CHOICES = 100
+"""A form that has more isn't asked at a terminal."""
 
 TRIES = 3
 """How often a line of a form may be typed wrongly before the form is left."""
@@ -69,7 +78,7 @@ class TerminalHost(Host):
 
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         async with self._one_at_a_time:
-            self._say(f"The server {one_line(request.server)} asks: {one_line(request.message)}")
+            self._say(f"The server {one_line(request.server)} asks: {one_line(request.message, MESSAGE_CHARS)}")
             try:
                 return await (self._page(request) if isinstance(request, UrlRequest) else self._form(request))
             except _Left:
@@ -79,7 +88,9 @@ class TerminalHost(Host):
         async with self._one_at_a_time:
             server = one_line(request.server)
             self._say(f"The server {server} wants your model to answer this, in at most {request.max_tokens} tokens:")
-            for message in request.messages:
+            if (left_out := len(request.messages) - SHOWN_MESSAGES) > 0:
+                self._say(f"  ({left_out:,} messages before these)")
+            for message in request.messages[-SHOWN_MESSAGES:]:
                 content = message["content"] or ""
                 shown = shorten(content if isinstance(content, str) else "(not only text)")
                 more = [f"({shown.cut} more characters)"] if shown.cut else []
@@ -88,7 +99,7 @@ class TerminalHost(Host):
                 self._say(f"  It would be answered by {one_line(request.model)}.")
             if request.tools:
                 names = ", ".join(one_line(str(tool["function"]["name"])) for tool in request.tools)
-                self._say(f"  The model may call the server's own tools in it: {names}")
+                self._say(f"  The model may call the server's own tools in it: {one_line(names, MESSAGE_CHARS)}")
             try:
                 return await self._agrees("Allow this?")
             except _Left:
@@ -129,11 +140,19 @@ class TerminalHost(Host):
 
     async def _form(self, request: FormRequest) -> Reply:
         content: dict[str, Any] = {}
-        for field in fields_of(request.schema):
+        fields = fields_of(request.schema)
+        if len(fields) > MAX_FIELDS or any(len(field.choices) > MAX_CHOICES for field in fields):
+            self._say(f"  Its form is too long to be filled in here ({len(fields):,} fields): declined.")
+            return Reply("decline", reason="the form is too long for a terminal")
+        if any(asks_for_secret(field) for field in fields):
+            self._say(
+                "  Take care: servers may not ask for passwords or keys in a form. It gets what you type, as you type it."
+            )
+        for field in fields:
             for number, (_, title) in enumerate(field.choices, start=1):
-                self._say(f"  {number}. {one_line(title)}")
+                self._say(f"  {number}. {one_line(title, QUESTION_CHARS)}")
             for _ in range(TRIES):
-                typed = await self._typed(f"  {one_line(field.question)}")
+                typed = await self._typed(f"  {one_line(field.question, QUESTION_CHARS)}")
                 try:
                     value = read_field(field, typed)
                 except ValueError as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +68,17 @@ def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:
         schema.get("default"),
         schema,
     )
+
+
+def asks_for_secret(field: Field) -> bool:
+    """Whether it looks as if something was asked for that must not go through a form: servers may not do that."""
+    return field.schema.get("format") == "password" or _SECRET.search(f"{field.name} {field.label}") is not None
+
+
+_SECRET = re.compile(
+    r"(?i)pass[ _-]?(?:word|phrase|code)|passwd|secret|(?:api|private|access)[ _-]?key|token|credential|credit[ _-]?card"
+    r"|\b(?:pin|cvv|cvc|ssn|iban)\b"
+)
 
 
 def read_field(field: Field, typed: str) -> Any:

@@ -30,6 +30,7 @@ from tiny_agents.mcp_client.pinning import ToolPrint, print_of
 from tiny_agents.mcp_client.text import readable, shortened
 
 MAX_NAME = 64
+MAX_GONE = 10_000
 MAX_DESCRIPTION_CHARS = 8_000
 NAMED_TOOLS = 20
 
@@ -226,7 +227,14 @@ class ToolTable:
             given = next(candidate for candidate in _names(server, name, prefix) if candidate not in taken)
             self._given[server, name] = given
             taken.add(given)
+        self._forget_gone(server, {tool.name for tool in unique})
         self._rebuild()
+
+    def _forget_gone(self, server: str, offered: Collection[str]) -> None:
+        """Of the tools that a server no longer has, only the latest keep their names for their return."""
+        gone = [key for key in self._given if key[0] == server and key[1] not in offered]
+        for key in gone[: max(0, len(gone) - MAX_GONE)]:
+            del self._given[key]
 
     def remove(self, server: str) -> None:
         """Forget `server`; its names become free."""
