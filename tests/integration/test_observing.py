@@ -27,6 +27,7 @@ from tests.support.hosts import RecordingHost
 from tests.support.mcp_servers import busy_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, status, text
 from tiny_agents import Agent, MCPClient, ProviderError, UsageError
+from tiny_agents.mcp_client.gate import CallRequest
 from tiny_agents.mcp_client.observing import Observer, Operation, ToolCall
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
@@ -166,7 +167,9 @@ async def test_a_run_is_a_tree_of_spans_by_the_conventions(spans: Spans) -> None
     }
     echo, refuse = spans.one("execute_tool echo"), spans.one("execute_tool refuse")
     assert {parent(echo), parent(refuse)} == {id_of(run)}
-    assert about(echo) == {
+    told = about(echo)
+    assert 0 <= told.pop("tiny_agents.tool.waited_s") < 30
+    assert told == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "echo",
         "gen_ai.tool.call.id": "c1",
@@ -277,6 +280,23 @@ async def test_an_error_of_the_model_has_its_status_in_both_spans(spans: Spans) 
         assert span.status.status_code is StatusCode.ERROR
         assert "***" in str(span.status.description)
         assert SECRET not in span.to_json()
+
+
+async def test_what_a_person_takes_is_told_apart_from_what_the_tool_takes(spans: Spans, tmp_path: Path) -> None:
+    async def gate(request: CallRequest) -> bool:
+        await asyncio.sleep(0.2)
+        return request.tool == "echo"
+
+    log = tmp_path / "log"
+    script = [calls(("echo", {"text": "a"}), ("refuse", {})), text("x")]
+    async with agent_with(script, gate=gate, run_log=log) as (agent, _):
+        await agent.run_to_completion("hello")
+    for name, outcome in (("echo", "ok"), ("refuse", "denied")):
+        span = about(spans.one(f"execute_tool {name}"))
+        assert (span["tiny_agents.tool.outcome"], span.get("error.type", "ok")) == (outcome, outcome)
+        (record,) = [each for each in read(log) if each["event"] == "tool.end" and each["name"] == name]
+        assert 0.19 < record["waited_s"] <= record["duration_s"]
+        assert record["waited_s"] == round(span["tiny_agents.tool.waited_s"], 3)
 
 
 async def test_each_model_that_is_asked_has_a_span(spans: Spans) -> None:
@@ -480,6 +500,7 @@ async def test_the_log_has_a_record_for_everything_that_happens(tmp_path: Path) 
         if "duration_s" in record:
             assert 0 <= record.pop("duration_s") < 60
         record.pop("first_chunk_s", None)
+        record.pop("waited_s", None)  # on a machine that is busy
     ids = {id: number for number, id in enumerate(dict.fromkeys(record["id"] for record in records))}
     for record in records:
         record["id"] = ids[record["id"]]

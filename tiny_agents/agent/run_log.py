@@ -6,7 +6,7 @@ Each record has `time` (UTC), `event`, `id` of what it is about, and `parent`, t
     model.start    model, provider, server, params, messages, tools (how many); for, if an MCP server asks for it
     model.end      duration_s, first_chunk_s, model, response, finish_reason, tokens; error, message
     tool.start     name, server, tool, call, arguments_bytes
-    tool.end       name, duration_s, outcome, result_chars; error, message
+    tool.end       name, duration_s, waited_s (of these: for permission, its turn), outcome, result_chars; error, message
     run.end        duration_s, stop_reason, has_answer, limit, tokens, model_calls, tool_calls, cost_usd, estimated;
                    error, message
 
@@ -39,6 +39,9 @@ MAX_TEXT_CHARS = 8_000
 
 MAX_LINE_BYTES = 64_000
 """Of each record; one that would be longer has no `content`."""
+
+WAITED_S = 0.1
+"""Less than this is not worth a word: nobody was asked."""
 
 _PARAMS = (
     "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "frequency_penalty", "presence_penalty",
@@ -183,7 +186,13 @@ def _tool_start(call: ToolCall) -> Record:
 
 
 def _tool_end(call: ToolCall) -> Record:
-    return {"name": call.name[:200], "outcome": call.outcome, "result_chars": len(call.text)}
+    waited_s = round(call.waited_s, 3)
+    return {
+        "name": call.name[:200],
+        "waited_s": waited_s if waited_s >= WAITED_S else None,
+        "outcome": call.outcome,
+        "result_chars": len(call.text),
+    }
 
 
 def _address(place: tuple[str, int]) -> str:

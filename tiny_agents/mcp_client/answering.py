@@ -117,9 +117,11 @@ class Answering:
         arguments = coerced(call.arguments, offer.tool.parameters)
         try:
             if (refused := await self._refused(offer, source.identity, arguments)) is not None:
+                observed.waited()
                 observed.came_to("denied")
                 return Told(encodable(refused))
             await self.slots.take()
+            observed.waited()
         except asyncio.CancelledError:
             answer.content = NOT_MADE
             raise

@@ -257,6 +257,7 @@ class ToolCall(Operation):
         server: The MCP server's name, "function" for a Python function; empty where there is no such tool.
         tool: As the server spells it.
         address: Host and port of a remote server; empty and 0 for others.
+        waited_s: Those of `duration_s` before it was carried out: until it was allowed, and its turn came.
         outcome: "ok"; "error": the tool says that it failed; "failed": the call did, or its server is gone; "denied" by
             the gate; "not_run": no such tool, arguments that can't be used, a limit; "cancelled".
         text: What the model is told.
@@ -268,8 +269,13 @@ class ToolCall(Operation):
     server: str = ""
     tool: str = ""
     address: tuple[str, int] = ("", 0)
+    waited_s: float = 0.0
     outcome: Outcome = "ok"
     text: str = field(default="", repr=False)
+
+    def waited(self) -> None:
+        """It has been waiting until now."""
+        self.waited_s = time.monotonic() - self._began
 
     def came_to(self, outcome: Outcome, error: BaseException | str = "") -> None:
         """How it went, where it didn't go well."""

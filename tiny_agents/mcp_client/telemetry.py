@@ -294,7 +294,11 @@ def _tool(call: ToolCall) -> Attributes:
 
 
 def _tool_result(call: ToolCall) -> Attributes:
-    return {"tiny_agents.tool.outcome": call.outcome, "error.type": call.error}
+    return {
+        "tiny_agents.tool.outcome": call.outcome,
+        "tiny_agents.tool.waited_s": call.waited_s or None,
+        "error.type": call.error,
+    }
 
 
 # ---- what was said
