@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -238,13 +239,32 @@ async def test_calls_at_the_same_time_keep_to_their_own_spans_and_nothing_leaks_
     assert sorted(map(str, inner)) == sorted(map(str, around))
 
 
+async def drop(items: list[Any]) -> None:
+    """Forget a run without closing it; whoever collects garbage closes it, in a context of its own."""
+    items.clear()
+    gc.collect()
+
+
+async def close(items: list[Any]) -> None:
+    await items[0].aclose()
+
+
+async def close_elsewhere(items: list[Any]) -> None:
+    await asyncio.create_task(items[0].aclose())
+
+
+@pytest.mark.parametrize("leave", [close, close_elsewhere, drop])
 @pytest.mark.parametrize("beside", [False, True])
-async def test_whoever_leaves_in_the_middle_leaves_no_span_open(spans: Spans, beside: bool) -> None:
+async def test_whoever_leaves_in_the_middle_leaves_no_span_open(
+    spans: Spans, beside: bool, leave: Callable[[list[Any]], Awaitable[None]]
+) -> None:
     endless = Turn([delta(content="word "), delta(content="word ")], then="stall")
     async with agent_with([endless]) as (agent, _):
-        items = agent.run("hello", events=beside)
-        await anext(items)
-        await items.aclose()
+        items = [agent.run("hello", events=beside)]
+        await anext(items[0])
+        await leave(items)
+        while not spans.named("invoke_agent"):  # a run that is dropped is closed in its own time
+            await asyncio.sleep(0.01)
     assert about(spans.one("chat m"))["error.type"] == "cancelled"
     run = spans.one("invoke_agent helper")
     assert about(run)["tiny_agents.stop_reason"] == "aborted"
