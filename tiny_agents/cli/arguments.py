@@ -118,6 +118,16 @@ examples:
   tiny-agents logout https://mcp.example.com/mcp
   tiny-agents logout --all
 """
+DOCTOR_EXAMPLES = """\
+examples:
+  tiny-agents doctor                      this machine, and the model
+  tiny-agents doctor ./my-agent           and an agent: each server is started
+  tiny-agents doctor --base-url http://localhost:11434/v1 --model qwen3
+  tiny-agents doctor ./my-agent --json --no-start
+
+Nothing that costs money is asked; keys are never shown. Exit status: 0 if
+nothing has to be mended, 1 if something has.
+"""
 LOGIN_EXAMPLES = """\
 examples:
   tiny-agents login https://mcp.example.com/mcp   log in, in a browser
@@ -186,7 +196,23 @@ def build_parser() -> Parser:
     _add_permissions(commands)
     _add_lock(commands)
     add_tools(commands, input_value, _add_starting)
+    _add_doctor(commands)
     return parser
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="see what is installed, what works, and what to mend",
+        description="See what is installed, what works, and what to mend. Asks no questions.",
+        epilog=DOCTOR_EXAMPLES,
+    )
+    doctor.add_argument("agent", metavar="AGENT", nargs="?", help=ANY_AGENT)
+    doctor.add_argument("--online", action="store_true", help="also try whether the Hugging Face token is valid")
+    doctor.add_argument("--no-start", action="store_true", help="start none of the agent's servers")
+    doctor.add_argument("--json", action="store_true", help="as JSON")
+    _add_model(doctor)
+    _add_starting(doctor)
 
 
 def _add_starting(parser: Any) -> None:
@@ -326,13 +352,7 @@ def _add_run(commands: Any) -> None:
         help="ask this, print the answer, exit; @FILE is what is in a file, @- what comes on standard input",
     )
     add_output(run)
-    model = run.add_argument_group("which model")
-    model.add_argument(
-        "--model", metavar="M", help="model id, URL of an endpoint, or with --provider local a .gguf file"
-    )
-    model.add_argument("--provider", metavar="P", help="inference provider; 'local' is the embedded model")
-    model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
-    model.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
+    _add_model(run)
     _add_inputs(run)
     run.add_argument(
         "--remember", action="store_true", help="keep the values of inputs in the system's keyring for the next time"
@@ -390,6 +410,16 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("--log-content", action="store_true", help="with --log: also what is said, arguments and results")
     run.add_argument("--debug", action="store_true", help=DEBUG)
+
+
+def _add_model(parser: Any) -> None:
+    model = parser.add_argument_group("which model")
+    model.add_argument(
+        "--model", metavar="M", help="model id, URL of an endpoint, or with --provider local a .gguf file"
+    )
+    model.add_argument("--provider", metavar="P", help="inference provider; 'local' is the embedded model")
+    model.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    model.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
 
 
 def _add_inputs(parser: Any) -> None:

@@ -107,7 +107,7 @@ def ready(
         TinyAgentsError: Trust or a value is missing, or no server can be started.
     """
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
-    if definition.downloaded and not arguments.trust:
+    if not arguments.trust:
         require_trust(definition, TrustStore.of_user(), can_ask=someone_is_there, warn=reporter.warning)
     if not definition.servers:
         raise ConfigError("this agent has no servers", path=definition.path)

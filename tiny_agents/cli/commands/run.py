@@ -39,6 +39,7 @@ from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
 from tiny_agents.cli.machine import Machine
+from tiny_agents.cli.model_flags import settings_of_flags
 from tiny_agents.cli.output_arguments import limits_given
 from tiny_agents.cli.output_schema import read_schema
 from tiny_agents.cli.permission import TerminalApprover
@@ -149,7 +150,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         written, locked = load_as_locked(ref, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning)
     if arguments.last and past is None:
         past = last_of_agent(ref, written)
-    flags = model_flags(_flags(arguments), os.environ, past)
+    flags = model_flags(settings_of_flags(arguments), os.environ, past)
     definition = _startable(with_output_and_limits(written, arguments), reporter)
     passwords = {wanted.id for wanted in definition.inputs if wanted.password}
     given = given_values(arguments.input)
@@ -211,20 +212,6 @@ def _folder(text: str) -> Path:
     if not folder.is_dir():
         raise UsageError(f"--root: there is no folder {text}")
     return folder
-
-
-def _flags(arguments: Namespace) -> ModelSettings:
-    """What the command line says about the model.
-
-    Raises:
-        UsageError: `--api-key-env` names a variable that has no value.
-    """
-    key = None
-    if arguments.api_key_env is not None:
-        key = os.environ.get(arguments.api_key_env, "").strip()
-        if not key:
-            raise UsageError(f"--api-key-env: the environment variable {arguments.api_key_env} is not set")
-    return ModelSettings(arguments.model, arguments.provider, arguments.base_url, key)
 
 
 def _startable(definition: AgentDefinition, reporter: Reporter) -> AgentDefinition:
