@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack, overload
 from tiny_agents.agent.abort import Aborted
 from tiny_agents.agent.composition.building import compose
 from tiny_agents.agent.composition.composed import Composition
+from tiny_agents.agent.composition.verbs import Composes
 from tiny_agents.agent.context.conversation import Context
 from tiny_agents.agent.context.settings import ContextSettings, context_settings
 from tiny_agents.agent.definition.composed import downloaded_parts
@@ -28,7 +29,7 @@ from tiny_agents.agent.output import DEFAULT_RETRIES, Output, Wanted, output_of
 from tiny_agents.agent.params import checked_params
 from tiny_agents.agent.permission_gate import Approve, PermissionGate
 from tiny_agents.agent.permissions import permissions_of
-from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, checked_prices, load_prices, price_of
+from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, check_priced, checked_prices, load_prices, price_of
 from tiny_agents.agent.request import Request
 from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.rules import StopReason
@@ -46,7 +47,6 @@ from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.asking import Seat
-from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
 from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Host
@@ -73,7 +73,7 @@ class Observed(TypedDict, total=False):
     run_log: str | Path | None
 
 
-class Agent(MCPClient):
+class Agent(Composes):
     """A model, its tools and the conversation with it.
 
         async with Agent(model="Qwen/Qwen3-32B", servers=[{"type": "stdio", "command": "my-server"}]) as agent:
@@ -428,56 +428,6 @@ class Agent(MCPClient):
         if self._locked is not None:
             self._locked.check_tools(self.connections)
 
-    def add_agent(self, agent: Agent, *, name: str, description: str | None = None) -> None:
-        """Offer another agent to the model as a tool: it gets a task in words, and gives its answer.
-
-        Each task is a conversation of its own. The other agent's servers are started with the first task, and ended with
-        this agent. What is left of a request's limits holds for the task too, its usage counts here, and this agent's gate
-        is asked about its calls as well (`name/server.tool`). What happens there is seen as `InnerEvent`.
-
-        Args:
-            name: Of the tool.
-            description: What the model is told of it; by default the agent's own.
-
-        Raises:
-            UsageError: There is such a tool, or agents would be tools of each other in a circle.
-        """
-        agent._price_known(self.limits)
-        tool = self.composition.add_agent(self, agent, name, description or agent.description, self._events.emit)
-        agent._events.follow(lambda event: tool.tell(None, event))
-
-    def add_skills(self, *folders: str | Path) -> None:
-        """Let the model read the skills in some folders: each a skill (it has a `SKILL.md`), or a folder of skills."""
-        self.composition.add_skills([Path(folder).absolute() for folder in folders])
-
-    def add_task(
-        self,
-        task: str,
-        *,
-        model: str | None = None,
-        provider: str | None = None,
-        api_key: str | None = None,
-        folders: Iterable[str | Path] = (),
-    ) -> None:
-        """Offer an inference task to the model as a tool, such as `text_to_image` (`definition.task_names.TASKS` has all).
-
-        What it makes is kept in files of the user's data directory, which the model and the user are told; images are shown
-        to a model that takes them.
-
-        Args:
-            model: A model's id, or the URL of an endpoint; by default the one that Hugging Face recommends for the task.
-            provider: An inference provider; by default `auto`.
-            api_key: Its key; by default a key or token that is saved for it.
-            folders: Where tasks may read files, besides what they made themselves.
-
-        Raises:
-            UsageError: There is no such task, it is a tool already, or the agent has a limit of costs: nobody knows what
-                tasks cost.
-        """
-        client = AsyncInferenceClient(model=model, provider=provider, api_key=api_key)
-        self.composition.add_task(task, client, [Path(folder).absolute() for folder in folders])
-        self._price_known(self.limits)
-
     def new_conversation(self, *, gate: Gate | None = None) -> Self:
         """Another conversation with the same model, servers and tools, which may go on at the same time.
 
@@ -707,18 +657,9 @@ class Agent(MCPClient):
         return price_of(seat.model or settings.model, provider=settings.provider, base_url=base_url, own=self._prices)
 
     def _price_known(self, limits: Limits) -> None:
-        if limits.cost_usd is not None and self.composition.tasks:
-            raise UsageError(
-                f"limits.cost_usd can't be kept, because nobody knows what the task '{self.composition.tasks[0]}' costs: do "
-                "without one of the two."
-            )
-        unknown = next((seat.name for seat in self._seats.all if self._price(seat) is None), None)
-        if limits.cost_usd is not None and unknown is not None:
-            raise UsageError(
-                f"limits.cost_usd can't be kept, because nobody knows what the model {unknown!r} costs: give "
-                f'prices={{{unknown!r}: {{"input": ..., "output": ...}}}} in US dollars per million tokens '
-                f"(for the command line in a file that {PRICES_VARIABLE} names)."
-            )
+        if limits.cost_usd is not None:
+            models = {seat.name: self._price(seat) for seat in self._seats.all}
+            check_priced(models, self.composition.tasks)
 
     def _view_of_conversation(self, settings: ContextSettings) -> Context:
         context = Context(

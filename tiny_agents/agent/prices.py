@@ -7,7 +7,7 @@ price: nothing is ever guessed, and unknown is not zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -131,3 +131,27 @@ def price_of(
             if key in table:
                 return table[key]
     return FREE if provider == "local" else None
+
+
+def check_priced(models: Mapping[str, Price | None], tasks: Sequence[str]) -> None:
+    """Refuse a limit of costs that can't be kept.
+
+    Args:
+        models: The price of each that may be asked; None where nobody knows.
+        tasks: Inference tasks that are tools; nobody knows what these cost.
+
+    Raises:
+        UsageError: What one of them costs isn't known.
+    """
+    if tasks:
+        raise UsageError(
+            f"limits.cost_usd can't be kept, because nobody knows what the task '{tasks[0]}' costs: do without one of "
+            "the two."
+        )
+    unknown = next((name for name, price in models.items() if price is None), None)
+    if unknown is not None:
+        raise UsageError(
+            f"limits.cost_usd can't be kept, because nobody knows what the model {unknown!r} costs: give "
+            f'prices={{{unknown!r}: {{"input": ..., "output": ...}}}} in US dollars per million tokens '
+            f"(for the command line in a file that {PRICES_VARIABLE} names)."
+        )
