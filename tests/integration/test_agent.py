@@ -24,15 +24,14 @@ from tiny_agents import (
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
-DATA = Path(__file__).parent.parent / "data"
+SUPPORT = Path(__file__).parent.parent / "support"
 SERVER = {
     "type": "stdio",
     "command": sys.executable,
-    "args": [str(DATA / "same_program_server.py")],
+    "args": [str(SUPPORT / "sums_server.py")],
     "env": {"GREETING": "hello"},
 }
-LEAKY = str(Path(__file__).parent.parent / "support" / "leaky_server.py")
-HANGING = {"type": "stdio", "name": "slow", "command": sys.executable, "args": [str(DATA / "hanging_tool_server.py")]}
+LEAKY = str(SUPPORT / "leaky_server.py")
 
 
 @asynccontextmanager
@@ -140,8 +139,9 @@ async def test_setting_the_event_stops_an_answer_at_once_and_keeps_its_text() ->
 
 async def test_setting_the_event_stops_a_tool_call_at_once(tmp_path: Path) -> None:
     event, started = asyncio.Event(), tmp_path / "started"
-    script = [calls(("wait_for_ever", {"started": str(started)})), text("ok")]
-    async with agent_with(script, servers=[SERVER, HANGING]) as (agent, _):
+    args = [str(SUPPORT / "quick_server.py"), str(started)]
+    hanging = {"type": "stdio", "name": "slow", "command": sys.executable, "args": args}
+    async with agent_with([calls(("wait", {})), text("ok")], servers=[SERVER, hanging]) as (agent, _):
 
         async def set_when_running() -> None:
             while not started.exists():

@@ -134,7 +134,7 @@ async def test_time_that_is_up_stops_what_is_under_way(where: str) -> None:
         agent.add_tool(wait)
         began = time.monotonic()
         result = await agent.run_to_completion("go")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert (result.stop_reason, result.has_answer, len(server.chats)) == ("time_limit", False, 1)
         assert result.limit is not None
         assert result.limit.limit == "seconds"

@@ -191,7 +191,7 @@ async def check(model: Model, script: list[Turn], limits: Limits, leaving: tuple
     model.script[:] = script
     before = len(model.server.chats)
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(30),
         AsyncInferenceClient(base_url=model.server.url, max_retries=0) as client,
         Agent(client=client, model="m", output=output, observers=[told := Told()]) as agent,
     ):

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, status, text
 from tests.support.processes import Mark, linux_only
-from tests.support.program import LIMIT_S, PROGRAM, environment, script, write_agent
+from tests.support.program import LIMIT_S, PROGRAM, environment, script, usual, write_agent
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")]
 if sys.platform != "win32":
@@ -67,7 +67,7 @@ def test_a_conversation_from_the_first_key_to_ctrl_d(tmp_path, quick, open_termi
     ]
     with OpenAIServer(turns) as model, open_terminal(model, quick) as terminal:
         terminal.wait_for(READY)
-        banner = terminal.screen.splitlines()
+        banner = usual(terminal.screen).splitlines()
         assert banner[0] == "helper · Helps."
         assert banner[1].startswith(f"model: m at {model.origin.removeprefix('http://')} (from the command line)")
         assert banner[2] == "server: quick, 4 tools"
@@ -240,7 +240,7 @@ def test_one_prompt_on_a_terminal_shows_the_tools_and_the_answer(quick, open_ter
     turns = [calls(("echo", {"text": "one"})), text("Fine.")]
     with OpenAIServer(turns) as model, open_terminal(model, quick, "-p", "Do it") as terminal:
         assert terminal.wait_for_exit() == 0
-        assert terminal.screen.splitlines() == ['▸ echo {"text": "one"}', "  one", "Fine."]
+        assert usual(terminal.screen).splitlines() == ['▸ echo {"text": "one"}', "  one", "Fine."]
 
 
 def test_ctrl_c_ends_a_single_prompt(bare, open_terminal):

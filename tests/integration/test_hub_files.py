@@ -104,11 +104,11 @@ def test_a_stopped_download_keeps_what_arrived(fetch):
     stop = threading.Event()
     with HubServer({FILE: HubContent(DATA, gate=gate)}) as hub, ThreadPoolExecutor() as pool:
         running = pool.submit(fetch, hub, cancelled=stop)
-        assert hub.begun.wait(10)
+        assert hub.begun.wait(30)
         stop.set()
         gate.set()
         with pytest.raises(InferenceError, match="Stopped"):
-            running.result(timeout=10)
+            running.result(timeout=30)
         hub.files[FILE].gate = None
         assert fetch(hub).read_bytes() == DATA
 
@@ -177,9 +177,9 @@ def test_two_at_once_download_once(fetch):
     gate = threading.Event()
     with HubServer({FILE: HubContent(DATA, gate=gate)}) as hub, ThreadPoolExecutor() as pool:
         running = [pool.submit(fetch, hub) for _ in range(3)]
-        assert hub.begun.wait(10)
+        assert hub.begun.wait(30)
         gate.set()
-        assert {path.result(timeout=20).read_bytes() for path in running} == {DATA}
+        assert {path.result(timeout=30).read_bytes() for path in running} == {DATA}
         assert len(hub.content_seen) == 1
 
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 HELLO = [{"role": "user", "content": "hi"}]
 HF = "hf_token0123456789"
-WAIT_S = 10.0
+WAIT_S = 30.0
 LOADING = status(503, {"error": "Model m is currently loading", "estimated_time": 20.0})
 
 Ask = Callable[..., Any]

@@ -36,7 +36,7 @@ def _sync(name: str, *args: Any, client: dict[str, Any] | None = None, **kwargs:
 
 def _async(name: str, *args: Any, client: dict[str, Any] | None = None, **kwargs: Any) -> Any:
     async def main() -> Any:
-        async with asyncio.timeout(20), AsyncInferenceClient(**(client or {})) as made:
+        async with asyncio.timeout(30), AsyncInferenceClient(**(client or {})) as made:
             return await getattr(made, name)(*args, **kwargs)
 
     return asyncio.run(main())

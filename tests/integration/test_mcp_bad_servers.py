@@ -89,14 +89,14 @@ async def test_a_server_that_never_answers_is_given_up_in_time(behaviour: str) -
     mark = Mark()
     started = time.monotonic()
     error = await refused(bad_server(behaviour, env=mark.env), startup_timeout=0.7)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert f"MCP server '{behaviour}' was not ready within 0.7 s (startup_timeout)" in str(error)
     if sys.platform == "linux":
         await mark.gone()
 
 
 async def test_a_program_that_is_no_server_is_recognised() -> None:
-    error = await refused(bad_server("is_no_server"), startup_timeout=0.7)
+    error = await refused(bad_server("is_no_server"), startup_timeout=2)
     assert "Its standard output is no MCP; it begins with: 'Welcome to the shell! Type help.'" in str(error)
 
 
@@ -371,7 +371,7 @@ async def test_no_process_outlives_its_connection() -> None:
                 await client.add_mcp_server(**bad_server(behaviour, env=mark.env))
             await mark.running(6)
             started = time.monotonic()
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 9.5  # after 10 s it would be cancelled
         await mark.gone()
 
 
@@ -433,6 +433,6 @@ async def test_no_process_outlives_the_program() -> None:
         assert await run.wait() == 0, ending
         await mark.gone()
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as all_at_once:
+    async with asyncio.timeout(180), asyncio.TaskGroup() as all_at_once:
         for ending, behaviour in zip(PROGRAMS, itertools.cycle(["is_stubborn", "leaves_a_child"]), strict=False):
             all_at_once.create_task(outlives(ending, behaviour))

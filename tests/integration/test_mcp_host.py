@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.busy_server import server as busy
 from tests.support.hosts import RecordingHost
 from tests.support.mcp_servers import bad_server, busy_server, no_model
 from tests.support.openai_server import OpenAIServer, status, text
@@ -21,6 +22,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 @pytest.fixture(params=["legacy", "auto"])
 def server(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """In this process: it is about what is asked and answered."""
+    return {"type": "inprocess", "server": busy, "name": "s", "protocol": request.param}
+
+
+@pytest.fixture(params=["legacy", "auto"])
+def process(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The same over stdio."""
     return busy_server(name="s", protocol=request.param)
 
 
@@ -35,10 +43,10 @@ async def ask(client: MCPClient, what: str) -> Any:
 # ---------------------------------------------------------------- the person
 
 
-async def test_a_form_is_filled_in_and_gets_its_defaults(server: dict[str, Any]) -> None:
+async def test_a_form_is_filled_in_and_gets_its_defaults(process: dict[str, Any]) -> None:
     host = RecordingHost(content={"color": "red"})
     async with asyncio.timeout(60), no_model(host=host) as client:
-        await client.add_mcp_server(**server)
+        await client.add_mcp_server(**process)
         assert await ask(client, "form") == {"action": "accept", "content": {"color": "red", "size": 3}}
     (asked,) = host.asked
     assert isinstance(asked, FormRequest)
@@ -72,7 +80,7 @@ async def test_the_time_a_person_takes_is_not_the_tools(server: dict[str, Any]) 
         assert await ask(client, "form") == {"action": "cancel"}
 
 
-async def test_a_call_that_waits_for_a_person_can_be_cancelled(server: dict[str, Any]) -> None:
+async def test_a_call_that_waits_for_a_person_can_be_cancelled(process: dict[str, Any]) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
     class Waiting(Host):
@@ -86,7 +94,7 @@ async def test_a_call_that_waits_for_a_person_can_be_cancelled(server: dict[str,
 
     async with asyncio.timeout(60):
         async with no_model(host=Waiting()) as client:
-            await client.add_mcp_server(**server)
+            await client.add_mcp_server(**process)
             calling = asyncio.create_task(client.call_tool("ask", {"what": "form"}))
             await begun.wait()
             calling.cancel()

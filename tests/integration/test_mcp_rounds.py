@@ -236,10 +236,10 @@ async def test_a_gate_sees_each_call_and_what_it_says_is_told_to_the_model(caplo
 
 async def test_the_time_a_person_thinks_is_not_the_tool_s() -> None:
     async def gate(request: CallRequest) -> bool:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         return True
 
-    assert await told(gate, ("add", {"a": 1, "b": 2}), tool_timeout=0.2) == ["3"]
+    assert await told(gate, ("add", {"a": 1, "b": 2}), tool_timeout=0.6) == ["3"]
 
 
 async def test_a_turn_that_is_left_at_the_gate_says_that_the_call_was_not_made() -> None:

@@ -23,7 +23,7 @@ def names(client: MCPClient) -> list[str]:
 
 
 async def offers(client: MCPClient, expected: list[str]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while names(client) != expected:
             await asyncio.sleep(0.01)
 

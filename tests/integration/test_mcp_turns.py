@@ -191,11 +191,11 @@ async def test_a_bad_call_is_answered_and_the_good_one_beside_it_run(
 
 async def test_failing_and_slow_tools_are_told_to_the_model() -> None:
     script = calls(("fail", {"reason": "no paper"}), ("wait", {}), ("add", {"a": "x"}))
-    async with scripted(script, server=stdio_server(name="s"), tool_timeout=0.5) as (client, _):
+    async with scripted(script, server=stdio_server(name="s"), tool_timeout=1) as (client, _):
         failed, slow, wrong = answers(await turn(client, question()))
     assert failed[1].startswith("Error")
     assert "no paper" in failed[1]
-    assert slow[1].startswith("Error: MCP server 's': the tool 'wait' did not finish within 0.5 s")
+    assert slow[1].startswith("Error: MCP server 's': the tool 'wait' did not finish within 1 s")
     assert wrong[1].startswith("Error")
 
 

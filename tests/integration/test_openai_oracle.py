@@ -165,7 +165,7 @@ def theirs(url: str, script: Script, mode: str) -> Result:
             return [dump(chunk) for chunk in answer] if script.options.get("stream") else dump(answer)
 
     async def main() -> Result:
-        async with asyncio.timeout(20), openai.AsyncOpenAI(**settings) as client:
+        async with asyncio.timeout(30), openai.AsyncOpenAI(**settings) as client:
             answer = await client.chat.completions.create(**arguments)
             return [dump(chunk) async for chunk in answer] if script.options.get("stream") else dump(answer)
 
@@ -181,7 +181,7 @@ def ours(url: str, script: Script, mode: str) -> Result:
             return [dump(chunk) for chunk in answer] if script.options.get("stream") else dump(answer)
 
     async def main() -> Result:
-        async with asyncio.timeout(20), AsyncInferenceClient(**settings) as client:
+        async with asyncio.timeout(30), AsyncInferenceClient(**settings) as client:
             answer = await client.chat.completions.create(**arguments)
             return [dump(chunk) async for chunk in answer] if script.options.get("stream") else dump(answer)
 

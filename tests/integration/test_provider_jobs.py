@@ -17,7 +17,7 @@ from tiny_agents import AsyncInferenceClient, InferenceClient, InferenceTimeoutE
 pytestmark = pytest.mark.integration
 
 KEY = "pk-own-key-0123"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 MAPPING = {"provider": "wavespeed", "providerId": "served/m", "status": "live", "task": "text-to-video"}
 POLL_PATH = "/api/v3/predictions/j/result"
 CDN_PATH = "/out.mp4"

@@ -68,7 +68,7 @@ def attempt(tmp_path: Path) -> Iterator[Try]:
 
             yield attempt
             worker.stdin.close()
-            worker.wait(10)
+            worker.wait(30)
 
 
 def said(messages: Sequence[Any]) -> list[str]:

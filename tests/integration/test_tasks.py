@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 def both(url: str, **options: Any) -> list[SummarizationOutput]:
     async def asynchronous() -> SummarizationOutput:
-        async with asyncio.timeout(20), AsyncInferenceClient(base_url=url) as client:
+        async with asyncio.timeout(30), AsyncInferenceClient(base_url=url) as client:
             return await client.summarization("A long text.", **options)
 
     with InferenceClient(base_url=url) as client:

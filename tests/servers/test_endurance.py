@@ -30,7 +30,7 @@ async def test_a_thousand_processes_come_and_go() -> None:
         for _ in range(count // AT_ONCE):
             await asyncio.gather(*(cycle() for _ in range(AT_ONCE)))
 
-    async with asyncio.timeout(400):
+    async with asyncio.timeout(1500):  # it takes one or two minutes on a machine that has nothing else to do
         await cycles(60)  # until everything is imported, cached and grown to its size
         grown = Grown()
         await cycles(CYCLES)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-STALL_LIMIT_S = 60.0
+STALL_LIMIT_S = 180.0
 
 
 @dataclass

@@ -215,7 +215,7 @@ class HubServer:
                     self.wfile.flush()
                     hub.begun.set()
                     if file.gate is not None:
-                        file.gate.wait(30)
+                        file.gate.wait(180)
                     self.wfile.write(data[1000:])
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True  # the client gave up, which is what some tests are about

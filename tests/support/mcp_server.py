@@ -115,7 +115,7 @@ async def wait(place: str = "") -> str:
 @server.tool(structured_output=False)
 async def is_waiting(place: str = "") -> str:
     """Answer once a call of `wait` has begun at this place."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await begun.setdefault(place, anyio.Event()).wait()
     return "yes"
 
@@ -123,7 +123,7 @@ async def is_waiting(place: str = "") -> str:
 @server.tool(structured_output=False)
 async def was_cancelled(place: str = "") -> str:
     """Answer once the call of `wait` at this place has been cancelled."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await cancelled.setdefault(place, anyio.Event()).wait()
     return "yes"
 
@@ -139,7 +139,7 @@ async def meet(place: str, party: int, say: str) -> str:
     present[place] = present.get(place, 0) + 1
     if present[place] == party:
         everybody.set()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await everybody.wait()
     return say
 

@@ -34,14 +34,14 @@ class Mark:
             int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and wanted in _environ(entry)
         ]
 
-    async def gone(self, within_s: float = 10.0) -> None:
+    async def gone(self, within_s: float = 60.0) -> None:
         """Wait until none is left, and fail if some stay."""
         deadline = time.monotonic() + within_s
         while left := self.pids():
             assert time.monotonic() < deadline, f"still running: {left}"
             await asyncio.sleep(0.02)
 
-    async def running(self, count: int, within_s: float = 10.0) -> list[int]:
+    async def running(self, count: int, within_s: float = 60.0) -> list[int]:
         """Wait until at least `count` processes run."""
         deadline = time.monotonic() + within_s
         while len(pids := self.pids()) < count:
@@ -72,7 +72,7 @@ class Grown:
     def __init__(self) -> None:
         self._before = self._now()
 
-    async def less_than(self, *, objects: int, size: int, within_s: float = 10.0) -> None:
+    async def less_than(self, *, objects: int, size: int, within_s: float = 60.0) -> None:
         """Wait until no task and no descriptor has come to stay, and fewer objects and bytes than these.
 
         What has ended is held for a moment by timers of the event loop.

@@ -20,7 +20,7 @@ from typing import Any, Self
 import pexpect
 import pyte
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"

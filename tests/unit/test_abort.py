@@ -32,7 +32,7 @@ class Numbers:
 
 async def test_what_waits_is_cancelled_and_what_was_said_is_kept() -> None:
     numbers, event, got = Numbers(), asyncio.Event(), []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         setter = asyncio.create_task(_set_when(numbers.waiting, event))
         with pytest.raises(Aborted):
             async for number in until_aborted(numbers(), event):
@@ -53,7 +53,7 @@ async def _set_when(waiting: asyncio.Event, event: asyncio.Event) -> None:
 
 async def test_the_callers_own_code_is_never_cancelled() -> None:
     numbers, event = Numbers(), asyncio.Event()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         items = until_aborted(numbers(), event)
         assert await anext(items) == 1
         event.set()
@@ -78,7 +78,7 @@ async def test_a_cancellation_from_elsewhere_is_not_taken_for_an_abort() -> None
         async for _ in until_aborted(numbers(), event):
             pass
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         task = asyncio.create_task(consume())
         await numbers.waiting.wait()
         task.cancel()
@@ -94,7 +94,7 @@ async def test_a_cancellation_and_an_abort_together_stay_a_cancellation() -> Non
         async for _ in until_aborted(numbers(), event):
             pass
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         task = asyncio.create_task(consume())
         await numbers.waiting.wait()
         event.set()

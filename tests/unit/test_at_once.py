@@ -10,7 +10,7 @@ from tiny_agents.inference.at_once import each
 
 
 def test_results_come_in_the_order_of_the_items_and_at_once() -> None:
-    all_there = threading.Barrier(3, timeout=10)
+    all_there = threading.Barrier(3, timeout=30)
 
     def work(number: int) -> int:
         all_there.wait()

@@ -49,7 +49,7 @@ async def work(interrupts: list[Interrupts], *, stopping: asyncio.Event | None =
     [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED), (signal.SIGHUP, ExitCode.HANGUP)],
 )
 async def test_a_signal_leaves_with_its_status(signum, code):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         task = asyncio.create_task(work([]))
         await asyncio.sleep(0)
         os.kill(os.getpid(), signum)
@@ -60,7 +60,7 @@ async def test_a_signal_leaves_with_its_status(signum, code):
 @pytest.mark.anyio
 async def test_the_first_ctrl_c_stops_the_turn_and_the_second_leaves():
     abort = asyncio.Event()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         task = asyncio.create_task(work([], stopping=abort))
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGINT)
@@ -72,7 +72,7 @@ async def test_the_first_ctrl_c_stops_the_turn_and_the_second_leaves():
 
 @pytest.mark.anyio
 async def test_in_a_conversation_a_late_ctrl_c_leaves_nothing_but_the_turn():
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         interrupts: list[Interrupts] = []
         task = asyncio.create_task(work(interrupts))
         await asyncio.sleep(0)
@@ -85,7 +85,7 @@ async def test_in_a_conversation_a_late_ctrl_c_leaves_nothing_but_the_turn():
 
 @pytest.mark.anyio
 async def test_the_first_reason_to_leave_counts_and_cancels_once():
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         interrupts: list[Interrupts] = []
         task = asyncio.create_task(work(interrupts))
         await asyncio.sleep(0)
@@ -104,7 +104,7 @@ async def test_a_clean_up_is_finished_though_the_task_is_cancelled_meanwhile():
         await may_end.wait()
         ended.append(True)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         task = asyncio.create_task(undisturbed(clean_up()))
         await begun.wait()
         task.cancel()
@@ -232,5 +232,5 @@ def test_loading_that_takes_long_says_so_and_loading_that_does_not_stays_silent(
         pass
     monkeypatch.setattr(report, "SLOW_S", 0.01)
     with reporter.notice_if_slow("Still loading"):
-        assert said.get(timeout=10) == "Still loading"
+        assert said.get(timeout=30) == "Still loading"
     assert said.empty()

@@ -96,7 +96,7 @@ async def test_changes_are_told_once_and_are_bounded() -> None:
         done.set()
 
     telling = asyncio.create_task(changes.tell(tell))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await done.wait()
     telling.cancel()
     assert len(told) == MAX_WAITING

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,15 @@ def test_importing_agent_and_client_does_not_load_mcp() -> None:
     assert modules_loaded_by("from tiny_agents import Agent, MCPClient, AsyncInferenceClient") & heavy == set()
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(path: Path) -> set[str]:
     """The layers of this package that a file imports, also inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         names = []
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
@@ -92,7 +98,7 @@ def test_a_library_is_imported_in_its_place_only(package: str, only_in: list[str
         place = path.relative_to(PACKAGE).as_posix()
         if any(place == allowed or place.startswith(allowed + "/") for allowed in only_in):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]

@@ -133,7 +133,7 @@ def test_another_process_that_has_it_is_named_and_its_death_frees_the_session(
         with pytest.raises(SessionInUseError, match=rf"in another process \(number {holder.pid}\).*fork"):
             sessions.open(info.id)
         holder.kill()
-        holder.wait(10)
+        holder.wait(30)
         assert sessions.open(info.id).info.id == info.id
 
 

@@ -22,6 +22,7 @@ all."""
 SLOW_S = 2.0
 """Seconds of silence before we say what is going on."""
 LOADING = "Still loading the agent; Ctrl+C leaves."
+STARTING = "Waiting for the servers to start; Ctrl+C leaves."
 
 
 Listener = Callable[[str, str, BaseException | None], None]

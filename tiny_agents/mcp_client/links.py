@@ -53,7 +53,9 @@ class Links:
         if not owners:
             raise UsageError(f"no tool's result had a link to {uri!r}; only such links can be read")
         if len(owners) > 1:
-            raise UsageError(f"several servers gave this link; say whose is meant with server: {', '.join(owners)}")
+            raise UsageError(
+                f"several servers gave this link; say whose is meant with server: {', '.join(sorted(owners))}"
+            )
         try:
             return as_result(await self._read(uri, owners[0]))
         except ServerError as error:

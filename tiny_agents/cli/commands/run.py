@@ -52,7 +52,7 @@ from tiny_agents.cli.prompts import (
     read_stdin,
 )
 from tiny_agents.cli.render import TurnRenderer
-from tiny_agents.cli.report import LOADING, Reporter, outcome, set_up_diagnostics, terminal_is_gone
+from tiny_agents.cli.report import LOADING, STARTING, Reporter, outcome, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saving import (
     Saving,
@@ -373,9 +373,7 @@ def _gate(plan: Plan, reporter: Reporter, turn: asyncio.Lock, machine: Machine |
 
 
 async def _load_tools(agent: Agent, reporter: Reporter) -> None:
-    timer = asyncio.get_running_loop().call_later(
-        SLOW_START_S, reporter.notice, "Waiting for the servers to start; Ctrl+C leaves."
-    )
+    timer = asyncio.get_running_loop().call_later(SLOW_START_S, reporter.notice, STARTING)
     before_line, reporter.before_line = reporter.before_line, timer.cancel  # nobody is told to wait who is being asked
     try:
         await agent.load_tools()
