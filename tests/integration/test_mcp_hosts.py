@@ -169,6 +169,20 @@ async def test_limits_are_those_of_the_host(server: dict[str, Any]) -> None:
     assert [chat["max_tokens"] for chat in model.chats] == [7]
 
 
+async def test_a_sampling_request_that_is_too_long_reaches_neither_person_nor_model(server: dict[str, Any]) -> None:
+    class Strict(ScriptedHost):
+        max_sampling_chars = 20
+
+    host = Strict(sampling=[True])
+    with OpenAIServer([text("Hi!")]) as model:
+        async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", host=host) as client:
+            await client.add_mcp_server(**server)
+            refused = await client.call_tool("ask", {"what": "text"})
+    assert "characters: at most 20 are taken" in refused.text
+    assert host.asked == []
+    assert model.chats == []
+
+
 # ---------------------------------------------------------------- several rounds
 
 

@@ -168,7 +168,7 @@ def refuses_to_list() -> None:
             result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
             answer(request, result)
         else:
-            say({"id": request["id"], "error": {"code": -32603, "message": "the database is locked"}})
+            say({"id": request["id"], "error": {"code": -32603, "message": "the database is \x1b[31mlocked"}})
 
 
 def lists_nonsense() -> None:

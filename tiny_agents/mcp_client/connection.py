@@ -59,7 +59,7 @@ from tiny_agents.mcp_client.servers import (
 from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.subscriptions import Subscriber
-from tiny_agents.mcp_client.text import encodable_json
+from tiny_agents.mcp_client.text import encodable_json, readable
 from tiny_agents.mcp_client.tool_guard import ToolGuard
 from tiny_agents.mcp_client.tools import ALL_TOOLS, ServerTool, ToolFilter, select
 from tiny_agents.mcp_client.transports.connect import open_session
@@ -276,7 +276,7 @@ class Connection:
                 async with self._limited(life, self._tool_timeout_s):
                     result = await request(life)
             except Refused as refused:
-                reason = redact(f"MCP server '{self.name}' refused {what}: {refused}", life.watch.secrets)
+                reason = redact(readable(f"MCP server '{self.name}' refused {what}: {refused}"), life.watch.secrets)
                 raise ServerRefusedError(reason, server=self.name, code=refused.code) from refused
             except ConnectionLost as loss:
                 if not again:
@@ -603,7 +603,7 @@ class Connection:
     ) -> ServerConnectionError:
         secrets = self._secrets if watch is None else watch.secrets
         stderr = redact(watch.stderr, secrets) if watch is not None else ""
-        message = redact(f"MCP server '{self.name}' {problem}", secrets)
+        message = redact(readable(f"MCP server '{self.name}' {problem}"), secrets)
         return kind(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)
 
 

@@ -6,6 +6,7 @@ work in (roots). It is told about those that the host serves, and about no other
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -146,6 +147,7 @@ class Refusal(Exception):
 
 MAX_SAMPLING_TOKENS = 4_000
 MAX_SAMPLINGS = 50
+MAX_SAMPLING_CHARS = 400_000
 MAX_NOTES = 20
 NOTED_CHARS = 200
 
@@ -161,11 +163,13 @@ class Host:
             them too.
         max_sampling_tokens: Most tokens of one text that a server asks the model for.
         max_samplings: Most texts that one server gets in the life of a connection.
+        max_sampling_chars: How much one such request may hold: its messages and tools as JSON, images included.
     """
 
     sampling_models: Sequence[str] = ()
     max_sampling_tokens: int = MAX_SAMPLING_TOKENS
     max_samplings: int = MAX_SAMPLINGS
+    max_sampling_chars: int = MAX_SAMPLING_CHARS
 
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         """Ask the person. The answer to a URL says whether they agree to open it; opening it is up to you."""
@@ -268,6 +272,11 @@ class Desk:
         """Raises Refusal where the person, or a limit, is against it."""
         if self.samplings >= self.host.max_samplings:
             raise Refusal(f"no more than {self.host.max_samplings} texts are sampled for one server")
+        size = len(json.dumps([*request.messages, *request.tools], ensure_ascii=False))
+        if size > self.host.max_sampling_chars:
+            raise Refusal(
+                f"a sampling request of {size:,} characters: at most {self.host.max_sampling_chars:,} are taken"
+            )
         self.samplings += 1
         request = replace(request, model=named_model(request.hints, self.models))
         self.asked(request)

@@ -90,7 +90,8 @@ def _by_status(server: Server, status: int) -> str:
 def _noise(watch: Watch) -> str:
     if not watch.noise:
         return ""
-    return f" Its standard output is no MCP; it begins with: {watch.noise!r}"
+    what = "What it sends" if watch.process is None else "Its standard output"
+    return f" {what} is no MCP; it begins with: {watch.noise!r}"
 
 
 def _first_leaf(error: BaseException | None) -> BaseException | None:
