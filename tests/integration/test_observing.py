@@ -25,7 +25,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.trace import StatusCode
 
 from tests.support.hosts import RecordingHost
-from tests.support.mcp_servers import busy_server
+from tests.support.mcp_servers import bad_server, busy_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, status, text
 from tiny_agents import Agent, MCPClient, ProviderError, UsageError
 from tiny_agents.mcp_client.gate import CallRequest
@@ -407,8 +407,7 @@ async def test_a_text_that_a_server_asks_for_is_a_call_of_the_model_too(spans: S
         return text("x") if request.body["messages"][-1]["role"] == "tool" else calls(("ask", {"what": "text"}))
 
     log = tmp_path / "log"
-    busy = {"type": "stdio", **busy_server(name="busy")}
-    async with agent_with(answer, servers=[busy], host=RecordingHost(), run_log=log) as (agent, _):
+    async with agent_with(answer, servers=[busy_server(name="busy")], host=RecordingHost(), run_log=log) as (agent, _):
         result = await agent.run_to_completion("hello")
         assert "a poem" in next(str(message["content"]) for message in result.messages if message["role"] == "tool")
     (sampled,) = [span for span in spans.named("chat m") if "tiny_agents.server.name" in about(span)]
@@ -555,6 +554,22 @@ async def test_the_log_has_a_record_for_everything_that_happens(tmp_path: Path) 
         {"id": 4, **answered, "finish_reason": "stop"},
     ]  # fmt: skip
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+async def test_the_log_says_when_a_server_is_lost_and_when_it_is_back(tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    server = {"type": "stdio", **bad_server("well_behaved", name="frail")}
+    async with agent_with([calls(("leave", {})), calls(("ping", {})), text("x")], servers=[server], run_log=log) as (
+        agent,
+        _,
+    ):
+        await agent.run_to_completion("hello")
+    records = [record for record in read(log) if record["event"].startswith(("server", "tool.end"))]
+    assert [(record["event"], record.get("server") or record["outcome"]) for record in records] == [
+        ("server.lost", "frail"), ("tool.end", "failed"), ("server.returned", "frail"), ("tool.end", "ok"),
+    ]  # fmt: skip
+    assert records[0]["message"].startswith("frail exited with status")
+    assert records[1]["error"] == "ServerConnectionError"
 
 
 async def test_the_log_says_what_was_said_only_on_request_without_secrets_and_in_short_lines(tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ class Agent(Composes):
         self._log = RunLog(run_log, content=bool(capture_content)) if run_log is not None else None
         if self._log is not None:
             self._observing.observers += (self._log,)
+            self._events.follow(self._log.happened)
         self._name = name or ""
         self._checksum = ""
         self._output = output_of(output, output_retries)

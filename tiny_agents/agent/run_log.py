@@ -1,12 +1,15 @@
 """The log of runs: a file with one JSON object a line, written as things happen.
 
-Each record has `time` (UTC), `event`, `id` of what it is about, and `parent`, the id of what that is a part of:
+Each record has `time` (UTC) and `event`; those of runs and calls `id` of what it is about, and `parent`, the id of what that
+is a part of:
 
     run.start      agent, definition, model, provider, session
     model.start    model, provider, server, params, messages, tools (how many); for, if an MCP server asks for it
     model.end      duration_s, first_chunk_s, model, response, finish_reason, tokens; error, message
     tool.start     name, server, tool, call, arguments_bytes
     tool.end       name, duration_s, waited_s (of these: for permission, its turn), outcome, result_chars; error, message
+    server.lost, server.returned    server, message
+    tool.changed   server, name, parts, refused (see `mcp_client.pinning`)
     run.end        duration_s, stop_reason, has_answer, limit, tokens, model_calls, tool_calls, cost_usd, estimated;
                    error, message
 
@@ -26,6 +29,7 @@ from typing import Any
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.record import to_builtins
+from tiny_agents.mcp_client.events import ServerEvent, ServerLost, ServerReturned, ToolChanged
 from tiny_agents.mcp_client.observing import AgentRun, ModelCall, Observer, Operation, ToolCall
 from tiny_agents.mcp_client.text import encodable_json, shortened_json
 
@@ -91,7 +95,7 @@ class RunLog(Observer):
             return
         name, facts, said = event
         record: Record = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": _now(),
             "event": name,
             "id": operation.id,
             "parent": operation.parent.id if operation.parent is not None else None,
@@ -107,6 +111,12 @@ class RunLog(Observer):
         if "content" in record:
             record["content"] = shortened_json(record["content"], MAX_TEXT_CHARS)
         self._write(_line(record))
+
+    def happened(self, event: ServerEvent) -> None:
+        """Something happens at a server."""
+        if (known := _AT_SERVERS.get(type(event))) is not None:
+            name, facts = known
+            self._write(_line({"time": _now(), "event": name, **facts(event)}))
 
     def _write(self, line: bytes) -> None:
         if self._file < 0:
@@ -128,6 +138,10 @@ class RunLog(Observer):
 
 
 _NULLABLE = frozenset({"cost_usd"})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _line(record: Record) -> bytes:
@@ -238,3 +252,12 @@ _ENDS: Mapping[type[Operation], Event] = {
     ToolCall: ("tool.end", _tool_end, lambda call: {"result": call.text}),
 }
 """For each kind of operation the name of the record, its facts, and its content."""
+
+_AT_SERVERS: Mapping[type, tuple[str, Callable[[Any], Record]]] = {
+    ServerLost: ("server.lost", lambda lost: {"server": lost.server, "message": f"{lost.server} {lost.how}"}),
+    ServerReturned: ("server.returned", lambda back: {"server": back.server}),
+    ToolChanged: (
+        "tool.changed",
+        lambda tool: {"server": tool.server, "name": tool.tool, "parts": tool.parts, "refused": tool.refused},
+    ),
+}
