@@ -160,6 +160,7 @@ if TYPE_CHECKING:
         ToolAnswered,
         ToolChanged,
         ToolProgress,
+        ToolsDeferred,
     )
     from tiny_agents.mcp_client.gate import CallRequest, Verdict
     from tiny_agents.mcp_client.host import (
@@ -209,6 +210,7 @@ _HOMES = {
             "ToolChanged",
             "ToolAnswered",
             "ToolProgress",
+            "ToolsDeferred",
         ),
         "mcp_client.events",
     ),
@@ -425,6 +427,7 @@ __all__ = [
     "ToolProgress",
     "ToolRefusedError",
     "ToolResult",
+    "ToolsDeferred",
     "TranslationOutput",
     "TranslationTruncationStrategy",
     "TypeEnum",

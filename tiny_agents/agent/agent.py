@@ -47,6 +47,7 @@ from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.asking import Seat
+from tiny_agents.mcp_client.deferral import MAX_TOOLS
 from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
 from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Host
@@ -190,6 +191,7 @@ class Agent(Composes):
             known_servers=known_servers,
             max_parallel_calls=max_parallel_calls,
             result_max_chars=settings.result_max_chars or MAX_RESULT_CHARS,
+            max_tools=settings.max_tools or MAX_TOOLS,
             gate=gate,
             client=client,
             fallbacks=fallbacks,
@@ -673,6 +675,7 @@ class Agent(Composes):
             price=self._price,
         )
         context.changed = self._note_context
+        self._deferral.room = context.tool_room
         return context
 
     async def _ask_beside(self, messages: list[Any], params: Mapping[str, Any]) -> tuple[AsyncChatStream, ModelCall]:

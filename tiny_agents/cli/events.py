@@ -12,7 +12,7 @@ from typing import Any
 
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
-from tiny_agents.mcp_client.events import CompactedBy, ContextCompacted, ServerEvent
+from tiny_agents.mcp_client.events import CompactedBy, ContextCompacted, ServerEvent, ToolsDeferred
 
 Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 
@@ -132,6 +132,11 @@ def asides(events: Iterable[ServerEvent]) -> Iterator[Aside]:
     for event in events:
         if isinstance(event, ContextCompacted):
             yield Aside(f"{COMPACTED[event.by]}: about {event.before:,} tokens became {event.after:,}.")
+        elif isinstance(event, ToolsDeferred):
+            yield Aside(
+                f"{event.sent} of {event.known} tools are shown to the model, which finds the others with a search: about "
+                f"{event.tokens_saved:,} tokens less per turn."
+            )
 
 
 def content_text(content: list[Any] | str | None) -> str:

@@ -21,7 +21,10 @@ from tiny_agents.mcp_client.results import ToolResult
 from tiny_agents.mcp_client.slots import Slots
 from tiny_agents.mcp_client.spill import Spill
 from tiny_agents.mcp_client.text import encodable
-from tiny_agents.mcp_client.tools import READ_LINK, READ_ON, Offer, find
+from tiny_agents.mcp_client.tools import READ_LINK, READ_ON, SEARCH_TOOLS, Offer, find
+
+UNASKED = frozenset({READ_ON, SEARCH_TOOLS})
+"""Tools of our own that do nothing but show what the model may see anyway: nobody is asked about them."""
 
 
 class Source(Protocol):
@@ -149,7 +152,7 @@ class Answering:
             self.functions.add(function, name, None, own=True)
 
     async def _refused(self, offer: Offer, identity: str, arguments: Mapping[str, Any]) -> str | None:
-        if self.gate is None or (offer.server == FUNCTIONS and offer.tool.name == READ_ON):
+        if self.gate is None or (offer.server == FUNCTIONS and offer.tool.name in UNASKED):
             return None
         request = request_of(offer, identity, arguments)
         verdict = await verdict_of(self.gate, request)

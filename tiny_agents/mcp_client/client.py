@@ -13,7 +13,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
-from tiny_agents.errors import ProviderError, UsageError
+from tiny_agents.errors import UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
@@ -21,23 +21,24 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionInputTool,
     ChatCompletionStreamOutput,
 )
+from tiny_agents.mcp_client import composing
 from tiny_agents.mcp_client.answering import Answering, settle
 from tiny_agents.mcp_client.asking import Seat, Seats, fallback_seat
-from tiny_agents.mcp_client.calls import INTERRUPTED, ids_in, plan_calls
+from tiny_agents.mcp_client.calls import INTERRUPTED, plan_calls
 from tiny_agents.mcp_client.catalog import Catalog
 from tiny_agents.mcp_client.connection import Connection, drop_all
+from tiny_agents.mcp_client.deferral import MAX_TOOLS, Deferral
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
 from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.gate import Gate
 from tiny_agents.mcp_client.host import Desk, Host, Reply
-from tiny_agents.mcp_client.instructions import instructions_text, with_instructions
+from tiny_agents.mcp_client.instructions import instructions_text
 from tiny_agents.mcp_client.known_servers import KnownServers
 from tiny_agents.mcp_client.links import Links
 from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
-from tiny_agents.mcp_client.observing import ModelCall, Observer, Observing
+from tiny_agents.mcp_client.observing import Observer, Observing
 from tiny_agents.mcp_client.offers import Offers
 from tiny_agents.mcp_client.pinning import PINNING, Pinning
-from tiny_agents.mcp_client.refusals import ChatRequest
 from tiny_agents.mcp_client.results import MAX_RESULT_CHARS, ToolResult
 from tiny_agents.mcp_client.rounds import OnInput, PendingRounds, Round
 from tiny_agents.mcp_client.sampling import sample
@@ -58,7 +59,7 @@ from tiny_agents.mcp_client.spill import LEAST_RESULT_CHARS, Spill
 from tiny_agents.mcp_client.telemetry import telemetry
 from tiny_agents.mcp_client.text import without_secrets
 from tiny_agents.mcp_client.tools import OWN_TOOLS, Offer, ToolTable, refreshed, unknown_tool
-from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed, chat_request
+from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -110,6 +111,8 @@ class MCPClient(Offers):
             call that isn't allowed, or whose gate fails, is answered with the reason. Your own `call_tool` isn't asked
             about. By default all calls are made.
         result_max_chars: Longest tool result that the model gets at once (500 or more); it reads on with a tool.
+        max_tools: With more tools than this, or very long ones, those of servers are found by a search instead of all being
+            sent (see `mcp_client.deferral`). What is found, and what is called by its name, is sent from then on.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
         fallbacks: Models to ask, in this order, where the model can't be had (there is none, it is overloaded, nothing
             comes) and has said nothing yet: names at the same place, URLs, or dictionaries of `model`, `provider`,
@@ -147,6 +150,7 @@ class MCPClient(Offers):
         max_parallel_calls: int | None = None,
         gate: Gate | None = None,
         result_max_chars: int = MAX_RESULT_CHARS,
+        max_tools: int = MAX_TOOLS,
         client: AsyncInferenceClient | None = None,
         fallbacks: Iterable[str | Mapping[str, Any]] = (),
         observers: Iterable[Observer] = (),
@@ -204,6 +208,7 @@ class MCPClient(Offers):
             addresses=self._address,
             emit=self._events.emit,
         )
+        self._deferral = Deferral(self._functions, self._events.emit, max_tools=max_tools)
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
         self._table = ToolTable()
@@ -268,7 +273,8 @@ class MCPClient(Offers):
                 ("auto", "legacy" or "2026-07-28"), `roots` (folders that it is told it may work in), `instructions` (False:
                 what it says about its use isn't told to the model), `log_level` (the least serious report it should
                 send, such as "warning"), `max_parallel_calls` (most calls it gets at the same time), `prefix` (what the
-                names of its tools begin with: "always" for its name, or a text of your own), `restart` (how often it is
+                names of its tools begin with: "always" for its name, or a text of your own), `defer` (whether its tools are
+                found by a search: "auto", "always", "never"), `restart` (how often it is
                 started again in a row) and `secrets` (texts that must not appear in messages and results). For
                 "stdio" `command`, `args`, `env`, `cwd`; for "http" `url`, `headers`, `auth` (how to
                 log in: "auto", "none", "oauth" or a mapping, see `oauth.options.AuthParameters`), `timeout`,
@@ -306,6 +312,7 @@ class MCPClient(Offers):
         )
         self._observing.secrets += secrets_of(server, options.secrets)
         self._prefixes[name] = None if options.prefix is None else options.prefix or name
+        self._deferral.modes[name] = options.defer
         if not options.instructions:
             self._silent.add(name)
         try:
@@ -593,12 +600,20 @@ class MCPClient(Offers):
             connection.freshen()
         start = len(messages)
         exit_names = {tool["function"]["name"] for tool in exit_loop_tools or ()}
-        tools = [
-            *(exit_loop_tools or ()),
-            *(t for t in self.available_tools if t["function"]["name"] not in exit_names),
-        ]
-        offered = {tool["function"]["name"]: self._table.find(tool["function"]["name"]) for tool in tools}
-        stream, request, call = await self._asked(messages, tools, options, exit_names)
+        tools, offered = self._deferral.offered(
+            lambda: [*(exit_loop_tools or ()), *(t for t in self.available_tools if t.function.name not in exit_names)],
+            self._table.find,
+            messages,
+        )
+        stream, request, call = await composing.ask(
+            self._seats,
+            self._observing,
+            messages,
+            tools,
+            options,
+            instructions=self._told_instructions(),
+            exit_names=exit_names,
+        )
         fold = call.fold
         try:
             if exit_if_first_chunk_no_tool:
@@ -626,7 +641,7 @@ class MCPClient(Offers):
 
         if (message := fold.message()) is None:
             return
-        calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=ids_in(messages))
+        calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=self._deferral.ids_in(messages))
         calls.sort(key=lambda planned: planned.name in exit_names)  # stable: those that end the turn come last
         calls = [allowed(planned, options, exit_names) for planned in calls]
         answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
@@ -652,31 +667,6 @@ class MCPClient(Offers):
         if media and not any(planned.name in exit_names for planned in calls):
             insert_after(messages, answers[-1], media_message(media))
 
-    async def _asked(
-        self,
-        messages: MutableSequence[Message],
-        tools: Sequence[ChatCompletionInputTool],
-        options: TurnOptions,
-        exit_names: Collection[str],
-    ) -> tuple[AsyncChatStream, ChatRequest, ModelCall]:
-        """Ask the model, with as much of the messages as it takes; returns what was sent, too."""
-        told = self._told_instructions()
-        view: Sequence[Any] = messages
-        if options.view is not None:
-            view = await options.view.of(messages, tools, told)
-        while True:
-            request = chat_request(with_instructions(view, told), tools, options, exit_names)
-            call = self._observing.model_call(
-                options.within, params=request.params, messages=request.messages, tools=request.tools
-            )
-            try:
-                return await self._seats.ask(messages, request, call), request, call
-            except ProviderError as error:
-                shorter = None if options.view is None else await options.view.shorter(messages, tools, told, error)
-                if shorter is None:
-                    raise
-                view = shorter
-
     def _beside(self, gate: Gate | None) -> Self:
         """A client for another conversation at the same time, with the same servers, tools and models.
 
@@ -685,6 +675,7 @@ class MCPClient(Offers):
         other = copy.copy(self)
         other._origin = self
         other._seats = Seats(self._seats.all, self._events.emit)
+        other._deferral = self._deferral.beside()
         other._answering = replace(
             self._answering,
             gate=gate,

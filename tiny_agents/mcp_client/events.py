@@ -164,8 +164,24 @@ class InnerEvent:
     event: Any
 
 
+@dataclass(frozen=True, slots=True)
+class ToolsDeferred:
+    """There are many tools, so some of them aren't sent: the model finds them with a search. Said again when that changes.
+
+    Attributes:
+        sent: Tools that are sent, the search included.
+        known: All of them.
+        tokens_saved: About how many tokens each turn is shorter.
+    """
+
+    sent: int
+    known: int
+    tokens_saved: int
+
+
 ServerEvent = (
     ContextCompacted
+    | ToolsDeferred
     | ModelChanged
     | InnerEvent
     | ToolProgress

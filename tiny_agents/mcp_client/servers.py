@@ -26,6 +26,11 @@ Protocol = Literal["auto", "legacy", "2026-07-28"]
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 """How serious a report of a server is, as in syslog."""
 
+Defer = Literal["auto", "always", "never"]
+"""Whether a server's tools are found by a search: where there are many, always, never."""
+
+DEFER: tuple[Defer, ...] = ("auto", "always", "never")
+
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 PROTOCOLS: tuple[Protocol, ...] = ("auto", "legacy", "2026-07-28")
@@ -78,6 +83,9 @@ class CommonParameters(TypedDict):
     prefix: NotRequired[str | None]
     """"auto" if left out: a tool's name is changed only where another server has it; "always" begins all with the server's
     name and two underscores, and any other text with that text and two underscores."""
+    defer: NotRequired[Defer | None]
+    """"always": its tools are found by a search instead of all being sent; "never": they are all sent; "auto" if left out:
+    as `max_tools` of the client says."""
     restart: NotRequired[int | None]
     """How often it is started again in a row, without a successful call in between; 3 if left out, 0 for never."""
 
@@ -183,6 +191,7 @@ class ServerOptions:
     max_parallel_calls: int | None = None
     prefix: str | None = None
     restarts: int = RESTARTS
+    defer: Defer = "auto"
 
 
 def describe_server(kind: str, parameters: Mapping[str, Any]) -> Server:
@@ -228,6 +237,7 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         max_parallel_calls=read.count("max_parallel_calls"),
         prefix=read.prefix(),
         restarts=read.whole("restart", RESTARTS),
+        defer=read.defer(),
     )
 
 
@@ -394,6 +404,13 @@ class _Reader:
             if value == known:
                 return known
         raise UsageError(f"{self._where}: 'protocol' must be 'auto', 'legacy' or '2026-07-28', not {value!r}")
+
+    def defer(self) -> Defer:
+        value = self._given.get("defer", "auto")
+        for known in DEFER:
+            if value == known:
+                return known
+        raise UsageError(f"{self._where}: 'defer' must be 'auto', 'always' or 'never', not {value!r}")
 
     def log_level(self) -> LogLevel | None:
         value = self._given.get("log_level")

@@ -40,7 +40,10 @@ READ_ON = "read_on"
 READ_LINK = "read_resource_link"
 """Our own tool that reads what a link leads to; offered once a result had one."""
 
-OWN_TOOLS = frozenset({READ_ON, READ_LINK})
+SEARCH_TOOLS = "search_tools"
+"""Our own tool that finds tools; offered where there are many."""
+
+OWN_TOOLS = frozenset({READ_ON, READ_LINK, SEARCH_TOOLS})
 """The model is told to use these, so no other tool may go by such a name."""
 
 RESERVED_NAMES = OWN_TOOLS | {"task_complete", "ask_question"}

@@ -36,6 +36,7 @@ from tiny_agents.errors import InferenceError, ProviderError, UsageError
 from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.mcp_client.asking import Seat
+from tiny_agents.mcp_client.deferral import MAX_TOOL_TOKENS
 from tiny_agents.mcp_client.events import CompactedBy, ContextCompacted, ServerEvent
 from tiny_agents.mcp_client.observing import ModelCall
 from tiny_agents.mcp_client.text import shortened
@@ -54,6 +55,9 @@ WORTHWHILE = 0.1
 
 QUESTION_SHARE = 0.7
 """Most of the window that the question for a summary may take."""
+
+TOOL_SHARE = 4
+"""Tools may take this part of the window before they are found by a search."""
 
 MAX_QUESTION_CHARS = 400_000
 MAX_THOUGHT_CHARS = 40_000
@@ -192,6 +196,17 @@ class Context:
     def begin(self, purse: Purse) -> None:
         """A request begins, which pays for summaries."""
         self.purse = purse
+
+    def tool_room(self) -> int | None:
+        """How many tokens of tools are all sent; None for any number.
+
+        A model that chooses its tools in another way gets them one by one, so for it only their number matters.
+        """
+        settings = self._seat().client.settings
+        if settings.embedded or settings.tool_emulation:
+            return None
+        window = self.max_tokens
+        return MAX_TOOL_TOKENS if window is None else min(MAX_TOOL_TOKENS, window // TOOL_SHARE)
 
     async def of(self, messages: Sequence[Any], tools: Sequence[Any], instructions: str | None) -> Sequence[Any]:
         """What is sent of `messages` in a turn, beside the tools and what is added to the system prompt."""

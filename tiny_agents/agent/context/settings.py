@@ -23,6 +23,7 @@ class ContextSettings:
         at: The share of the window that is filled before that is done.
         keep: How many of the last requests, with all that came of them, stay word for word if they fit.
         result_max_chars: Longest tool result that the model gets at once; it reads on with a tool. None is 40,000.
+        max_tools: With more tools than this, those of servers are found by a search instead of all being sent. None is 60.
 
     Raises:
         UsageError: A value that makes no sense.
@@ -33,6 +34,7 @@ class ContextSettings:
     at: float = 0.8
     keep: int = 3
     result_max_chars: int | None = None
+    max_tools: int | None = None
 
     def __post_init__(self) -> None:
         for name, least, optional in _COUNTS:
@@ -56,6 +58,7 @@ _COUNTS = (
     ("max_tokens", LEAST_MAX_TOKENS, True),
     ("keep", 1, False),
     ("result_max_chars", LEAST_RESULT_CHARS, True),
+    ("max_tools", 1, True),
 )
 
 

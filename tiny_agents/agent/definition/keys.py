@@ -222,6 +222,11 @@ CONTEXT = Table(
             _at_least(LEAST_RESULT_CHARS),
             "longest tool result that the model gets at once, in characters (default 40000); it reads on with a tool",
         ),
+        Key(
+            "max_tools",
+            COUNT,
+            "with more tools than this, those of servers are found by a search instead of all being sent (default 60)",
+        ),
     ),
 )
 

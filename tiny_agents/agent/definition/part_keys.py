@@ -22,14 +22,13 @@ from tiny_agents.agent.definition.readings import (
     VARIABLE,
     WHOLE,
     choice,
-    either,
     read_each,
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import InputOption
 from tiny_agents.agent.permissions import APPROVALS
 from tiny_agents.mcp_client.oauth.options import AUTH_TYPES, AUTH_WORDS, REDIRECT_URI, BadOption, read_auth
-from tiny_agents.mcp_client.servers import LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
+from tiny_agents.mcp_client.servers import DEFER, LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 
 NOT_YET = "is not supported yet"
 MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}
@@ -204,7 +203,12 @@ _OPTIONS = (
         choice(*LOG_LEVELS),
         "the least serious report that the server should send: `debug`, `info`, `notice`, `warning`, `error`, ...",
     ),
-    Key("defer", either(FLAG, bool, otherwise=choice("auto")), "whether its tools are found by searching", NOT_YET),
+    Key(
+        "defer",
+        choice(*DEFER),
+        "`always`: its tools are found by a search instead of all being sent; `never`: they are all sent; `auto` (the "
+        "default): as `context.max_tools` says",
+    ),
 )
 _APPROVAL = Key(
     "approval",
