@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tiny_agents.mcp_client.era import era_of
 from tiny_agents.mcp_client.known_servers import Era, KnownServer, KnownServers, file_of, identity_of
 from tiny_agents.mcp_client.pinning import Pin, ToolPrint, accept, look, print_of
 from tiny_agents.mcp_client.servers import HttpServer, Server, SseServer, StdioServer
@@ -91,6 +92,7 @@ def test_what_is_kept_of_a_server_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("tiny_agents.mcp_client.pinning.MAX_PINS", 2)
     found = look({"old": Pin(A)}, {"a": A, "b": A, "old": A}, ())
     assert (sorted(found.pins), found.unpinned) == (["a", "old"], {"b"})
+    assert look({}, {"n" * 300: A}, ()).unpinned == {"n" * 300}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,33 @@ def test_a_file_that_can_not_be_used_is_left_alone(
     assert path.read_text() == content
     assert word in caplog.text
     assert len(caplog.records) == 1
+
+
+def test_no_server_makes_the_file_too_long_to_be_read_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiny_agents.mcp_client.state_file.MAX_BYTES", 2_000)
+    path = tmp_path / "known.json"
+    known = KnownServers(path)
+    known.change("good", lambda _: KnownServer("good", pins={"x": Pin(A)}))
+    known.change("sly", lambda _: KnownServer("sly" * 1_000))
+    assert known.get("sly").name == "sly" * 1_000
+    assert "longer than 2,000 bytes" in caplog.text
+    assert KnownServers(path).get("good").pins == {"x": Pin(A)}
+    assert sorted(KnownServers(path).all()) == ["good"]
+
+
+@pytest.mark.parametrize("said", [{"instructions": "x" * 200_000}, {"n": 10**400}, {"n": "\ud800"}])
+def test_what_a_server_says_of_itself_is_kept_only_if_it_is_small(said: dict[str, Any]) -> None:
+    def era(discovered: dict[str, Any]) -> Era | None:
+        return era_of(
+            "2026-07-28", modern=True, server="s" * 500, older_transport=False, discovered=discovered, ttl_s=60
+        )
+
+    small = era({"instructions": "x"})
+    assert small is not None
+    assert (small.discovered, len(small.server)) == ({"instructions": "x"}, 200)
+    assert era(said) is None
 
 
 def test_a_folder_that_can_not_be_written_costs_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

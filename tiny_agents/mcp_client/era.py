@@ -17,6 +17,11 @@ DISCOVERED_KEPT_S = 86_400.0
 """How long what a server said of itself is believed at most, whatever it allows."""
 
 
+SERVER_CHARS = 200
+MAX_DISCOVERED_BYTES = 100_000
+"""What a server says of itself is not kept if it is longer: the file is for all servers."""
+
+
 class EraMemory:
     """What is remembered of how one server is spoken to.
 
@@ -64,9 +69,17 @@ def era_of(
         discovered, ttl_s: What a server of the newer protocol said of itself, and how long it lets us keep that.
     """
     now = time.time()
+    server = server[:SERVER_CHARS]
     if not modern:
         return Era("legacy", now + LEGACY_KEPT_S, server=server, sse=older_transport)
-    if discovered is not None and ttl_s > 0:
+    if discovered is not None and ttl_s > 0 and _is_small(discovered):
         until = now + min(ttl_s, DISCOVERED_KEPT_S)
         return Era(protocol, until, server=server, sse=older_transport, discovered=discovered)
     return Era("auto", now + LEGACY_KEPT_S, server=server, sse=True) if older_transport else None
+
+
+def _is_small(discovered: dict[str, Any]) -> bool:
+    try:
+        return len(msgspec.json.encode(discovered)) <= MAX_DISCOVERED_BYTES
+    except (OverflowError, ValueError, RecursionError):  # such as an integer of 400 digits
+        return False

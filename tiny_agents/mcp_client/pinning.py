@@ -23,6 +23,9 @@ PINNING: tuple[Pinning, ...] = ("off", "warn", "strict")
 MAX_PINS = 10_000
 """Tools of one server that are kept track of, those it no longer has included."""
 
+MAX_NAME_CHARS = 256
+"""A tool whose name is longer isn't kept track of; the protocol allows 128."""
+
 _HASH_CHARS = 32
 _SETS = frozenset({"required", "enum", "type"})  # keys of a JSON Schema whose lists are sets: their order says nothing
 
@@ -99,7 +102,7 @@ class Finding(msgspec.Struct, frozen=True):
         news: Those of them nobody was told of yet.
         added: Tools that were never seen; empty at the very first look.
         removed: Those of `before` that are gone.
-        unpinned: Tools that aren't kept track of: there are too many.
+        unpinned: Tools that aren't kept track of: there are too many, or their names are too long.
     """
 
     pins: dict[str, Pin]
@@ -124,7 +127,7 @@ def look(pins: Mapping[str, Pin], now: Mapping[str, ToolPrint], before: Iterable
     for name, found in now.items():
         pin = known.get(name)
         if pin is None:
-            if len(known) < MAX_PINS:
+            if len(known) < MAX_PINS and len(name) <= MAX_NAME_CHARS:
                 known[name] = Pin(found)
             else:
                 unpinned.add(name)

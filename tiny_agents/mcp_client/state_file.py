@@ -87,7 +87,11 @@ class StateFile(Generic[T]):
     def _write(self, value: T) -> None:
         if self._usable:
             if value != self._value:
-                write_private(self.path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+                data = msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+                if len(data) > MAX_BYTES:  # it could not be read again
+                    self._give_up(f"it would be longer than {MAX_BYTES:,} bytes; remove it to begin anew")
+                    return
+                write_private(self.path, data)
             self._value = value
 
     def _give_up(self, why: str) -> None:

@@ -96,7 +96,7 @@ class ToolGuard:
             )
         if found.unpinned:
             logger.warning(
-                "MCP server '%s' has had so many tools that %d of them aren't kept track of%s",
+                "MCP server '%s' has had so many tools, or such long names, that %d of them aren't kept track of%s",
                 self._server,
                 len(found.unpinned),
                 ": they are not used" if strict else "",
@@ -122,8 +122,8 @@ class ToolGuard:
 
     def _too_many(self, name: str) -> str:
         return (
-            f"the MCP server '{self._server}' has had so many tools that {_shown(name)} can't be kept track of, so it is "
-            "not called."
+            f"the MCP server '{self._server}' has had so many tools, or such long names, that {_shown(name)} can't be kept "
+            "track of, so it is not called."
         )
 
 
