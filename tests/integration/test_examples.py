@@ -151,6 +151,7 @@ def test_the_team_looks_up_at_the_same_time_and_one_writes(tmp_path: Path) -> No
     assert done.code == 0, done.err
     assert done.out.startswith("Dear reader. In March it is about 1 C in Oslo")
     assert "12 C in Rome" in done.out
+    assert 'researcher ▸ look_up {"city": "Oslo"}\n' in done.err
     assert len(server.chats) == 3 + 4 + 1
 
 

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.exit_tools import EXIT_LOOP_TOOLS
 from tiny_agents.cli.events import Event, EventReader, Item, asides
+from tiny_agents.cli.inner import InnerCalls
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 from tiny_agents.mcp_client.calls import INTERRUPTED, NOT_MADE
-from tiny_agents.mcp_client.events import EventStream, ServerEvent
+from tiny_agents.mcp_client.events import EventStream, InnerEvent, ServerEvent
 
 EXIT_TOOLS = frozenset(tool.function.name for tool in EXIT_LOOP_TOOLS)
 """Tools of the agent loop itself; they aren't shown."""
@@ -38,14 +39,15 @@ class TurnView(Protocol):
 async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnView) -> None:
     """Show what happens in a run; the last line on the screen is finished, however it ends."""
     reader = EventReader()
+    inner = InnerCalls(EXIT_TOOLS)
     answering = 0  # how long the history was when the answer began that is being shown; 0 after a tool's result
     with agent.events() as events:
-        listening = asyncio.create_task(_listen(events, view))
+        listening = asyncio.create_task(_listen(events, view, inner))
         try:
             async with aclosing(run) as items:
                 async for item in items:
                     for happened in events.taken():  # a result comes with its message, or before
-                        _tell(happened, view)
+                        _tell(happened, view, inner)
                     if not isinstance(item, ChatCompletionStreamOutput):
                         answering = 0
                     elif answering != len(agent.messages):
@@ -56,20 +58,20 @@ async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnVie
                     for event in reader.read(item):
                         view.show(event)
             for happened in events.taken():
-                _tell(happened, view)
+                _tell(happened, view, inner)
         finally:
             listening.cancel()
             view.end()
 
 
-async def _listen(events: EventStream, view: TurnView) -> None:
+async def _listen(events: EventStream, view: TurnView, inner: InnerCalls) -> None:
     async for event in events:
-        _tell(event, view)
+        _tell(event, view, inner)
 
 
-def _tell(event: ServerEvent, view: TurnView) -> None:
+def _tell(event: ServerEvent, view: TurnView, inner: InnerCalls) -> None:
     view.happened(event)
-    for aside in asides((event,)):
+    for aside in inner.read(event) if isinstance(event, InnerEvent) else asides((event,)):
         view.show(aside)
 
 
