@@ -352,6 +352,33 @@ async def test_an_agent_in_a_tool_of_another_is_inside_its_call(spans: Spans, tm
     assert [record["event"] for record in records if record.get("parent") == call["id"]] == ["run.start", "run.end"]
 
 
+async def test_an_agent_in_a_tool_tells_no_more_than_the_one_around_it_may(
+    spans: Spans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+
+    async def told(capture_content: bool) -> str:
+        spans._exporter.clear()
+        log = tmp_path / f"log {capture_content}"
+        options: dict[str, Any] = {"capture_content": capture_content, "run_log": log, "api_key": SECRET}
+        async with (
+            agent_with([text("inner answer")], servers=[], name="inner") as (inner, _),
+            agent_with([calls(("ask", {})), text("x")], servers=[], name="outer", **options) as (outer, _),
+        ):
+
+            async def ask() -> str:
+                return (await inner.run_to_completion(f"use {SECRET}")).text
+
+            outer.add_tool(ask)
+            await outer.run_to_completion("hello")
+        return log.read_text() + "".join(span.to_json() for span in spans.all())
+
+    assert "inner answer" not in await told(False)
+    everything = await told(True)
+    assert "use ***" in everything
+    assert SECRET not in everything
+
+
 async def test_what_is_said_is_recorded_only_where_it_is_asked_for(
     spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:

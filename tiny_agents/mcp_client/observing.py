@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -76,18 +76,24 @@ class Operation:
 
     @property
     def capture_content(self) -> bool | None:
-        """What the client's user says about recording what is said; None where nothing is said."""
-        return self._observing.capture_content
+        """What is said about recording what is said, by the user of the client or of one around it; None for nothing."""
+        own = self._observing.capture_content
+        return own if own is not None or self.parent is None else self.parent.capture_content
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown: what this client knows, and those around it."""
+        outer = self.parent.secrets if self.parent is not None else []
+        return list(dict.fromkeys([*self._observing.secrets, *outer]))
 
     def cleaned(self, data: Any) -> Any:
         """Text or JSON data without secrets."""
-        secrets = self._observing.secrets
-        return without_secrets(
-            data, [*secrets, *(quoted for each in secrets if (quoted := json.dumps(each)[1:-1]) != each)]
-        )
+        known = self.secrets
+        quoted = (json.dumps(secret)[1:-1] for secret in known)
+        return without_secrets(data, list(dict.fromkeys([*known, *quoted])))
 
     def begin(self) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = token_hex(8)
         self.duration_s, self.error, self.message = None, "", ""
         self.kept.clear()
         self._observers = self._observing.observers_of(self)
@@ -107,7 +113,7 @@ class Operation:
         """An error ends it."""
         self.error = error_type(error)
         if self.error != CANCELLED:
-            self.message = redact(str(error), self._observing.secrets)[:_MESSAGE_CHARS]
+            self.message = redact(str(error), self.secrets)[:_MESSAGE_CHARS]
 
     @contextmanager
     def within(self) -> Iterator[None]:
