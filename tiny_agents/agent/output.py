@@ -101,6 +101,9 @@ def output_of(wanted: Wanted | None, retries: int = DEFAULT_RETRIES) -> Output |
     return Output(wanted, None, retries)
 
 
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
 def _check_schema(schema: Mapping[str, Any]) -> None:
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
@@ -110,7 +113,10 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
         validator_for(schema, default=_draft()).check_schema(schema)
     except SchemaError as error:
         where = "".join(f".{step}" for step in error.absolute_path)
-        raise UsageError(f"output{where} is no JSON Schema: {error.message[:_REASON_CHARS]}") from error
+        reason = error.message
+        if where.endswith(".type") and error.validator == "anyOf":
+            reason = f"{error.instance!r} is no type; there are {', '.join(_TYPES)}"
+        raise UsageError(f"output{where} is no JSON Schema: {reason[:_REASON_CHARS]}") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"output is no JSON Schema: {error}") from error
     for reference in _references(schema):
