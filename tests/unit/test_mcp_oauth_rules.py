@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -363,6 +364,19 @@ def test_a_token_that_fits_in_no_header_is_refused(token: str) -> None:
     next(steps)
     with pytest.raises(LoginFailed, match="an access token that can't be sent"):
         steps.send(httpx2.Response(200, json={"access_token": token, "token_type": "bearer"}))
+
+
+def test_a_client_whose_secret_never_ends_can_be_kept(tmp_path: Path) -> None:
+    steps = flow.find_client(
+        place(registration_endpoint=f"{ISSUER}/register"), Auth("oauth"), "http://127.0.0.1/", None
+    )
+    next(steps)
+    reply = {"client_id": "me", "client_secret": "hush", "redirect_uris": ["http://127.0.0.1/"]}
+    with pytest.raises(StopIteration) as done:
+        steps.send(httpx2.Response(201, content=json.dumps({**reply, "client_secret_expires_at": 10**400})))
+    slot = Slot(URL, folder=tmp_path)
+    slot.write(replace(LOGIN, client=done.value.value))
+    assert slot.read() == replace(LOGIN, client=done.value.value)
 
 
 def test_a_token_that_never_ends_is_one_that_lasts_long() -> None:

@@ -186,7 +186,7 @@ def test_no_server_makes_the_file_too_long_to_be_read_again(
     assert sorted(KnownServers(path).all()) == ["good"]
 
 
-@pytest.mark.parametrize("said", [{"instructions": "x" * 200_000}, {"n": 10**400}, {"n": "\ud800"}])
+@pytest.mark.parametrize("said", [{"instructions": "x" * 200_000}, {"n": "\ud800"}])
 def test_what_a_server_says_of_itself_is_kept_only_if_it_is_small(said: dict[str, Any]) -> None:
     def era(discovered: dict[str, Any]) -> Era | None:
         return era_of(

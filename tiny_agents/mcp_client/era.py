@@ -72,14 +72,15 @@ def era_of(
     server = server[:SERVER_CHARS]
     if not modern:
         return Era("legacy", now + LEGACY_KEPT_S, server=server, sse=older_transport)
-    if discovered is not None and ttl_s > 0 and _is_small(discovered):
+    if discovered is not None and ttl_s > 0 and _can_be_kept(discovered):
         until = now + min(ttl_s, DISCOVERED_KEPT_S)
         return Era(protocol, until, server=server, sse=older_transport, discovered=discovered)
     return Era("auto", now + LEGACY_KEPT_S, server=server, sse=True) if older_transport else None
 
 
-def _is_small(discovered: dict[str, Any]) -> bool:
+def _can_be_kept(discovered: dict[str, Any]) -> bool:
+    """Whether it is small, and JSON of ours can hold it: half a character can't be written."""
     try:
         return len(msgspec.json.encode(discovered)) <= MAX_DISCOVERED_BYTES
-    except (OverflowError, ValueError, RecursionError):  # such as an integer of 400 digits
+    except (ValueError, RecursionError):
         return False

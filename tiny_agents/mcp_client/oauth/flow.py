@@ -53,6 +53,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_S = 300
 _BEARER = re.compile(r"[!-~]+")
 _EXPIRES_MOST_S = 10 * 365 * 86_400
+_LATEST_S = 32_503_680_000  # the year 3000
 
 
 class LoginFailed(Exception):
@@ -342,7 +343,7 @@ def find_client(place: Place, auth: Auth, redirect_uri: str, scopes: Sequence[st
         reply.token_endpoint_auth_method,
         redirect_uri,
         registered=True,
-        secret_expires_at=reply.client_secret_expires_at or None,
+        secret_expires_at=min(reply.client_secret_expires_at or 0, _LATEST_S) or None,
     )
 
 
