@@ -457,6 +457,7 @@ def test_help_and_wrong_flags_load_nothing_heavy(tmp_path, args):
         "tiny_agents.cli",
         "tiny_agents.cli.arguments",
         "tiny_agents.cli.exit_codes",
+        "tiny_agents.cli.init_arguments",
         "tiny_agents.cli.output_arguments",
         "tiny_agents.cli.report",
         "tiny_agents.cli.safe_text",

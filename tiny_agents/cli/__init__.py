@@ -23,6 +23,7 @@ COMMANDS = {
     "permissions": "tiny_agents.cli.commands.permissions",
     "trust": "tiny_agents.cli.commands.trust",
     "sessions": "tiny_agents.cli.commands.sessions",
+    "init": "tiny_agents.cli.commands.init",
     "doctor": "tiny_agents.cli.commands.doctor",
     "tools": "tiny_agents.cli.commands.tools",
     "call": "tiny_agents.cli.commands.call",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tiny_agents.cli.init_arguments import add_init
 from tiny_agents.cli.output_arguments import add_limits, add_output
 from tiny_agents.cli.session_arguments import add_sessions
 from tiny_agents.cli.tool_arguments import add_tools
@@ -197,6 +198,7 @@ def build_parser() -> Parser:
     _add_lock(commands)
     add_tools(commands, input_value, _add_starting)
     _add_doctor(commands)
+    add_init(commands)
     return parser
 
 
