@@ -140,3 +140,16 @@ def test_an_agent_of_ones_own_is_not_asked_about(tmp_path):
     with OpenAIServer([text("Fine.")]) as model:
         done = run("run", ".", "--base-url", model.url, "-p", "x", cwd=tmp_path)
     assert (done.code, done.out, done.err) == (0, "Fine.\n", "")
+
+
+def test_a_downloaded_agent_that_is_a_tool_of_ones_own_is_asked_about_too(tmp_path, hub):
+    (tmp_path / "mine.yaml").write_text("model: m\ntools: {agents: [{agent: someone/helper, name: helper}]}", "utf-8")
+    with OpenAIServer([text("Fine.")]) as model:
+        flags = ["--base-url", model.url, "-p", "x"]
+        refused = run("run", "mine.yaml", *flags, cwd=tmp_path, HF_ENDPOINT=hub.url)
+        assert refused.code == 2
+        assert "the agent someone/helper was downloaded, and nobody can be asked here" in refused.last_line
+        assert model.chats == []
+        trusted = run("run", "mine.yaml", *flags, "--trust", cwd=tmp_path, HF_ENDPOINT=hub.url)
+        assert (trusted.code, trusted.out) == (0, "Fine.\n")
+    assert not (tmp_path / "ran").exists()  # its servers start with its first task

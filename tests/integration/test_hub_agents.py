@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub_server import HubContent, HubServer
+from tiny_agents import Agent, UsageError
+from tiny_agents.agent.definition.composed import downloaded_parts
 from tiny_agents.agent.definition.loading import load_definition
+from tiny_agents.agent.definition.lock import differences, lock_of
+from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import (
     ConfigError,
@@ -20,7 +24,7 @@ from tiny_agents.errors import (
     TinyAgentsError,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 AGENT = '{"model": "m", "servers": [{"type": "stdio", "command": "npx", "args": ["x"]}]}'
 
@@ -175,3 +179,91 @@ def test_a_prompt_outside_the_agents_folder_is_not_fetched(cache: Path, prompt: 
     assert isinstance(error, ConfigError)
     assert "prompt: " in str(error)
     assert "lies outside the agent's folder" in str(error)
+
+
+# ---- agents and files that belong to an agent
+
+
+def test_an_agent_of_the_hub_brings_its_files_skills_and_agents_and_runs_none_of_them(cache: Path) -> None:
+    ran = cache.parent / "ran"
+    files = {
+        "a/top/agent.yaml": "tools: {python: [t.py], agents: [./inner]}\nskills: [skills]\nmodel: m",
+        "a/top/t.py": f"import pathlib\npathlib.Path({str(ran)!r}).touch()\n\ndef f() -> int: return 1\n",
+        "a/top/inner/agent.yaml": "description: Inside.",
+        "a/top/skills/x/SKILL.md": "---\nname: x\ndescription: y\n---\nHello.",
+    }
+    with hub(files) as server:
+        definition = load("a/top", server, cache)
+    inner = definition.tools.agents[0].loaded
+    assert (inner.downloaded, inner.origin) == (True, definition.origin)
+    assert [part.name for part in downloaded_parts(definition)] == ["a/top"]  # asked about once
+    assert commands_and_hosts(definition) == [
+        "runs the Python file, inside this program: t.py",
+        "reads skills in: skills",
+        "uses as a tool the agent: ./inner",
+    ]
+    assert lock_of(definition).agents == {}  # its files are among those of the agent
+    assert set(lock_of(definition).files) == {name.removeprefix("a/top/") for name in files}
+    assert not ran.exists()
+
+
+def test_an_agent_of_the_hub_that_is_a_tool_of_ones_own_is_a_download_of_its_own(cache: Path) -> None:
+    own = cache.parent / "mine.yaml"
+    own.write_text("tools: {agents: [{agent: a/helper@main, name: helper}]}", encoding="utf-8")
+    with hub({"a/helper/agent.json": AGENT}) as server:
+        definition = load("mine.yaml", server, cache)
+        assert not definition.downloaded
+        (part,) = downloaded_parts(definition)
+        assert part.origin is not None
+        assert part.origin.reference.name == "a/helper"
+        assert "the agent 'helper' runs the command: npx x" in commands_and_hosts(definition)
+        locked = lock_of(definition)
+        assert locked.agents["helper"].revision == part.origin.commit
+    with hub({"a/helper/agent.json": AGENT.replace('"x"', '"y"')}) as server:
+        changed = load("mine.yaml", server, cache)
+    assert "the agent helper: changed: agent.json" in differences(locked, changed)
+
+
+def test_an_agent_of_the_hub_reaches_no_agent_beside_it(cache: Path) -> None:
+    (cache.parent / "secret.yaml").write_text("name: secret", encoding="utf-8")
+    for path in (str(cache.parent / "secret.yaml"), "../../secret.yaml"):
+        with (
+            hub({"a/top/agent.yaml": f"tools: {{agents: ['{path}']}}"}) as server,
+            pytest.raises(ConfigError, match="lies outside the agent's folder"),
+        ):
+            load("a/top", server, cache)
+
+
+def test_a_circle_over_the_hub_is_an_error_with_its_names(cache: Path) -> None:
+    files = {"a/one/agent.yaml": "tools: {agents: [a/two]}", "a/two/agent.yaml": "tools: {agents: [a/one]}"}
+    with hub(files) as server, pytest.raises(ConfigError, match="in a circle: a/one -> a/two -> a/one"):
+        load("a/one", server, cache)
+
+
+def test_an_agent_that_the_hub_does_not_have_is_named_with_its_place(cache: Path) -> None:
+    (cache.parent / "mine.yaml").write_text("tools:\n  agents: [a/gone]", encoding="utf-8")
+    with (
+        hub({"a/helper/agent.json": AGENT}) as server,
+        pytest.raises(
+            ConfigError, match=r"mine\.yaml:2:12: tools\.agents\[0\]: the agent 'a/gone' can't be used: there"
+        ),
+    ):
+        load("mine.yaml", server, cache)
+
+
+async def test_a_downloaded_python_file_that_was_changed_since_is_not_run(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent_yaml = "tools: {python: [t.py]}\nmodel: m\nendpointUrl: http://localhost:9"
+    files = {"a/top/agent.yaml": agent_yaml, "a/top/t.py": "def f(): ..."}
+    with hub(files) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        with pytest.raises(UsageError, match=r"runs the Python file, inside this program: t\.py"):
+            Agent.load("a/top")
+        async with Agent.load("a/top", trust=True) as agent:
+            origin = load("a/top", server, cache).origin
+            assert origin is not None
+            (origin.folder / "t.py").write_text("def g(): ...", encoding="utf-8")
+            with pytest.raises(ConfigError, match="isn't as it was downloaded, so it isn't run"):
+                await agent.load_tools()

@@ -9,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from functools import singledispatch
 from typing import Any
 
+import msgspec
+
 from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.usage import usage_of_call
 from tiny_agents.cli import records
@@ -18,6 +20,7 @@ from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCom
 from tiny_agents.inference.types.record import Record
 from tiny_agents.mcp_client.events import (
     ContextCompacted,
+    InnerEvent,
     ListChanged,
     ModelChanged,
     ResourceUpdated,
@@ -65,11 +68,15 @@ class RecordReader:
         self._where_is = where_is
         self._hidden = frozenset(hidden_tools)
         self._reader = EventReader()
+        self._readers: dict[tuple[str, str | None], RecordReader] = {}
 
     def read(self, item: Any) -> Iterator[records.Record]:
         """The records for one item or event, in order."""
         if isinstance(item, ToolAnswered):
             return  # the tool message with the same says it
+        if isinstance(item, InnerEvent):
+            yield from self._inside(item)
+            return
         if not isinstance(item, (ChatCompletionStreamOutput, ChatCompletionInputMessage)):
             yield event_record(item)
             return
@@ -96,6 +103,13 @@ class RecordReader:
                     failed = text[:5].lower() == "error"
                     id = getattr(item, "tool_call_id", None) or ""
                     yield records.ToolResult(id=id, name=name, server=server, tool=tool, text=text, failed=failed)
+
+    def _inside(self, item: InnerEvent) -> Iterator[records.Record]:
+        """The records of an agent that is a tool, each in an event that says whose it is."""
+        reader = self._readers.setdefault((item.tool, item.call), RecordReader(lambda _: None, self._hidden))
+        for record in reader.read(item.event):
+            data = {"tool": item.tool, "call": item.call, "record": msgspec.to_builtins(record)}
+            yield records.Event(name=InnerEvent.__name__, data=data)
 
 
 def as_object(arguments: str) -> Any:
