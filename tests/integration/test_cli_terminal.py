@@ -153,7 +153,7 @@ def test_a_failed_turn_is_shown_and_its_prompt_comes_back(bare, open_terminal):
         terminal.wait_for(READY)
         terminal.type("Do it" + ENTER)
         screen = terminal.wait_for(r"^The conversation goes on")
-        assert "answered 400: this model␛[2J is not for you" in screen.replace("\n", "")
+        assert "answered 400: this model␛[2J is not for you" in screen.replace("\n", " ")
         assert "Traceback" not in screen
         terminal.wait_for(READY)
         terminal.type(UP + ENTER)

@@ -75,6 +75,11 @@ class Terminal:
         """Whether the terminal shows what is typed by itself, as it does for a shell's commands."""
         return bool(termios.tcgetattr(self.child.fileno())[3] & termios.ECHO)
 
+    def clear(self) -> None:
+        """Forget what can be seen, so that what comes can be told apart; the cursor goes to the top."""
+        self._pyte.erase_in_display(2)
+        self._pyte.cursor_position()
+
     def type(self, text: str) -> None:
         self.child.send(text)
 

@@ -125,8 +125,8 @@ def test_thinking_is_shown_on_a_terminal_above_the_answer_and_nowhere_else():
     ("who", "words"), [("model", "model's own"), ("tool", "tool's own result"), ("refusal", "No tool was asked")]
 )
 def test_whose_sentence_it_was_is_said_after_it(who, words):
-    *_, last = shown(Text("Noon."), Origin(who)).splitlines()
-    assert words in last
+    _, *last = shown(Text("Noon."), Origin(who)).splitlines()
+    assert words in " ".join(last)
 
 
 def test_a_long_result_is_cut_and_says_by_how_much():

@@ -30,14 +30,16 @@ from tiny_agents.agent.params import checked_params
 from tiny_agents.agent.permission_gate import Approve, PermissionGate
 from tiny_agents.agent.permissions import permissions_of
 from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, check_priced, checked_prices, load_prices, price_of
-from tiny_agents.agent.request import Request
+from tiny_agents.agent.request import Request, UserInput
 from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.rules import StopReason
 from tiny_agents.agent.run_log import RunLog
 from tiny_agents.agent.sessions.about import about, definition_hash
+from tiny_agents.agent.sessions.history import text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
 from tiny_agents.agent.sessions.store import SessionStore
+from tiny_agents.agent.steering import Steering
 from tiny_agents.agent.usage import Usage
 from tiny_agents.errors import OutputError, ServerError, UsageError
 from tiny_agents.inference import local
@@ -74,7 +76,7 @@ class Observed(TypedDict, total=False):
     run_log: str | Path | None
 
 
-class Agent(Composes):
+class Agent(Composes, Steering):
     """A model, its tools and the conversation with it.
 
         async with Agent(model="Qwen/Qwen3-32B", servers=[{"type": "stdio", "command": "my-server"}]) as agent:
@@ -478,7 +480,7 @@ class Agent(Composes):
     @overload
     def run(
         self,
-        user_input: str,
+        user_input: UserInput,
         *,
         abort_event: asyncio.Event | None = None,
         events: Literal[False] = False,
@@ -488,7 +490,7 @@ class Agent(Composes):
     @overload
     def run(
         self,
-        user_input: str,
+        user_input: UserInput,
         *,
         abort_event: asyncio.Event | None = None,
         events: Literal[True],
@@ -497,7 +499,7 @@ class Agent(Composes):
 
     def run(
         self,
-        user_input: str,
+        user_input: UserInput,
         *,
         abort_event: asyncio.Event | None = None,
         events: bool = False,
@@ -506,7 +508,8 @@ class Agent(Composes):
         """Work on a request: yields chunks and tool results as they come, until the model is done or a limit is reached.
 
         Args:
-            user_input: What the user says; added to `messages`.
+            user_input: What the user says, text or a list of parts (text, images) as the chat API takes them; added to
+                `messages`.
             abort_event: Set it to stop at once, also in the middle of an answer or a tool call. What was said stays in
                 `messages`.
             events: Yield what happens at the servers too, as it happens (see `mcp_client.events`).
@@ -521,7 +524,7 @@ class Agent(Composes):
         return self._events.beside(items) if events else items
 
     async def run_to_completion(
-        self, user_input: str, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
+        self, user_input: UserInput, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
     ) -> AgentResult:
         """Work on a request to its end, and return what came of it. Arguments and errors are those of `run`.
 
@@ -579,14 +582,20 @@ class Agent(Composes):
         self, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
     ) -> AsyncGenerator[Item, None]:
         """Make the last request again, whether it failed, was interrupted or answered: `rollback`, then `run`."""
-        return self.run(self.rollback(), abort_event=abort_event, limits=limits)
+        content = self._requests[-1].message.content if self._requests else None
+        text = self.rollback()
+        return self.run(text if content is None else content, abort_event=abort_event, limits=limits)
 
     def run_within(self, outer: Request | None, user_input: str) -> AsyncGenerator[Item, None]:
         """As `run`, as a part of another agent's request: within what is left of its limits, and on its bill."""
         return self._run(user_input, None, None, outer)
 
     async def _run(
-        self, user_input: str, abort_event: asyncio.Event | None, limits: Limits | None, outer: Request | None = None
+        self,
+        user_input: UserInput,
+        abort_event: asyncio.Event | None,
+        limits: Limits | None,
+        outer: Request | None = None,
     ) -> AsyncGenerator[Item, None]:
         request = self._begin(user_input, (limits or Limits()).over(self.limits), outer)
         stop: StopReason = "failed"
@@ -618,7 +627,7 @@ class Agent(Composes):
             self._running = False
             await self._saving.end(stop)
 
-    def _begin(self, user_input: str, limits: Limits, outer: Request | None) -> Request:
+    def _begin(self, user_input: UserInput, limits: Limits, outer: Request | None) -> Request:
         self._require_rest()
         self._price_known(limits if outer is None else limits.within(outer.left(), {}))
         self._running = True
@@ -638,7 +647,7 @@ class Agent(Composes):
                 model=self._seats.now.name,
                 provider=self._seats.now.client.settings.provider or "",
                 session=self.session.id if self.session is not None else "",
-                request=user_input,
+                request=user_input if isinstance(user_input, str) else text_of({"content": list(user_input)}),
             ),
             view=self.context,
             heard=self.context.heard,

@@ -56,6 +56,11 @@ class PermissionGate:
         self._session: set[tuple[str, str]] = set()
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def allowed_now(self) -> list[str]:
+        """Tools that a person allowed while this program runs."""
+        return sorted({name for name, _ in self._session})
+
     async def __call__(self, request: CallRequest) -> Verdict:
         return await self.settle(request, self.ruling(request))
 

@@ -19,6 +19,7 @@ from tiny_agents.agent.output import Output
 from tiny_agents.agent.prices import Price
 from tiny_agents.agent.result import AgentResult, Message
 from tiny_agents.agent.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn, room_beside
+from tiny_agents.agent.sessions.history import text_of
 from tiny_agents.agent.usage import Usage, usage_of_call
 from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
@@ -28,13 +29,16 @@ from tiny_agents.mcp_client.turns import Asked, TurnOptions, View
 
 T = TypeVar("T")
 
+UserInput = str | Sequence[Mapping[str, Any]]
+"""What a user says: text, or parts of a message such as `{"type": "image_url", "image_url": {"url": ...}}`."""
+
 
 class Request:
     """A request that has been added to `messages`.
 
     Args:
         messages: The conversation; grows by the request, and is closed by `end`.
-        text: What the user says.
+        said: What the user says: text, or parts.
         price: What the model that is asked costs at the moment.
         params: Further arguments of each chat call.
         output: What the final answer has to be; None for any text.
@@ -53,7 +57,7 @@ class Request:
     def __init__(
         self,
         messages: list[Message],
-        text: str,
+        said: UserInput,
         limits: Limits,
         *,
         price: Callable[[], Price | None],
@@ -65,7 +69,9 @@ class Request:
         heard: Callable[[Asked], int | None] = lambda _: None,
         outer: Request | None = None,
     ) -> None:
-        self.message = ChatCompletionInputMessage(role="user", content=text)
+        self.message = ChatCompletionInputMessage(
+            role="user", content=said if isinstance(said, str) else [dict(part) for part in said]
+        )
         self.time_is_up = asyncio.Event()
         self._messages = messages
         self._limits = limits
@@ -286,7 +292,7 @@ class Request:
         index = next((i for i, message in enumerate(self._messages) if message is self.message), None)
         if index is not None:
             del self._messages[index:]
-        return str(self.message.content)
+        return text_of(self.message)
 
 
 def end_run(run: AgentRun, result: AgentResult) -> None:

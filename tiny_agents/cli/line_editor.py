@@ -24,14 +24,22 @@ class LineEditor:
             PROMPT, history=history, key_bindings=bindings, enable_suspend=True, prompt_continuation="  "
         )
 
-    async def read(self) -> str:
+    async def read(self, prefill: str = "", *, in_editor: bool = False) -> str:
         """The next prompt.
+
+        Args:
+            prefill: What stands there already.
+            in_editor: Begin in the user's editor.
 
         Raises:
             EOFError: Ctrl+D on an empty line, or no terminal any more.
             KeyboardInterrupt: Ctrl+C.
         """
-        return await self._session.prompt_async()
+
+        def open_editor() -> None:
+            self._session.default_buffer.open_in_editor()
+
+        return await self._session.prompt_async(default=prefill, pre_run=open_editor if in_editor else None)
 
     def was_empty(self) -> bool:
         """Whether the line was empty when the last `read` ended."""

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from functools import singledispatchmethod
 
 from tiny_agents.cli.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
+from tiny_agents.cli.live.shelf import KeptResult, Shelf
 from tiny_agents.cli.safe_text import one_line, shorten
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.mcp_client.events import ServerEvent
@@ -33,14 +34,18 @@ class TurnRenderer:
 
     Args:
         screen: Where to.
+        shelf: Keeps what isn't shown whole, where somebody can ask for it.
         hidden_tools: Tools of the agent loop itself; calls to them aren't shown.
 
     On a terminal the model's text is shown as it comes. Elsewhere `answer` has to be written at the end: only then is it
     known which text was the answer and which was said on the way to it. The latter is shown beside it.
     """
 
-    def __init__(self, screen: Screen, *, hidden_tools: Collection[str] = ()) -> None:
+    def __init__(self, screen: Screen, shelf: Shelf | None = None, *, hidden_tools: Collection[str] = ()) -> None:
         self._screen = screen
+        self._shelf = shelf
+        self._called: list[ToolCall] = []
+        self._thought: list[str] = []
         self._hidden = frozenset(hidden_tools)
         self._live = screen.answer.is_terminal
         self._turn_text: list[str] = []
@@ -80,6 +85,7 @@ class TurnRenderer:
         if not self._thinking:
             self._thinking = True
             self._screen.line("thinking:", Style.DIM)
+        self._thought.append(event.text)
         self._screen.aside_text(event.text)
 
     @show.register
@@ -88,6 +94,7 @@ class TurnRenderer:
             return
         self._thinking = False
         self._set_text_aside()
+        self._called.append(event)
         self._screen.line(
             f"▸ {one_line(event.name)} {one_line(event.arguments, ARGUMENT_COLUMNS)}".rstrip(), Style.TOOL
         )
@@ -100,7 +107,13 @@ class TurnRenderer:
         if event.of_several:
             self._screen.line(f"{INDENT}{one_line(event.name)}:", Style.DIM)
         style = Style.ERROR if event.text.startswith("Error") else Style.DIM
-        for line in result_lines(event.text, self._screen.aside.columns):
+        lines = result_lines(event.text, self._screen.aside.columns)
+        call = self._called.pop(0) if self._called else None
+        if self._shelf is not None and call is not None:
+            number = self._shelf.keep(KeptResult(call.name, call.arguments, event.text))
+            if lines[-1].startswith("… "):
+                lines[-1] += f": /show {number}"
+        for line in lines:
             self._screen.line(INDENT + line, style)
 
     @show.register
@@ -123,6 +136,9 @@ class TurnRenderer:
     def end(self) -> None:
         """End the last line."""
         self._screen.fresh_line()
+        if self._shelf is not None and self._thought:
+            self._shelf.think(self._thought)
+            self._thought.clear()
 
     def hand_over(self, instead: str | None = None) -> None:
         """Write the answer, where it wasn't shown as it came: the model's text to the letter, and a line end.

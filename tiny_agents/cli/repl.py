@@ -4,62 +4,65 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Protocol
 
-from tiny_agents.agent.agent import Agent
+from tiny_agents.cli.events import Item
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts
 from tiny_agents.cli.report import Reporter, terminal_is_gone
-from tiny_agents.cli.terminal import Screen, Style
-from tiny_agents.cli.turns import TurnView, kept, show_turn, stop_notice
+from tiny_agents.cli.slash.table import Typed, as_text, find, parse
+from tiny_agents.cli.slash.talk import Run, Talk
+from tiny_agents.cli.terminal import Style
+from tiny_agents.cli.turns import kept, show_turn, stop_notice
+from tiny_agents.mcp_client.events import EventStream, ToolAnswered, ToolProgress
 
 
 class Lines(Protocol):
     """Where prompts come from: see `line_editor.LineEditor`."""
 
-    async def read(self) -> str: ...
+    async def read(self, prefill: str = "", *, in_editor: bool = False) -> str: ...
 
     def was_empty(self) -> bool: ...
 
 
 class Conversation:
-    """Talks to `agent` until the user leaves.
+    """Has `talk` until the user leaves."""
 
-    Args:
-        view: Makes what shows a turn.
-    """
-
-    def __init__(
-        self,
-        agent: Agent,
-        lines: Lines,
-        screen: Screen,
-        interrupts: Interrupts,
-        reporter: Reporter,
-        view: Callable[[], TurnView],
-    ) -> None:
-        self._agent = agent
+    def __init__(self, talk: Talk, lines: Lines, interrupts: Interrupts, reporter: Reporter) -> None:
+        self._talk = talk
+        self._agent = talk.agent
         self._lines = lines
-        self._screen = screen
+        self._screen = talk.screen
         self._interrupts = interrupts
         self._reporter = reporter
-        self._view = view
         self._hush: Callable[[], None] = lambda: None
 
     async def run(self) -> ExitCode:
         """Prompt after prompt. DONE at Ctrl+D, INTERRUPTED at Ctrl+C twice on an empty line."""
         self._interrupts.leave_when_idle = False
-        with quiet_keyboard() as self._hush:
-            return await self._talk()
+        with quiet_keyboard() as self._hush, self._agent.events() as events:
+            listening = asyncio.create_task(self._note(events))
+            try:
+                return await self._prompts()
+            finally:
+                listening.cancel()
 
-    async def _talk(self) -> ExitCode:
+    async def _note(self, events: EventStream) -> None:
+        async for event in events:
+            if not isinstance(event, (ToolAnswered, ToolProgress)):  # results are large, and kept elsewhere
+                self._talk.happened.append(event)
+
+    async def _prompts(self) -> ExitCode:
         about_to_leave = False
         while True:
             try:
                 with self._reporter.holding_back():
-                    text = await self._lines.read()
+                    prefill, self._talk.prefill = self._talk.prefill, ""
+                    in_editor, self._talk.in_editor = self._talk.in_editor, False
+                    text = await self._lines.read(prefill, in_editor=in_editor)
             except EOFError:
                 return ExitCode.DONE
             except KeyboardInterrupt:
@@ -73,24 +76,59 @@ class Conversation:
                 self._interrupts.listen()  # the line editor took Ctrl+C for itself
             about_to_leave = False
             if text.strip():
-                await self._turn(text)
+                self._hush()
+                await self._answer(text)
+                if self._talk.leaving:
+                    return ExitCode.DONE
                 self._screen.line()
 
-    async def _turn(self, text: str) -> None:
-        """One prompt. Whatever goes wrong in it, the conversation goes on; only a terminal that is gone ends it."""
-        self._hush()
-        before = len(self._agent.messages)
-        abort = asyncio.Event()
-        view = self._view()
+    async def _answer(self, text: str) -> None:
+        """A prompt, or a command. Whatever goes wrong, the conversation goes on; only a terminal that is gone ends it."""
+        typed = parse(text)
         try:
-            with self._interrupts.stopping(abort):
-                await show_turn(self._agent, self._agent.run(text, abort_event=abort), view)
+            if typed is not None:
+                run = await self._command(typed)
+            else:
+                said = as_text(text)
+                run = partial(self._run, said)
+            if run is not None:
+                await self._turn(run)
         except Exception as error:
             if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
                 raise
             self._reporter.error(error)
-            self._screen.line("The conversation goes on; the up arrow brings your prompt back.", Style.DIM)
-            return
+            if typed is None:
+                self._screen.line("The conversation goes on; the up arrow brings your prompt back.", Style.DIM)
+
+    def _run(self, text: str, abort: asyncio.Event) -> AsyncGenerator[Item, None]:
+        return self._agent.run(text, abort_event=abort)
+
+    async def _command(self, typed: Typed) -> Run | None:
+        """Do it; Ctrl+C stops it. Returns what is to be run after it."""
+        stop = asyncio.Event()
+        doing = asyncio.ensure_future(find(typed.name).do(self._talk, typed.arguments))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            with self._interrupts.stopping(stop):
+                await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not doing.done():
+                    doing.cancel()
+                    await asyncio.wait({doing})
+        finally:
+            stopping.cancel()
+            doing.cancel()
+        if doing.cancelled():
+            self._screen.line("Stopped.", Style.WARNING)
+            return None
+        return doing.result()
+
+    async def _turn(self, run: Run) -> None:
+        abort = asyncio.Event()
+        with self._interrupts.stopping(abort):
+            items = run(abort)
+            before = len(self._agent.messages)
+            view = self._talk.view()
+            await show_turn(self._agent, items, view)
         view.say_origin()
         if self._agent.stop_reason == "aborted":
             self._screen.line(f"Stopped. {kept(self._agent.messages[before:], view.said)}", Style.WARNING)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tiny_agents.cli.exit_codes import ExitCode, Left, error_message, exit_code_before_start, root_cause
-from tiny_agents.cli.safe_text import neutralise
+from tiny_agents.cli.safe_text import neutralise, wrapped
 from tiny_agents.cli.terminal import Style, abilities, styled
 from tiny_agents.errors import ServerError, redact, redact_addresses
 
@@ -91,8 +91,13 @@ class Reporter:
             self.listener(kind, text, error)
         if self.only_errors and kind != "error":
             return
-        colour = abilities(sys.stderr, os.environ).colour
-        self._print(f"{styled(kind + ':', style, colour)} {text}" if kind else styled(text, style, colour))
+        screen = abilities(sys.stderr, os.environ)
+        if screen.is_terminal:
+            text = "\n".join(wrapped(f"{kind}: {text}" if kind else text, screen.columns - 1))
+            text = text.removeprefix(f"{kind}: ")
+        self._print(
+            f"{styled(kind + ':', style, screen.colour)} {text}" if kind else styled(text, style, screen.colour)
+        )
 
     def _print(self, line: str) -> None:
         if self._held is not None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple, TextIO
 
-from tiny_agents.cli.safe_text import neutralise
+from tiny_agents.cli.safe_text import neutralise, wrapped
 
 
 class Style(Enum):
@@ -96,9 +96,11 @@ class Screen:
         self._piece(self._aside_stream, neutralise(text), style)
 
     def line(self, text: str = "", style: Style = Style.PLAIN) -> None:
-        """Write whole lines that aren't the answer, below whatever was written last."""
+        """Write whole lines that aren't the answer, below whatever was written last; a terminal's break between words."""
         self.fresh_line()
-        self._write(self._aside_stream, styled(neutralise(text), style, self.aside.colour) + "\n")
+        lines = wrapped(text, self.aside.columns - 1) if self.aside.is_terminal else neutralise(text).split("\n")
+        shown = "\n".join(styled(line, style, self.aside.colour) for line in lines)
+        self._write(self._aside_stream, shown + "\n")
 
     def fresh_line(self) -> None:
         """End the line that is being written, if there is one."""

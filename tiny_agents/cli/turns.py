@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, Protocol
 
 from tiny_agents.agent.agent import Agent
@@ -41,8 +41,7 @@ async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnVie
     reader = EventReader()
     inner = InnerCalls(EXIT_TOOLS)
     answering = 0  # how long the history was when the answer began that is being shown; 0 after a tool's result
-    with agent.events() as events:
-        listening = asyncio.create_task(_listen(events, view, inner))
+    with listening(agent, view, inner) as events:
         try:
             async with aclosing(run) as items:
                 async for item in items:
@@ -60,8 +59,18 @@ async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnVie
             for happened in events.taken():
                 _tell(happened, view, inner)
         finally:
-            listening.cancel()
             view.end()
+
+
+@contextmanager
+def listening(agent: Agent, view: TurnView, inner: InnerCalls | None = None) -> Iterator[EventStream]:
+    """Have what happens at the servers shown, as it happens."""
+    with agent.events() as events:
+        task = asyncio.create_task(_listen(events, view, inner or InnerCalls(EXIT_TOOLS)))
+        try:
+            yield events
+        finally:
+            task.cancel()
 
 
 async def _listen(events: EventStream, view: TurnView, inner: InnerCalls) -> None:

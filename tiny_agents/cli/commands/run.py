@@ -417,7 +417,9 @@ async def _converse(
     agent: Agent, session: Session | None, plan: Plan, interrupts: Interrupts, reporter: Reporter
 ) -> ExitCode:
     from tiny_agents.cli.line_editor import LineEditor, open_history
+    from tiny_agents.cli.live.shelf import Shelf
     from tiny_agents.cli.repl import Conversation
+    from tiny_agents.cli.slash.talk import Talk
     from tiny_agents.cli.views import screen_and_views
 
     screen, view = screen_and_views(agent, sys.stdout)
@@ -426,7 +428,11 @@ async def _converse(
     show_banner(screen, plan.definition, plan.model, tool_counts)
     show_recap(session, screen)
     lines = LineEditor(open_history(data_dir(os.environ), reporter.warning))
-    code = await Conversation(agent, lines, screen, interrupts, reporter, view).run()
+    talk = Talk(
+        agent, plan.definition, screen, Shelf(), lambda: view(talk), saving=plan.saving, secrets=reporter.secrets
+    )
+    code = await Conversation(talk, lines, interrupts, reporter).run()
+    session = agent.session
     if plan.shows_usage:
         screen.line(str(agent.usage), Style.DIM)
     if way_back := how_to_come_back(session):

@@ -1,0 +1,106 @@
+"""Slash commands in a conversation, typed at a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, text
+from tests.support.processes import linux_only
+from tests.support.program import PROGRAM, environment, script, write_agent
+
+pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")]
+if sys.platform != "win32":
+    from tests.support.terminal import CTRL_C, ENTER, Terminal
+
+READY = r"^>$"
+
+
+class Typist:
+    """Types lines, each when the prompt is there, and gives what came of it."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        terminal.wait_for(READY)
+
+    def __call__(self, line: str) -> str:
+        self.terminal.clear()
+        self.terminal.type(line + ENTER)
+        return self.terminal.wait_for(rf"^> {re.escape(line)}$[\s\S]*^>$")
+
+
+def test_the_commands_of_a_conversation(tmp_path):
+    def respond(request: Recorded) -> Turn:
+        last = request.body["messages"][-1]
+        if last["role"] == "tool":
+            return raw(delta(reasoning="It is long."), delta(content="Done."), delta("stop"))
+        return (
+            calls(("echo", {"text": "\n".join(f"line {n}" for n in range(30))}))
+            if last["content"] == "Go"
+            else text("Hm.")
+        )
+
+    agent = write_agent(tmp_path, servers={"quick": script("quick_server.py", str(tmp_path / "waiting"))})
+    with OpenAIServer(respond) as model:
+        command = [*PROGRAM, "run", agent, "--base-url", model.url, "--yes"]
+        with Terminal(command, env=environment(tmp_path), cwd=tmp_path, lines=60) as terminal:
+            do = Typist(terminal)
+            assert "quick: up, 4 tools" in do("/servers")
+            assert "quick.echo" in do("/tools")
+            assert '"with_pid"' in do("/tools quick.echo")
+            assert "did you mean /tools?" in do("/toolz")
+            assert "at character 9" in do('/call quick.echo {"text" 1}')
+            assert '▸ quick.echo {"text": "a"}\n  a' in do('/call quick.echo {"text": "a"}')
+            assert not model.chats  # nothing of this is the model's business
+            screen = do("Go")
+            assert "more characters of 229: /show 2" in screen
+            assert "Thought for " in screen
+            assert "line 29" in do("/show")
+            assert "It is long." in do("/reasoning")
+            assert "2 model calls" in do("/usage")
+            assert "tool_calls: 7" in do("/limits tool_calls=7")
+            do("/system Be brief.")
+            assert "The model is other." in do("/model other")
+            do("//help")
+            assert model.chats[-1]["messages"][-1]["content"] == "/help"
+            assert model.chats[-1]["messages"][0]["content"] == "Be brief."
+            assert model.chats[-1]["model"] == "other"
+            do("/retry")
+            assert model.chats[-1]["messages"] == model.chats[-2]["messages"]
+            terminal.clear()
+            terminal.type("/undo" + ENTER)
+            terminal.wait_for(r"^> /help$")  # the text is back, to be changed
+            terminal.type(CTRL_C)
+            terminal.wait_for(READY)
+            assert "Written: talk.json (5 messages)" in do("/export talk.json")
+            assert len(json.loads((tmp_path / "talk.json").read_text())["messages"]) == 5
+            assert "is there already" in do("/export talk.json")
+            assert "--resume" in do("/save")
+            before = do("/sessions").split()
+            assert "This is a copy" in do("/fork")
+            do("/clear")
+            do("And now?")
+            assert [message["content"] for message in model.chats[-1]["messages"]] == ["Be brief.", "And now?"]
+            resumable = next(word for word in before if len(word) == 12 and word.isalnum())
+            assert "> Go" in do(f"/resume {resumable}")
+            terminal.type("/quit" + ENTER)
+            assert terminal.wait_for_exit() == 0
+
+
+@linux_only
+def test_ctrl_c_stops_a_command(tmp_path):
+    agent = write_agent(tmp_path, servers={"quick": script("quick_server.py", str(tmp_path / "waiting"))})
+    with OpenAIServer([text("Hm.")]) as model:
+        command = [*PROGRAM, "run", agent, "--base-url", model.url, "--yes"]
+        with Terminal(command, env=environment(tmp_path), cwd=tmp_path) as terminal:
+            do = Typist(terminal)
+            terminal.clear()
+            terminal.type("/call quick.wait" + ENTER)
+            terminal.wait_for(r"^▸ quick\.wait \{\}$")
+            terminal.type(CTRL_C)
+            terminal.wait_for(r"^Stopped\.$")
+            terminal.wait_for(READY)
+            assert "▸ quick.echo" in do('/call echo {"text": "still here"}')

@@ -1,0 +1,107 @@
+"""The verbs of `Agent` that change what a conversation is had with, between requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiny_agents.agent.context.conversation import Context
+from tiny_agents.agent.limits import Limits
+from tiny_agents.agent.request import Request
+from tiny_agents.agent.sessions.history import text_of
+from tiny_agents.agent.sessions.session import Session, Unsaved
+from tiny_agents.errors import UsageError
+from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+from tiny_agents.mcp_client.answering import Answering
+from tiny_agents.mcp_client.asking import Seats
+from tiny_agents.mcp_client.gate import Gate
+
+
+class Steering:
+    """Another model, another system prompt, another conversation: `Agent` has these from here."""
+
+    messages: list[Any]
+    session: Session | None
+    limits: Limits
+    context: Context
+    payload_model: str | None
+    _saving: Session | Unsaved
+    _requests: list[Request]
+    _seats: Seats
+    _answering: Answering
+
+    @property
+    def model_name(self) -> str:
+        """The model that is asked at the moment."""
+        return self._seats.now.name
+
+    def use_model(self, name: str) -> None:
+        """Ask another model, at the same place, from the next request on; what fallbacks there are stays.
+
+        Raises:
+            UsageError: A run is going on; the embedded model answers; or a limit on costs can't be kept with it.
+        """
+        self._require_rest()
+        first = self._seats.all[0]
+        if first.client.settings.provider == "local":
+            raise UsageError("The embedded model can't be exchanged for another: start anew, with --model.")
+        before = first.model
+        first.model = name
+        try:
+            self._price_known(self.limits)
+        except UsageError:
+            first.model = before
+            raise
+        first.refused.clear()
+        self.payload_model = name
+        self._seats.start_over()
+
+    @property
+    def system_prompt(self) -> str:
+        """What stands before the conversation; empty where nothing does."""
+        first = self.messages[0] if self.messages else None
+        return text_of(first) if first is not None and first.get("role") == "system" else ""
+
+    def set_system_prompt(self, text: str) -> None:
+        """Replace the system prompt, or put one before the conversation.
+
+        Raises:
+            UsageError: A run is going on.
+        """
+        self._require_rest()
+        prompt = ChatCompletionInputMessage(role="system", content=text)
+        has_one = bool(self.messages) and self.messages[0].get("role") == "system"
+        self.messages[: 1 if has_one else 0] = [prompt]
+
+    async def take_up(self, session: Session | None) -> None:
+        """Leave this conversation, and go on with that of `session`; None begins one that isn't saved.
+
+        The system prompt stays. A session that was left can be resumed.
+
+        Raises:
+            UsageError: A run is going on.
+        """
+        self._require_rest()
+        await self._saving.close()
+        system = [message for message in self.messages[:1] if message.get("role") == "system"]
+        self.session = session
+        self._saving = session or Unsaved()
+        self.messages = session.history(system) if session is not None else system
+        self.context.restore(session.context if session is not None else None)
+        self.context.tokens = 0
+        self._requests.clear()
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether `rollback` and `retry` have a request to take back."""
+        return bool(self._requests)
+
+    @property
+    def gate(self) -> Gate | None:
+        """What is asked before each call that the model makes."""
+        return self._answering.gate
+
+    def _require_rest(self) -> None:
+        raise NotImplementedError
+
+    def _price_known(self, limits: Limits) -> None:
+        raise NotImplementedError
