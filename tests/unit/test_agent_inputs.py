@@ -161,6 +161,10 @@ WRONG = [
     ),
     ("prompt: Hello ${input:}", "prompt: ${input:} is no placeholder"),
     (
+        "servers: {a: {command: x, args: ['${env:N:-${agentDir}/n}']}}",
+        "servers.a.args[0]: ${env:N:-${agentDir...} has a placeholder in a placeholder, which is not filled in",
+    ),
+    (
         "servers: {a: {url: '${env:URL}'}}",
         "servers.a.url: must be an address such as https://host/path (once the placeholders are filled in)",
     ),

@@ -178,3 +178,15 @@ def test_what_is_different_is_said() -> None:
     assert differences(before, replace(before, model="n")) == ["The model was m at p, now it is n at p."]
     assert tool_differences(("x", "y"), ("y", "z")) == ["Tools that are gone since: x.", "Tools that are new: z."]
     assert tool_differences((), ("y",)) == []
+
+
+def test_the_checksum_of_a_definition_knows_its_agents_and_not_where_they_lie(tmp_path: Path) -> None:
+    hashes = []
+    for name, description in (("one", "Helps."), ("two", "Helps."), ("three", "Helps more.")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "agent.yaml").write_text("name: top\ntools: {agents: [./b.yaml], python: [t.py]}", encoding="utf-8")
+        (folder / "b.yaml").write_text(f"description: {description}", encoding="utf-8")
+        (folder / "t.py").write_text("def f(): ...", encoding="utf-8")
+        hashes.append(definition_hash(load_definition(folder)))
+    assert hashes[0] == hashes[1] != hashes[2]

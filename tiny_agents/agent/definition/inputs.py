@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 PLACEHOLDER = re.compile(r"\$(\$?)\{([^{}]*)\}")
 """A second dollar, which makes it a literal text, and what is between the braces."""
+_NESTED = re.compile(r"(?<!\$)\$\{[^{}]*\$\{[^{}]*")
 _VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _SECRET_NAME = re.compile(r"(?i)(?:key|token|secret|password|passwd|pat|credentials?|authorization|cookie|pass)s?$")
 _SECRET_LENGTH = 8  # shorter values under such names are more likely settings (`AUTH_TOKEN: none`) than secrets
@@ -162,6 +163,15 @@ def placeholder_problems(definition: AgentDefinition) -> list[ConfigError]:
     for spot, inner in placeholders(definition) if definition.strict else ():
         if (problem := _placeholder_problem(declared, spot, inner)) is not None:
             problems.setdefault(inner if inner.startswith("input:") else spot.key, definition.error(spot.key, problem))
+
+    def note(spot: Spot, text: str) -> str:
+        if spot.field != "prompt" and (found := _NESTED.search(text)):
+            problem = f"{found[0]}...}} has a placeholder in a placeholder, which is not filled in"
+            problems.setdefault(f"{spot.key} nested", definition.error(spot.key, problem))
+        return text
+
+    if definition.strict:
+        change_texts(definition, note)
     return list(problems.values())
 
 

@@ -253,7 +253,7 @@ class AgentDefinition:
     permissions: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
-    tools: ToolsDefinition = field(default_factory=ToolsDefinition)
+    tools: ToolsDefinition = ToolsDefinition()
     skills: tuple[FileDefinition, ...] = ()
     tests: tuple[str, ...] = ()
     imports: tuple[ImportDefinition, ...] = ()

@@ -56,8 +56,10 @@ def definition_hash(written: AgentDefinition) -> str:
 
 def _text(value: object) -> str:
     """Like repr, but with what dataclasses hide there, and in one order."""
+    if isinstance(value, AgentDefinition):  # one that is a tool
+        return definition_hash(value)
     if hasattr(value, "__dataclass_fields__"):
-        names = (name for name in value.__dataclass_fields__ if name != "key")
+        names = (name for name in value.__dataclass_fields__ if name not in ("key", "path"))
         return _text([(name, getattr(value, name)) for name in names if getattr(value, name)])
     if isinstance(value, dict):
         return _text(sorted(value.items(), key=lambda item: str(item[0])))
