@@ -44,7 +44,7 @@ async def hostile(
             parameters["env"] = mark.env
         descriptors = open_descriptors()
         with MemoryPeak() as peak:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(150):
                 async with no_model(**options) as client:
                     await client.add_mcp_server(**bad_server("well_behaved", name="good", env=mark.env))
                     await client.add_mcp_server(**parameters)
@@ -82,7 +82,7 @@ async def test_ten_thousand_tools(kind: str) -> None:
     ],
 )
 async def test_a_flood_before_an_answer(kind: str, behaviour: str, argument: str) -> None:
-    async with hostile(kind, behaviour, argument, most=30 * MB, tool_timeout=40) as client:
+    async with hostile(kind, behaviour, argument, most=30 * MB) as client:
         assert (await client.call_tool(f"{behaviour}__ping")).text == "pong"
 
 

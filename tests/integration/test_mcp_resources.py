@@ -304,7 +304,7 @@ async def test_tools_are_listed_again_when_their_time_is_over_and_nobody_would_s
 
 
 async def test_what_a_bad_server_answers_is_an_error_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
-    async with connected(bad_server("offers_bad_resources", name="bad", tool_timeout=5)) as client:
+    async with connected(bad_server("offers_bad_resources", name="bad", tool_timeout=60)) as client:
         for uri, problem in [
             ("nonsense:", "is not valid MCP: contents"),
             ("base64:", "its data is not valid base64"),
@@ -325,10 +325,8 @@ async def test_what_a_bad_server_answers_is_an_error_and_no_more(caplog: pytest.
 
 
 async def test_a_server_that_never_answers_is_given_up_and_stays_usable() -> None:
-    async with connected(bad_server("offers_bad_resources", name="bad", tool_timeout=0.3)) as client:
-        with pytest.raises(
-            ServerTimeoutError, match=r"'bad': no answer within 0.3 s .*; it was asked to read 'never:'"
-        ):
+    async with connected(bad_server("offers_bad_resources", name="bad", tool_timeout=1)) as client:
+        with pytest.raises(ServerTimeoutError, match=r"'bad': no answer within 1 s .*; it was asked to read 'never:'"):
             await client.read_resource("never:")
         assert (await client.read_resource("fine:"))[0].text == "fine"
 

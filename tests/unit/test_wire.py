@@ -187,9 +187,9 @@ def test_passwords_and_keys_in_addresses_are_masked(text: str, shown: str) -> No
 @pytest.mark.parametrize("piece", ["://", "a:", "key", "?", "&key", "-"])
 def test_masking_takes_no_longer_for_odd_texts(piece: str) -> None:
     odd = "http://a?" + piece * 100_000
-    started = time.monotonic()
+    started = time.process_time()
     assert redact_addresses(redact(odd)) == odd
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_client_shows_its_address_without_what_may_be_secret() -> None:
