@@ -38,6 +38,16 @@ def test_a_contender_that_does_not_exist_is_named() -> None:
     assert "there is no contender flor\n" in done.stderr
 
 
+def test_the_conversation_benchmark_measures_with_and_without_summaries_and_saving() -> None:
+    done = run("--quick", name="conversation")
+    assert done.returncode == 0, done.stderr
+    tables = re.findall(r"\*\*(.+)\*\*\n\n((?:\|.*\n)+)", done.stdout)
+    sent = {title: re.findall(r"^\| (\d+) \| (\d+) \| \d+\.\d\d ", rows, re.MULTILINE) for title, rows in tables}
+    assert list(sent) == [f"{way}, {saved}" for way in ("Summed up", "All is sent") for saved in ("not saved", "saved")]
+    assert sent["All is sent, saved"] == [("40", "41"), ("80", "81")]
+    assert all(int(count) < 30 for _, count in sent["Summed up, saved"])
+
+
 def test_the_sessions_benchmark_measures_a_growing_conversation() -> None:
     done = run("--quick", name="sessions")
     assert done.returncode == 0, done.stderr

@@ -6,9 +6,12 @@ import email.utils
 import time
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tiny_agents import InferenceClient
+from tiny_agents import ChatCompletionInputMessage, InferenceClient
 from tiny_agents.errors import ProviderError, UsageError, redact, redact_addresses
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.wire import (
@@ -195,3 +198,31 @@ def test_masking_takes_no_longer_for_odd_texts(piece: str) -> None:
 def test_a_client_shows_its_address_without_what_may_be_secret() -> None:
     client = InferenceClient("http://me:pass-1@h/v1?api_key=q1")
     assert repr(client) == "InferenceClient(model='http://h/v1')"
+
+
+TEXTS = st.sampled_from(["", "hello", 'é\n"\u2028', "\ud800 lone", '{"a": null, " source": 1}'])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> ChatCompletionInputMessage:
+    call = {"id": draw(TEXTS), "type": "function", "function": {"name": draw(TEXTS), "arguments": draw(TEXTS)}}
+    call |= draw(st.sampled_from([{}, {"extra_content": {"a": None}}, {"index": 3}]))
+    plain = {"role": draw(st.sampled_from(["user", "assistant", "tool"])), "name": draw(st.none() | TEXTS)}
+    plain["content"] = draw(st.none() | TEXTS | st.just([{"type": "text", "text": "hi", "x": None}]))
+    plain["tool_calls"] = draw(st.sampled_from([None, [], [call], [call, call]]))
+    plain |= draw(st.sampled_from([{}, {"reasoning": "hm"}, {"reasoning_details": [{"a": None}]}, {"undeclared": [1]}]))
+    return ChatCompletionInputMessage.parse_obj_as_instance(plain)
+
+
+@given(st.lists(messages(), max_size=4))
+def test_messages_are_sent_with_all_they_hold_however_they_are_written(made: list[ChatCompletionInputMessage]) -> None:
+    sent = msgspec.json.decode(encode_json({"messages": made}))["messages"]
+    assert sent == [_sendable(message.to_dict()) for message in made]
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _sendable(item) for key, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, list) else value

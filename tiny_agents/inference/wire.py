@@ -15,7 +15,7 @@ import msgspec
 
 from tiny_agents.errors import ProviderError, UsageError, redact
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.types.record import Record, decode_json
+from tiny_agents.inference.types.record import Record, decode_json, present
 
 MAX_RETRY_AFTER_S = 60.0  # a server that asks for more is not waited for: the error says when to come back
 BACKOFF_S = (0.5, 8.0)  # first delay and the most
@@ -30,7 +30,11 @@ def encode_json(value: Any) -> bytes:
     Raises UsageError for what JSON has no form for.
     """
     try:
-        return _encoder.encode(_plain(value))
+        try:
+            return _encoder.encode(_plain(value))
+        except UnicodeEncodeError:
+            # A lone surrogate (from a tool that sent broken text): replace it rather than lose the message.
+            return _encoder.encode(_plain(value, mended=True))
     except TypeError as error:
         raise UsageError(f"The arguments can't be sent as JSON: {error}") from error
 
@@ -43,25 +47,23 @@ def encoded(request: Request) -> Request:
     return replace(request, json=None, body=encode_json(request.json), headers=headers)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Record):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+def _plain(value: Any, mended: bool = False) -> Any:
+    """What msgspec writes as it has to be sent. Records that it writes so stay as they are: most of a long conversation.
+
+    Args:
+        mended: Take all of it apart, and make every text in it one that can be written.
+    """
     if isinstance(value, str):
-        # A lone surrogate (from a tool that sent broken text) can't be encoded: replace it rather than lose the message.
-        return value if value.isascii() or _encodable(value) else value.encode("utf-8", "replace").decode()
+        return value.encode("utf-8", "replace").decode() if mended else value
+    if isinstance(value, Record):
+        if not mended and value._is_plain():
+            return value
+        return {key: _plain(item, mended) for key, item in present(value).items()}
+    if isinstance(value, dict):
+        return {key: _plain(item, mended) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, mended) for item in value]
     return value
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 _encoder = msgspec.json.Encoder()

@@ -7,6 +7,7 @@ Source: OpenAI API reference, "Chat" (create, chunk object); the text-generation
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
@@ -45,11 +46,24 @@ class ChatCompletionInputFunctionDefinition(Record):
     strict: bool | None = None
 
 
+def _function() -> str:
+    return "function"
+
+
 class ChatCompletionInputToolCall(Record):
     function: ChatCompletionInputFunctionDefinition
     id: str
-    type: str = "function"
+    type: str = msgspec.field(default_factory=_function)  # a factory, because a default would not be sent
     extra_content: dict[str, Any] | None = None
+
+    def _is_plain(self) -> bool:
+        function = self.function
+        return (
+            self._source is None
+            and function._source is None
+            and type(function.name) is type(self.id) is str
+            and function.parameters is None
+        )
 
 
 class ChatCompletionInputMessage(Record):
@@ -69,6 +83,11 @@ class ChatCompletionInputMessage(Record):
     reasoning_content: str | None = None
     reasoning_details: list[Any] | None = None
     thinking_blocks: list[Any] | None = None
+
+    def _is_plain(self) -> bool:
+        if self._source is not None or type(self.content) not in (str, NoneType):
+            return False
+        return self.tool_calls is None or all(call._is_plain() for call in self.tool_calls)
 
 
 class ChatCompletionInputJSONSchema(Record):

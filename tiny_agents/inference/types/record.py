@@ -58,6 +58,10 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
                 return extras[name]
         raise AttributeError(f"{type(self).__name__} has no field {name!r}")
 
+    def _is_plain(self) -> bool:
+        """Whether msgspec writes this record as it has to be sent: nothing undeclared, no default that is more than None."""
+        return False
+
     # ---- the dictionary view
 
     def __getitem__(self, key: str) -> Any:
@@ -100,7 +104,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, undeclared fields included, without the fields that are None."""
-        return {key: to_builtins(value) for key, value in self.items() if value is not None}
+        return {key: to_builtins(value) for key, value in present(self).items()}
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Record):
@@ -139,6 +143,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
 
 
 R = TypeVar("R", bound=Record)
+
+
+def present(record: Record) -> dict[str, Any]:
+    """The fields that aren't None, undeclared ones included. For conversations of many messages, so it is fast."""
+    found = {name: value for name in _declared(type(record)) if (value := getattr(record, name)) is not None}
+    if record._source is not None:
+        found.update((name, value) for name, value in record._extras().items() if value is not None)
+    return found
 
 
 def decode_json(raw: bytes | str, kind: Any = Any) -> Any:
@@ -250,6 +262,14 @@ def _tolerant_item(record_type: type[Record], item: Any) -> Any:
 _TYPES: dict[type, dict[str, Any]] = {}
 _NESTED: dict[type, tuple[str, ...]] = {}
 _REQUIRED: dict[type, tuple[str, ...]] = {}
+_DECLARED: dict[type, tuple[str, ...]] = {}
+
+
+def _declared(cls: type[Record]) -> tuple[str, ...]:
+    names = _DECLARED.get(cls)
+    if names is None:
+        names = _DECLARED[cls] = tuple(name for name in cls.__struct_fields__ if name[0] != "_")
+    return names
 
 
 def _field_types(cls: type[Record]) -> dict[str, Any]:
