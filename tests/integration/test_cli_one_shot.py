@@ -462,6 +462,7 @@ def test_help_and_wrong_flags_load_nothing_heavy(tmp_path, args):
         "tiny_agents.cli.report",
         "tiny_agents.cli.safe_text",
         "tiny_agents.cli.session_arguments",
+        "tiny_agents.cli.setup_arguments",
         "tiny_agents.cli.terminal",
         "tiny_agents.cli.tool_arguments",
         "tiny_agents.errors",

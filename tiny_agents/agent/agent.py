@@ -47,7 +47,11 @@ from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
+from tiny_agents.inference.types.chat import (
+    ChatCompletionInputMessage,
+    ChatCompletionInputTool,
+    ChatCompletionStreamOutput,
+)
 from tiny_agents.mcp_client.asking import Seat
 from tiny_agents.mcp_client.deferral import MAX_TOOLS
 from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
@@ -129,6 +133,7 @@ class Agent(Composes, Steering):
         context: What is sent of the conversation: `context.tokens`, `context.summary`, `context.pin(message)`.
         session: What saves the conversation; None where nothing does.
         failed_servers: Servers that `load_tools` could not start, by name, and why.
+        exit_loop_tools: Tools of the loop itself, with which the model ends a request or asks the user; none if empty.
     """
 
     def __init__(
@@ -231,6 +236,7 @@ class Agent(Composes, Steering):
         self._requests: list[Request] = []
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
+        self.exit_loop_tools: Sequence[ChatCompletionInputTool] = EXIT_LOOP_TOOLS
         self._servers = [dict(server) for server in servers]
         self._required = frozenset(required)
         self._running = False
@@ -603,7 +609,7 @@ class Agent(Composes, Steering):
             await self._saving.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
             while request.stop is None:
                 turn = self.process_single_turn_with_tools(
-                    self.messages, exit_loop_tools=EXIT_LOOP_TOOLS, options=request.next_turn()
+                    self.messages, exit_loop_tools=self.exit_loop_tools, options=request.next_turn()
                 )
                 async with aclosing(request.bounded(turn, abort_event)) as items:
                     async for item in items:

@@ -17,12 +17,15 @@ Command = Callable[[Namespace, Reporter], int]
 
 COMMANDS = {
     "run": "tiny_agents.cli.commands.run",
+    "chat": "tiny_agents.cli.commands.chat",
     "list": "tiny_agents.cli.commands.list",
     "show": "tiny_agents.cli.commands.show",
     "lock": "tiny_agents.cli.commands.lock",
     "permissions": "tiny_agents.cli.commands.permissions",
     "trust": "tiny_agents.cli.commands.trust",
     "sessions": "tiny_agents.cli.commands.sessions",
+    "models": "tiny_agents.cli.commands.models",
+    "completion": "tiny_agents.cli.commands.completion",
     "init": "tiny_agents.cli.commands.init",
     "doctor": "tiny_agents.cli.commands.doctor",
     "tools": "tiny_agents.cli.commands.tools",

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from tiny_agents.cli.init_arguments import add_init
 from tiny_agents.cli.output_arguments import add_limits, add_output
 from tiny_agents.cli.session_arguments import add_sessions
+from tiny_agents.cli.setup_arguments import add_setup
 from tiny_agents.cli.tool_arguments import add_tools
 
 RUN_EXAMPLES = """\
@@ -119,6 +120,15 @@ examples:
   tiny-agents logout https://mcp.example.com/mcp
   tiny-agents logout --all
 """
+CHAT_EXAMPLES = """\
+examples:
+  tiny-agents chat                      the model that is there
+  tiny-agents chat --base-url http://localhost:11434/v1 --model qwen3
+  git diff | tiny-agents chat -p "Write a commit message:"
+  tiny-agents chat --continue
+
+What `run` takes about the model, output and limits, chat takes too.
+"""
 DOCTOR_EXAMPLES = """\
 examples:
   tiny-agents doctor                      this machine, and the model
@@ -199,6 +209,8 @@ def build_parser() -> Parser:
     add_tools(commands, input_value, _add_starting)
     _add_doctor(commands)
     add_init(commands)
+    add_setup(commands)
+    _add_chat(commands)
     return parser
 
 
@@ -347,12 +359,7 @@ def _add_run(commands: Any) -> None:
         nargs="?",
         help=ANY_AGENT,
     )
-    run.add_argument(
-        "-p",
-        "--prompt",
-        metavar="TEXT",
-        help="ask this, print the answer, exit; @FILE is what is in a file, @- what comes on standard input",
-    )
+    _add_prompt(run)
     add_output(run)
     _add_model(run)
     _add_inputs(run)
@@ -388,12 +395,7 @@ def _add_run(commands: Any) -> None:
         help="tell the servers that they may work in this folder; repeatable. Servers whose definition has roots keep those",
     )
     add_limits(run)
-    session = run.add_argument_group("saved conversations").add_mutually_exclusive_group()
-    session.add_argument(
-        "-c", "--continue", dest="last", action="store_true", help="go on with the last conversation, of AGENT if given"
-    )
-    session.add_argument("--resume", metavar="ID", help="go on with this one: its id, or the start of it")
-    session.add_argument("--no-session", action="store_true", help="don't save this conversation")
+    _add_sessions_of(run)
     run.add_argument("--trust", action="store_true", help=TRUST)
     run.add_argument(
         "--lock",
@@ -402,6 +404,46 @@ def _add_run(commands: Any) -> None:
         help="what agent.lock is for: there must be one; if there is one, the agent must be as locked (the default); "
         "differences are only warned of; it isn't looked at",
     )
+    _add_telling(run)
+
+
+def _add_chat(commands: Any) -> None:
+    chat = commands.add_parser(
+        "chat",
+        help="talk to a model alone, without any agent",
+        description="Talk to a model alone, without agent and tools; or give it one prompt.",
+        epilog=CHAT_EXAMPLES,
+    )
+    chat.add_argument("--system", metavar="TEXT", help="the system prompt")
+    _add_prompt(chat)
+    add_output(chat)
+    _add_model(chat)
+    add_limits(chat)
+    _add_sessions_of(chat)
+    _add_telling(chat)
+    chat.set_defaults(agent=None, input=[], remember=False, allow_path=[], permission=None, pinning=None)
+    chat.set_defaults(accept_tools=False, root=[], trust=False, lock="off")
+
+
+def _add_prompt(run: Any) -> None:
+    run.add_argument(
+        "-p",
+        "--prompt",
+        metavar="TEXT",
+        help="ask this, print the answer, exit; @FILE is what is in a file, @- what comes on standard input",
+    )
+
+
+def _add_sessions_of(run: Any) -> None:
+    session = run.add_argument_group("saved conversations").add_mutually_exclusive_group()
+    session.add_argument(
+        "-c", "--continue", dest="last", action="store_true", help="go on with the last conversation, of AGENT if given"
+    )
+    session.add_argument("--resume", metavar="ID", help="go on with this one: its id, or the start of it")
+    session.add_argument("--no-session", action="store_true", help="don't save this conversation")
+
+
+def _add_telling(run: Any) -> None:
     run.add_argument(
         "--usage", action="store_true", help="say at the end how many tokens were used, and what they cost"
     )

@@ -96,6 +96,7 @@ class Plan:
         checksum: Of the definition as it stands in its file.
         log: File to which what happens is written; with what is said, if `log_content`.
         quiet: Show the answer and errors alone.
+        tools: Whether the model gets any, those of the loop included.
         locked: What the agent's tools have to be like, once they are known; None without a lock.
         shows_usage: Say at the end what was used.
         roots: Folders that all servers are told they may work in, but those with `roots` of their own.
@@ -117,6 +118,7 @@ class Plan:
     log: Path | None = None
     log_content: bool = False
     quiet: bool = False
+    tools: bool = True
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -148,6 +150,8 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     ref = agent_of(arguments, past)
     with reporter.notice_if_slow(LOADING):
         written, locked = load_as_locked(ref, arguments.lock, allow_paths=arguments.allow_path, warn=reporter.warning)
+    if (system := getattr(arguments, "system", None)) is not None:
+        written = replace(written, prompt=system)
     if arguments.last and past is None:
         past = last_of_agent(ref, written)
     flags = model_flags(settings_of_flags(arguments), os.environ, past)
@@ -192,6 +196,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         log=log,
         log_content=arguments.log_content,
         quiet=arguments.quiet,
+        tools=arguments.command != "chat",
     )
 
 
@@ -274,6 +279,8 @@ async def _run(plan: Plan, reporter: Reporter, machine: Machine | None = None) -
             run_log=plan.log,
             capture_content=True if plan.log_content else None,
         )
+        if not plan.tools:
+            agent.exit_loop_tools = ()
         try:
             if machine is not None:
                 machine.begin(plan.definition, plan.model, session)
