@@ -191,6 +191,37 @@ async def test_stopping_the_run_stops_the_task() -> None:
             assert await asyncio.to_thread(model.gone.wait, 20)  # the agent's answer isn't read any more
 
 
+async def test_a_start_that_nobody_waits_for_any_more_goes_on_and_serves_the_next_task(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    go = tmp_path / "go"
+    code = (
+        f"import os, runpy, time\nopen({str(tmp_path / 'begun')!r}, 'w').close()\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\nrunpy.run_path({SERVER!r}, run_name='__main__')"
+    )
+    server = {"type": "stdio", "name": "slow", "command": sys.executable, "args": ["-c", code]}
+
+    def helper(request: Recorded) -> Turn:
+        return text("sum") if last(request)["role"] == "tool" else calls(("add", {"a": 1, "b": 1}))
+
+    async def stop_once_it_begins() -> None:
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.01)
+        stop.set()
+
+    with OpenAIServer(boss_and(helper, "x")) as model:
+        boss, inner = pair(model.url, servers=[server])
+        async with boss, asyncio.timeout(60):
+            watcher = asyncio.create_task(stop_once_it_begins())
+            await boss.run_to_completion("go", abort_event=stop)
+            assert boss.stop_reason == "aborted"
+            await watcher
+            go.touch()
+            boss.messages[:] = boss.messages[:1]
+            result = await boss.run_to_completion("again")
+            assert result.text == "sum"
+            assert list(inner.connections) == ["slow"]
+
+
 async def test_an_agent_that_fails_is_a_result_with_the_reason() -> None:
     def helper(request: Recorded) -> Turn:
         return Turn(status=400, body=b'{"error": {"message": "no such thing"}}')
@@ -340,6 +371,35 @@ async def test_a_skill_that_is_edited_counts_at_once(tmp_path: Path) -> None:
             assert "- notes: Other." in system(model.requests[0])
             assert last(model.requests[1])["content"] == "Second, and longer."
             assert agent.messages[0]["content"].count("notes") == 0  # it is said with each call, and not kept
+
+
+@pytest.mark.parametrize(
+    ("inner", "env", "asked"),
+    [
+        ("description: x", {}, ["outer-model", "outer-model", "outer-model"]),
+        ("model: inner-model\nendpointUrl: URL", {}, ["outer-model", "inner-model", "outer-model"]),
+        ("model: inner-model\nendpointUrl: URL", {"TINY_AGENTS_MODEL": "mine"}, ["mine", "mine", "mine"]),
+    ],
+)
+async def test_an_agent_has_a_model_of_its_own_if_it_names_one_and_the_user_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str, env: dict[str, str], asked: list[str]
+) -> None:
+    def answer(request: Recorded) -> Turn:
+        if "BOSS" not in system(request):
+            return text("helped")
+        return text("done") if last(request)["role"] == "tool" else calls(("helper", {"task": "x"}))
+
+    with OpenAIServer(answer) as model:
+        write(
+            tmp_path,
+            agent_yaml=f"model: outer-model\nendpointUrl: {model.url}\nprompt: BOSS\ntools: {{agents: [./helper]}}",
+            helper__agent_yaml=f"name: helper\n{inner}".replace("URL", model.url),
+        )
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        async with Agent.load(tmp_path) as agent, asyncio.timeout(30):
+            await agent.run_to_completion("go")
+        assert [chat["model"] for chat in model.chats] == asked
 
 
 @pytest.mark.parametrize(

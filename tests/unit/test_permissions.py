@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from tiny_agents.agent.composition.inner_gate import inner_gate
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.permission_answers import PermissionAnswers
 from tiny_agents.agent.permission_gate import Approval, PermissionGate
 from tiny_agents.agent.permissions import Permissions, Rule, in_words, permissions_of, rule_of
 from tiny_agents.errors import ConfigError, UsageError
-from tiny_agents.mcp_client.gate import CallRequest, Verdict, verdict_of
+from tiny_agents.mcp_client.gate import CallRequest, Gate, Verdict, verdict_of
 
 
 def call(name: str = "files.write", *, hints: str = "", version: str = "1", **arguments: Any) -> CallRequest:
@@ -51,6 +52,75 @@ def call(name: str = "files.write", *, hints: str = "", version: str = "1", **ar
 )
 def test_a_pattern_is_a_server_and_a_tool(pattern: str, server: str, tool: str, fits: bool) -> None:
     assert rule_of(pattern).fits(CallRequest(server, tool, {})) is fits
+
+
+@pytest.mark.parametrize(
+    ("rules", "decision"),
+    [
+        ({"deny": ["files.rm"]}, "deny"),
+        ({"deny": ["helper/files.rm"]}, "deny"),
+        ({"deny": ["*.rm"]}, "deny"),
+        ({"deny": ["other/files.rm"]}, "allow"),
+        ({"ask": ["files.rm"]}, "ask"),
+        ({"default": "deny", "allow": ["files.rm"]}, "deny"),  # another agent's server only has the name in common
+        ({"default": "deny", "allow": ["helper/files.rm"]}, "allow"),
+        ({"default": "deny", "allow": ["helper/*.rm"]}, "allow"),
+        ({"default": "deny", "approval": {"files": "never"}}, "deny"),
+    ],
+)
+def test_calls_of_an_agent_that_is_a_tool_are_known_by_the_way_to_them(rules: dict[str, Any], decision: str) -> None:
+    request = CallRequest("files", "rm", {}, path=("helper",))
+    assert request.name == "helper/files.rm"
+    assert Permissions.of(**{"default": "allow", **rules}).decide(request).decision == decision
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("own", "outer", "asked", "allowed"),
+    [
+        ({"default": "allow"}, {"default": "allow"}, False, True),
+        ({"default": "allow"}, {"default": "ask"}, True, True),
+        ({"default": "ask"}, {"default": "allow"}, True, True),
+        ({"default": "deny"}, {"default": "allow"}, False, False),
+        ({"default": "allow", "allow": ["s.t"]}, {"default": "allow", "deny": ["s.t"]}, False, False),
+    ],
+)
+async def test_of_the_rules_of_agents_in_agents_the_strictest_counts_and_the_outermost_asks(
+    own: dict[str, Any], outer: dict[str, Any], asked: bool, allowed: bool
+) -> None:
+    names = []
+
+    async def approve(request: CallRequest) -> bool:
+        names.append(request.name)
+        return True
+
+    outermost = PermissionGate(Permissions.of(**outer), approve)
+    middle = inner_gate("middle", None, outermost)
+    gate = inner_gate("inner", PermissionGate(Permissions.of(**own)), middle)
+    assert gate is not None
+    verdict = await verdict_of(gate, CallRequest("s", "t", {}))
+    assert (names, verdict.allowed) == (["middle/inner/s.t"] if asked else [], allowed)
+
+
+@pytest.mark.anyio
+async def test_gates_of_ones_own_are_asked_from_the_inside_out() -> None:
+    seen: list[str] = []
+
+    def gate(name: str, answer: bool) -> Gate:
+        async def decide(request: CallRequest) -> bool:
+            seen.append(f"{name}: {request.name}")
+            return answer
+
+        return decide
+
+    allowed = inner_gate("a", gate("own", True), gate("outer", True))
+    refused = inner_gate("a", gate("own", False), gate("outer", True))
+    assert allowed is not None
+    assert refused is not None
+    assert (await verdict_of(allowed, CallRequest("s", "t", {}))).allowed
+    assert not (await verdict_of(refused, CallRequest("s", "t", {}))).allowed
+    assert seen == ["own: s.t", "outer: a/s.t", "own: s.t"]
+    assert inner_gate("a", None, None) is None
 
 
 @pytest.mark.parametrize("pattern", ["", "files", "files.", ".read", "read_*", "."])

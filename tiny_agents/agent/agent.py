@@ -716,8 +716,7 @@ class Agent(Composes, Steering):
         if self._origin is not None:  # a conversation beside another one, which this belongs to
             return
         try:
-            await self.composition.close()
-            await super().cleanup()
+            await asyncio.gather(self.composition.close(), super().cleanup())
         finally:
             if self._log is not None:
                 self._log.close()

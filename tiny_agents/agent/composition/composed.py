@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,5 @@ class Composition:
             yield listing
 
     async def close(self) -> None:
-        for agent in self._agents:
-            await agent.close()
-        for task in self._tasks:
-            await task.close()
+        """End the agents, at the same time, and the clients of tasks."""
+        await asyncio.gather(*(agent.close() for agent in self._agents), *(task.close() for task in self._tasks))

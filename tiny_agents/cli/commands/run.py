@@ -331,7 +331,7 @@ async def _work(
     if plan.accept_tools:
         for server, names in agent.accept_tools().items():
             reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")
-    if not agent.failed_servers:
+    if not agent.failed_servers and not plan.definition.tools.agents:  # whose servers start with their first task
         tools = [(name, tool.name) for name, connection in agent.connections.items() for tool in connection.tools]
         for rule in permissions_of(plan.definition).idle(tools):
             reporter.warning(f"permissions: {one_line(rule)} fits no tool of this agent's servers")
