@@ -289,3 +289,14 @@ async def test_a_server_that_does_not_start_any_more_fails_as_ever(
     async with asyncio.timeout(60), no_model(known_servers=known()) as client:
         with pytest.raises(ServerConnectionError, match="exited with status 1"):
             await connect(client, shifty)
+
+
+@pytest.mark.parametrize("said", [{"terse": True}, {"ttl_ms": 10**400}, {"ttl_ms": -5}])
+async def test_a_newer_server_that_is_careless_about_how_long_its_answers_hold(
+    shifty: Shifty, known: Callable[[], KnownServers], said: dict[str, Any]
+) -> None:
+    shifty.be(modern=True, **said)
+    for _ in range(2):
+        async with asyncio.timeout(60), no_model(known_servers=known()) as client:
+            await connect(client, shifty)
+            assert (await client.call_tool("read")).text == "called read"

@@ -1,9 +1,9 @@
 """A stdio MCP server without the SDK that is what a file says at the moment: `python shifty_server.py STATE`.
 
 STATE is JSON, read anew for each request: `tools` as they are listed; `modern`, whether the protocol of 2026-07-28 is spoken
-(and none before it) in place of the handshake; `ttl_ms`, how long what it says of itself may be kept; `version`, its own.
-The tool `ask` asks back (`what`: "form", "roots" or both), `announce` says that the tools have changed, `leave` ends the
-process. What it is asked is noted in STATE.log, a method per line.
+(and none before it) in place of the handshake; `terse`, that without what is only needed to keep answers; `ttl_ms`, how long
+what it says of itself may be kept; `version`, its own. The tool `ask` asks back (`what`: "form", "roots" or both), `announce`
+says that the tools have changed, `leave` ends the process. What it is asked is noted in STATE.log, a method per line.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def result_of(request: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] 
     capabilities = {"tools": {"listChanged": True}}
     modern = state.get("modern", False)
     head = {"resultType": "complete", "ttlMs": state.get("ttl_ms", 0), "cacheScope": "private"} if modern else {}
+    if state.get("terse"):
+        head = {}
     match request["method"]:
         case "server/discover" if modern:
             return {**head, "supportedVersions": ["2026-07-28"], "capabilities": capabilities, "serverInfo": info}
@@ -63,7 +65,7 @@ def result_of(request: dict[str, Any], state: dict[str, Any]) -> dict[str, Any] 
                 os._exit(3)
             if request["params"]["name"] == "announce":
                 say({"method": "notifications/tools/list_changed"})
-            return {"resultType": "complete", **text(f"called {request['params']['name']}")}
+            return {**head, **text(f"called {request['params']['name']}")}
     return None
 
 

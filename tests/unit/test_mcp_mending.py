@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.mcp_client.mending import PairMender, listed, mended_text, mended_tools, plain_words
+from tiny_agents.mcp_client.mending import PairMender, complete, listed, mended_text, mended_tools, plain_words
 
 OBJECT = {"type": "object"}
 
@@ -72,6 +72,15 @@ def test_an_unread_answer_is_told_in_plain_words() -> None:
     raw = "Failed to parse JSON response: 4 validation errors for union[A,B]\nA.method\n  Field required [type=missing]"
     assert plain_words(raw) == "the server's answer is not valid MCP"
     assert plain_words("no such table") == "no such table"
+
+
+def test_a_result_that_says_too_little_is_the_whole_answer_and_is_not_kept() -> None:
+    said: dict[str, Any] = {"content": []}
+    listed: dict[str, Any] = {"tools": [], "resultType": "input_required", "ttlMs": 5}
+    complete(said)
+    complete(listed)
+    assert said == {"content": [], "resultType": "complete"}
+    assert listed == {"tools": [], "resultType": "input_required", "ttlMs": 5, "cacheScope": "private"}
 
 
 def test_of_many_problems_the_first_are_named() -> None:

@@ -20,6 +20,9 @@ _OPTIONAL: dict[str, type] = {
     "execution": dict,
     "_meta": dict,
 }
+_KEPT = frozenset({"tools", "resources", "resourceTemplates", "prompts", "contents", "supportedVersions"})
+"""Results with one of these can be kept for a while."""
+
 _SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)"  # an even number of backslashes in front, so that the next one begins an escape
     rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -67,6 +70,18 @@ def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
             else:  # results are checked by it, nothing else; older versions of the protocol know no other type
                 del kept[-1]["outputSchema"]
     return kept, problems
+
+
+def complete(result: dict[str, Any]) -> None:
+    """Add what 2026-07-28 wants in each result, and older versions don't mind.
+
+    A result that doesn't say so isn't part of an exchange but the whole answer; one that doesn't say how long it holds
+    holds for no time.
+    """
+    result.setdefault("resultType", "complete")
+    if not _KEPT.isdisjoint(result):
+        result.setdefault("ttlMs", 0)
+        result.setdefault("cacheScope", "private")
 
 
 def put_aside(tool: dict[str, Any]) -> dict[str, Any]:

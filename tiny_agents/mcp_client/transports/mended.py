@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from tiny_agents.mcp_client.mending import listed, mended_tools, put_aside
+from tiny_agents.mcp_client.mending import complete, listed, mended_tools, put_aside
 from tiny_agents.mcp_client.text import readable
 from tiny_agents.mcp_client.transports.framing import Streams
 
@@ -55,6 +55,8 @@ class MendedStream:
 
     def _mend(self, item: Any) -> Any:
         result = getattr(getattr(item, "message", None), "result", None)
+        if isinstance(result, dict):
+            complete(result)
         if isinstance(result, dict) and isinstance(tools := result.get("tools"), list):
             whole, problems = mended_tools(tools)
             result["tools"] = [put_aside(tool) for tool in whole]

@@ -42,6 +42,8 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 
 T = TypeVar("T")
 
+MAX_TTL_MS = 365 * 86_400_000
+
 _SDK_CLOSED = "Connection closed"  # what the SDK says to calls that wait when its streams end
 _SDK_BROKEN = "SSE stream"  # how it begins to say that one answer's stream broke off
 
@@ -91,7 +93,7 @@ class Session:
             server=f"{info.name} {info.version}" if info is not None else "",
             older_transport=older_transport,
             discovered=None if discovered is None else discovered.model_dump(mode="json", by_alias=True),
-            ttl_s=0.0 if discovered is None else discovered.ttl_ms / 1000,
+            ttl_s=0.0 if discovered is None else _holds_s(discovered.ttl_ms),
         )
 
     async def list_tools(self, cursor: str | None) -> tuple[list[ServerTool], str | None]:
@@ -114,7 +116,7 @@ class Session:
             raise Refused(plain_words(str(error))) from error
         except ValidationError as error:
             raise Refused(f"its list of tools is not valid MCP: {first_problem(error)}") from error
-        self._tools_hold(max(page.ttl_ms or 0, 0) / 1000, first=cursor is None)
+        self._tools_hold(_holds_s(page.ttl_ms), first=cursor is None)
         listed = [put_back(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools]
         if cursor is None:
             self._promised = {}
@@ -266,7 +268,7 @@ class Session:
                 return [], None, 0.0
             raise
         items = [item.model_dump(mode="json", by_alias=True, exclude_none=True) for item in getattr(page, field)]
-        return items, page.next_cursor, max(page.ttl_ms or 0, 0) / 1000
+        return items, page.next_cursor, _holds_s(page.ttl_ms)
 
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource, in the wire's own JSON; with the errors of `list_page`."""
@@ -346,6 +348,7 @@ class Session:
             ConnectionLost: The server went away before it answered.
         """
         from mcp import MCPError
+        from mcp.client import InputRequiredRoundsExceededError
         from mcp_types import CallToolResult
         from pydantic import ValidationError
 
@@ -359,6 +362,8 @@ class Session:
             return failure(plain_words(str(error)))
         except ValidationError as error:
             return failure(f"the server's answer is not valid MCP: {first_problem(error)}")
+        except InputRequiredRoundsExceededError as error:
+            return failure(f"the server asked back more than {error.max_rounds} times")
         except Exception as error:  # noqa: BLE001 - a server's answer can make the SDK, or the schema it is checked against, fail in any way
             return failure(str(error) or type(error).__name__)
         if not isinstance(answer, CallToolResult):
@@ -412,6 +417,11 @@ _LISTS: dict[ListKind, tuple[Callable[[mcp.Client, str | None], Awaitable[Any]],
     "resource templates": (lambda client, cursor: client.list_resource_templates(cursor=cursor), "resource_templates"),
 }
 """How each list is asked for, and where its items are in the answer."""
+
+
+def _holds_s(ttl_ms: int | None) -> float:
+    """For how many seconds something holds; a server may say any number."""
+    return min(max(ttl_ms or 0, 0), MAX_TTL_MS) / 1000
 
 
 def first_problem(error: ValidationError) -> str:
