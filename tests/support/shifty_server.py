@@ -1,9 +1,10 @@
 """A stdio MCP server without the SDK that is what a file says at the moment: `python shifty_server.py STATE`.
 
-STATE is JSON, read anew for each request: `tools` as they are listed; `modern`, whether the protocol of 2026-07-28 is spoken
-(and none before it) in place of the handshake; `terse`, that without what is only needed to keep answers; `ttl_ms`, how long
-what it says of itself may be kept; `version`, its own. The tool `ask` asks back (`what`: "form", "roots" or both), `announce`
-says that the tools have changed, `leave` ends the process. What it is asked is noted in STATE.log, a method per line.
+STATE is JSON, read anew for each request: `tools` as they are listed; `modern`, whether the protocol of 2026-07-28 is
+spoken (and none before it) in place of the handshake; `terse`, that without what is only needed to keep answers;
+`ttl_ms`, how long what it says of itself may be kept; `version`, its own. The tool `ask` asks back (`what`: "form",
+"roots" or both), `announce` says that the tools have changed, `leave` ends the process. What it is asked is noted in
+STATE.log, a method per line.
 """
 
 from __future__ import annotations
