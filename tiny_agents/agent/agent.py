@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from tiny_agents.agent.abort import Aborted
-from tiny_agents.agent.composition.building import compose
+from tiny_agents.agent.composition.building import arguments_of, compose
 from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.composition.verbs import Composes
 from tiny_agents.agent.context.conversation import Context
@@ -22,7 +22,7 @@ from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
-from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits, limits_of
+from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits
 from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.output import DEFAULT_RETRIES, Output, Wanted, output_of
@@ -282,9 +282,7 @@ class Agent(Composes, Steering):
         definition = written
         if downloaded_parts(definition) and not trust:
             uses = "; ".join(commands_and_hosts(definition))
-            names = (
-                " and ".join(part.name for part in downloaded_parts(definition)) if not definition.downloaded else ref
-            )
+            names = " and ".join(part.name for part in downloaded_parts(definition))
             raise UsageError(f"{names} was downloaded and would use: {uses}. Pass trust=True if you want that.")
         definition = resolve_inputs(without_overridden(definition, ModelSettings(), os.environ), values=inputs)
         has_token = bool(find_token(os.environ))
@@ -387,27 +385,15 @@ class Agent(Composes, Steering):
             raise definition.error("output.schema", str(error)) from error
         agent = cls(
             **model.as_kwargs(),
-            fallbacks=definition.fallback_models if model.model == definition.model else (),
-            servers=[server.as_kwargs(definition.secrets) for server in definition.servers],
-            required=[server.name for server in definition.servers if server.required],
-            prompt=definition.prompt,
-            tool_emulation=definition.tool_emulation,
-            instructions=definition.instructions,
+            **arguments_of(definition, model),
             host=host,
             pinning=pinning or definition.pinning_wanted,
             known_servers=known_servers,
             gate=gate or PermissionGate(permissions_of(definition)),
-            limits=limits_of(definition.limit_values),
-            params=definition.params,
-            output=definition.output.get("schema"),
-            output_retries=definition.output.get("retries", DEFAULT_RETRIES),
-            context=definition.context,
             prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
             session=session,
-            name=definition.name,
             client=client,
             **observed,
-            **definition.limits(),
         )
         agent._checksum = checksum
         agent._observing.secrets += definition.secrets

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiny_agents.agent.definition.types import AgentDefinition, SubagentDefinition
+from tiny_agents.agent.limits import limits_of
 from tiny_agents.agent.model_choice import LOCAL, ModelSettings, choose_model, has_model_of_its_own, is_url
+from tiny_agents.agent.output import DEFAULT_RETRIES
 from tiny_agents.errors import UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.credentials import find_token
@@ -18,6 +20,25 @@ from tiny_agents.mcp_client.pinning import PINNING, Pinning
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+
+
+def arguments_of(definition: AgentDefinition, model: ModelSettings) -> dict[str, Any]:
+    """Arguments of `Agent` that the definition alone decides. The model is the one that was chosen."""
+    return {
+        "name": definition.name,
+        "fallbacks": definition.fallback_models if model.model == definition.model else (),
+        "servers": [server.as_kwargs(definition.secrets) for server in definition.servers],
+        "required": [server.name for server in definition.servers if server.required],
+        "prompt": definition.prompt,
+        "tool_emulation": definition.tool_emulation,
+        "instructions": definition.instructions,
+        "limits": limits_of(definition.limit_values),
+        "params": definition.params,
+        "output": definition.output.get("schema"),
+        "output_retries": definition.output.get("retries", DEFAULT_RETRIES),
+        "context": definition.context,
+        **definition.limits(),
+    }
 
 
 def compose(
