@@ -42,7 +42,13 @@ class Done:
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Ours, with what the program writes for its user under `folder`."""
-    own = {"XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache"), "TERM": "xterm-256color"}
+    own = {
+        "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "XDG_CONFIG_HOME": str(folder),
+        "TERM": "xterm-256color",
+    }
+    own["XDG_CONFIG_HOME"] = str(folder / "config")
     return {**{k: v for k, v in os.environ.items() if k != "NO_COLOR"}, **own, **more}
 
 

@@ -122,6 +122,11 @@ def has_model_of_its_own(definition: AgentDefinition, outer: ModelSettings) -> b
     return (said.model is not None or said.place is not None) and outer.source not in (COMMAND_LINE, ENVIRONMENT)
 
 
+def nobody_names_one(flags: ModelSettings, env: Mapping[str, str], definition: AgentDefinition) -> bool:
+    """Whether neither the command line nor the environment nor the definition names a model or a place."""
+    return all(source.model is None and source.place is None for source in _sources(flags, env, definition))
+
+
 # ---- the sources
 
 

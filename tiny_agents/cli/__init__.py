@@ -24,6 +24,7 @@ COMMANDS = {
     "permissions": "tiny_agents.cli.commands.permissions",
     "trust": "tiny_agents.cli.commands.trust",
     "sessions": "tiny_agents.cli.commands.sessions",
+    "config": "tiny_agents.cli.commands.config",
     "models": "tiny_agents.cli.commands.models",
     "completion": "tiny_agents.cli.commands.completion",
     "init": "tiny_agents.cli.commands.init",

@@ -16,6 +16,7 @@ from tiny_agents.agent.sessions.database import SessionDatabase
 from tiny_agents.agent.sessions.session import Session, find_session
 from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
 from tiny_agents.agent.sessions.types import About, SessionInfo
+from tiny_agents.cli.config import Config
 from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.safe_text import one_line, shorten
 from tiny_agents.cli.session_words import ago
@@ -54,8 +55,14 @@ class Saving:
     secrets: Sequence[str] = field(default=(), repr=False)
 
 
-def is_wanted(arguments: Namespace, definition: AgentDefinition, env: Mapping[str, str] = os.environ) -> bool:
-    """Whether to save: the flags, else the environment, else the definition, else yes.
+def is_wanted(
+    arguments: Namespace,
+    definition: AgentDefinition,
+    env: Mapping[str, str] = os.environ,
+    *,
+    config: Config = Config(),  # noqa: B008 - it can't be changed
+) -> bool:
+    """Whether to save: the flags, else the environment, else the definition, else the user's defaults, else yes.
 
     Raises:
         UsageError: The variable says something else than on or off.
@@ -67,7 +74,8 @@ def is_wanted(arguments: Namespace, definition: AgentDefinition, env: Mapping[st
         return False
     if arguments.last or arguments.resume:
         return True
-    return switch and (bool(env.get(VARIABLE)) or definition.sessions is not False)
+    wanted = config.sessions if definition.sessions is None else definition.sessions
+    return switch and (bool(env.get(VARIABLE)) or wanted is not False)
 
 
 def past_session(arguments: Namespace) -> SessionInfo | None:

@@ -1,4 +1,4 @@
-"""The command lines of `tiny-agents models` and `completion`. Imports nothing but argparse."""
+"""The command lines of `tiny-agents models`, `config` and `completion`. Imports nothing but argparse."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ examples:
   tiny-agents models rm SmolLM2-135M-Instruct
 
 They are what `--provider local` runs; any GGUF file can be given as --model.
+"""
+CONFIG_EXAMPLES = """\
+examples:
+  tiny-agents config                       what is set, and what could be
+  tiny-agents config set base_url http://localhost:11434/v1
+  tiny-agents config set model qwen3
+  tiny-agents config set api_key_env MY_KEY
+  tiny-agents config unset model
+
+A default holds where nobody says otherwise: first come flags, then the
+environment, then the agent's definition. Keys and tokens are never kept there.
 """
 COMPLETION_EXAMPLES = """\
 examples:
@@ -43,6 +54,7 @@ def add_setup(commands: Any) -> None:
     remove.add_argument("model", metavar="MODEL", help="as the list shows it, or its path")
     for name, action in (("list", shown), ("pull", pull), ("rm", remove)):
         action.set_defaults(action=name)
+    _add_config(commands)
     completion = commands.add_parser(
         "completion",
         help="a script that completes commands in your shell",
@@ -50,3 +62,24 @@ def add_setup(commands: Any) -> None:
         epilog=COMPLETION_EXAMPLES,
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+
+
+def _add_config(commands: Any) -> None:
+    config = commands.add_parser(
+        "config",
+        help="your defaults: which model, permissions, sessions",
+        description="Your defaults, in a file: which model, permissions, sessions.",
+        epilog=CONFIG_EXAMPLES,
+    )
+    config.set_defaults(action=None, json=False)
+    actions = config.add_subparsers(metavar="ACTION", title="actions (show, if none is given)")
+    shown = actions.add_parser("show", help="what is set", description="Show what is set, and what could be.")
+    shown.add_argument("--json", action="store_true", help="what is set, as JSON")
+    path = actions.add_parser("path", help="where the file is", description="Print where the file is.")
+    change = actions.add_parser("set", help="set a default", description="Set a default.")
+    change.add_argument("key", metavar="KEY", help="as `config show` names it")
+    change.add_argument("value", metavar="VALUE", help="its value")
+    remove = actions.add_parser("unset", help="remove a default", description="Remove a default.")
+    remove.add_argument("key", metavar="KEY", help="as `config show` names it")
+    for name, action in (("show", shown), ("path", path), ("set", change), ("unset", remove)):
+        action.set_defaults(action=name)

@@ -17,20 +17,20 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.definition.validation import validate_definition
-from tiny_agents.agent.model_choice import choose_model, without_overridden
+from tiny_agents.agent.model_choice import without_overridden
 from tiny_agents.cli.banner import model_words
+from tiny_agents.cli.config import config_path, read_config
 from tiny_agents.cli.endpoints import endpoint_finding, token_works
 from tiny_agents.cli.exit_codes import ExitCode, error_message
 from tiny_agents.cli.findings import Finding, State, here
 from tiny_agents.cli.input_values import given_values
 from tiny_agents.cli.interrupts import leave_by_exception
-from tiny_agents.cli.model_flags import settings_of_flags
+from tiny_agents.cli.model_flags import chosen_model, settings_of_flags
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.servers import with_servers
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.errors import TinyAgentsError, redact, redact_addresses
-from tiny_agents.inference import local
 from tiny_agents.inference.credentials import find_token
 
 MARKS: dict[State, tuple[str, Style]] = {
@@ -83,6 +83,7 @@ def _show(finding: Finding, screen: Screen) -> None:
 
 def _examined(arguments: Namespace, reporter: Reporter) -> Iterator[Finding]:
     yield from here()
+    yield _configuration()
     if arguments.online:
         yield token_works(os.environ)
     definition = AgentDefinition(name="none")
@@ -96,6 +97,15 @@ def _examined(arguments: Namespace, reporter: Reporter) -> Iterator[Finding]:
     yield from _model(arguments, definition, reporter)
     if definition.servers:
         yield from _servers(arguments, definition, reporter)
+
+
+def _configuration() -> Finding:
+    path = config_path(os.environ)
+    try:
+        read_config(os.environ)
+    except TinyAgentsError as error:
+        return Finding("error", "configuration", str(error), "`tiny-agents config path` names the file")
+    return Finding("ok", "configuration", str(path) if path.exists() else f"none ({path})")
 
 
 def _definition(arguments: Namespace) -> Iterator[Finding | AgentDefinition]:
@@ -123,8 +133,7 @@ def _model(arguments: Namespace, definition: AgentDefinition, reporter: Reporter
         only_model = replace(without_overridden(definition, flags, os.environ), servers=(), prompt=None)
         resolved = resolve_inputs(only_model, values=_values(arguments, only_model), warn=lambda _: None)
         reporter.secrets += resolved.secrets
-        has_token = bool(find_token())
-        model = choose_model(flags, os.environ, resolved, has_hf_token=has_token, has_local=local.is_available())
+        model = chosen_model(flags, os.environ, resolved, read_config(os.environ))
     except TinyAgentsError as error:
         yield Finding("error", "model", error_message(error))
         return

@@ -24,7 +24,7 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
-from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.model_choice import ModelSettings, without_overridden
 from tiny_agents.agent.permission_answers import PermissionAnswers
 from tiny_agents.agent.permission_gate import PermissionGate
 from tiny_agents.agent.permissions import Decision, permissions_of
@@ -34,12 +34,13 @@ from tiny_agents.agent.sessions.about import definition_hash
 from tiny_agents.agent.sessions.session import Session
 from tiny_agents.cli.asking import TerminalHost, read_terminal_line
 from tiny_agents.cli.banner import is_embedded, model_words, show_banner
+from tiny_agents.cli.config import read_config
 from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
 from tiny_agents.cli.machine import Machine
-from tiny_agents.cli.model_flags import settings_of_flags
+from tiny_agents.cli.model_flags import chosen_model, settings_of_flags
 from tiny_agents.cli.output_arguments import limits_given
 from tiny_agents.cli.output_schema import read_schema
 from tiny_agents.cli.permission import TerminalApprover
@@ -71,7 +72,6 @@ from tiny_agents.cli.terminal import Screen, Style, abilities
 from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
 from tiny_agents.data_dir import data_dir
 from tiny_agents.errors import ServerConnectionError, TinyAgentsError, UsageError
-from tiny_agents.inference import local
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.mcp_client.host import Host
@@ -145,6 +145,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
     Raises:
         TinyAgentsError: Something is missing or wrong; nothing has been started.
     """
+    config = read_config(os.environ)
     someone_is_there = is_terminal(sys.stdin) and is_terminal(sys.stderr)
     past = past_session(arguments)
     ref = agent_of(arguments, past)
@@ -180,17 +181,21 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         RunLog(log).close()
     token = find_token()
     roots = tuple(_folder(text) for text in arguments.root)
-    model = choose_model(flags, os.environ, definition, has_hf_token=bool(token), has_local=local.is_available())
+    model = chosen_model(flags, os.environ, definition, config)
     reporter.secrets += [key for key in (model.api_key, token) if key]
     check(Agent.from_definition(definition, model).client)
     plan = Plan(_startable(definition, reporter), model, prompt, arguments.pinning, arguments.accept_tools, locked)
-    saving = plan_saving(ref, written, model, past, reporter.secrets) if is_wanted(arguments, written) else None
+    saving = (
+        plan_saving(ref, written, model, past, reporter.secrets)
+        if is_wanted(arguments, written, config=config)
+        else None
+    )
     return replace(
         plan,
-        shows_usage=arguments.usage,
+        shows_usage=arguments.usage or bool(config.usage),
         roots=roots,
         saving=saving,
-        permission=arguments.permission,
+        permission=arguments.permission or config.permission,
         someone_is_there=someone_is_there,
         checksum=definition_hash(written),
         log=log,
