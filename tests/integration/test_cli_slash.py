@@ -14,7 +14,7 @@ from tests.support.program import PROGRAM, environment, script, write_agent
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")]
 if sys.platform != "win32":
-    from tests.support.terminal import CTRL_C, ENTER, Terminal
+    from tests.support.terminal import CTRL_C, ENTER, TAB, Terminal
 
 READY = r"^>$"
 
@@ -104,3 +104,46 @@ def test_ctrl_c_stops_a_command(tmp_path):
             terminal.wait_for(r"^Stopped\.$")
             terminal.wait_for(READY)
             assert "▸ quick.echo" in do('/call echo {"text": "still here"}')
+
+
+def test_what_a_prompt_attaches_completes_and_pastes(tmp_path):
+    (tmp_path / "notes.txt").write_text("Buy milk.")
+    (tmp_path / "pic.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "editor").write_text("#!/bin/sh\nprintf 'Written elsewhere.' > \"$1\"\n")
+    (tmp_path / "editor").chmod(0o700)
+    agent = write_agent(tmp_path)
+    with OpenAIServer([text("Fine.")]) as model:
+        command = [*PROGRAM, "run", agent, "--base-url", model.url]
+        env = environment(tmp_path, EDITOR=str(tmp_path / "editor"), VISUAL="")
+        with Terminal(command, env=env, cwd=tmp_path) as terminal:
+            terminal.wait_for(READY)
+            terminal.type("See @gone.txt" + ENTER)
+            terminal.wait_for(r"^error: there is no file gone\.txt: nothing was sent")
+            terminal.wait_for(r"^> See @gone\.txt$", times=2)  # there again, to be changed
+            assert not model.chats
+            terminal.type("\x15See @not")
+            terminal.wait_for(r"^ +notes\.txt$")
+            terminal.type(TAB)
+            terminal.wait_for(r"^> See @notes\.txt$")
+            terminal.type(" and @pic.png" + ENTER)
+            terminal.wait_for(r"^Attached: File pic\.png, 8 bytes$")
+            terminal.wait_for(r"^Fine\.$")
+            said, image = model.chats[-1]["messages"][-1]["content"]
+            assert said["text"] == "See @notes.txt and @pic.png\n\n[File notes.txt]\nBuy milk."
+            assert image["image_url"]["url"].startswith("data:image/png;base64,")
+            terminal.wait_for(READY)
+            terminal.type("\x1b[200~" + "line of text\n" * 80_000 + "\x1b[201~")
+            terminal.wait_for(r"^> \[pasted [0-9a-f]{8}: 1,040,000 characters\]$")
+            terminal.type(ENTER)
+            terminal.wait_for(r"^Fine\.$", times=2)
+            assert model.chats[-1]["messages"][-1]["content"] == "line of text\n" * 80_000
+            terminal.wait_for(READY)
+            terminal.type("\x18\x05")  # Ctrl+X Ctrl+E edits and sends, as in a shell
+            terminal.wait_for(r"^> Written elsewhere\.$")
+            terminal.wait_for(r"^Fine\.$", times=3)
+            assert model.chats[-1]["messages"][-1]["content"] == "Written elsewhere."
+            terminal.wait_for(READY)
+            terminal.type("/mod")
+            terminal.wait_for(r"^ +model$")
+            terminal.type(TAB)
+            terminal.wait_for(r"^> /model$")

@@ -25,6 +25,7 @@ WAIT_S = 60.0
 CTRL_C = "\x03"
 CTRL_D = "\x04"
 ENTER = "\r"
+TAB = "\t"
 UP = "\x1b[A"
 ALT_ENTER = "\x1b\r"
 
@@ -64,6 +65,12 @@ class Terminal:
     def screen(self) -> str:
         """The lines that can be seen, without trailing blanks."""
         return "\n".join(line.rstrip() for line in self._pyte.display).rstrip()
+
+    @property
+    def above_foot(self) -> str:
+        """The same without the last line, which is about the conversation, where there is one below the prompt."""
+        above, _, foot = self.screen.rpartition("\n")
+        return above.rstrip() if " · " in foot else self.screen
 
     @property
     def title(self) -> str:

@@ -151,17 +151,17 @@ def test_a_private_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path)
 def test_the_history_is_for_the_user_alone_and_outlives_the_session(tmp_path):
     warnings: list[str] = []
     directory = tmp_path / "new" / "tiny-agents"
-    open_history(directory, warnings.append).append_string("one\ntwo")
-    assert stat.S_IMODE((directory / "history").stat().st_mode) == 0o600
+    open_history(directory, "my agent", "here", warnings.append).append_string("one\ntwo")
+    assert stat.S_IMODE(next((directory / "histories").iterdir()).stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert list(open_history(directory, warnings.append).load_history_strings()) == ["one\ntwo"]
+    assert list(open_history(directory, "my agent", "here", warnings.append).load_history_strings()) == ["one\ntwo"]
     assert warnings == []
 
 
 def test_a_history_that_cannot_be_kept_is_a_warning_and_lasts_for_the_session(tmp_path):
     (tmp_path / "file").touch()
     warnings: list[str] = []
-    history = open_history(tmp_path / "file" / "tiny-agents", warnings.append)
+    history = open_history(tmp_path / "file" / "tiny-agents", "a", "b", warnings.append)
     history.append_string("one")
     assert history.get_strings() == ["one"]
     assert len(warnings) == 1

@@ -56,6 +56,11 @@ class Steering:
         self._seats.start_over()
 
     @property
+    def takes_images(self) -> bool:
+        """Whether images can be sent to the model, as far as that is known."""
+        return self._seats.now.images is not False
+
+    @property
     def system_prompt(self) -> str:
         """What stands before the conversation; empty where nothing does."""
         first = self.messages[0] if self.messages else None

@@ -7,16 +7,21 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
+from tiny_agents.agent.request import UserInput
+from tiny_agents.cli.attachments import prepare
 from tiny_agents.cli.events import Item
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts
+from tiny_agents.cli.pastes import LONG_CHARS
 from tiny_agents.cli.report import Reporter, terminal_is_gone
 from tiny_agents.cli.slash.table import Typed, as_text, find, parse
 from tiny_agents.cli.slash.talk import Run, Talk
 from tiny_agents.cli.terminal import Style
 from tiny_agents.cli.turns import kept, show_turn, stop_notice
+from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.events import EventStream, ToolAnswered, ToolProgress
 
 
@@ -65,6 +70,9 @@ class Conversation:
                     text = await self._lines.read(prefill, in_editor=in_editor)
             except EOFError:
                 return ExitCode.DONE
+            except UsageError as error:  # a pasted text that isn't there any more
+                self._reporter.error(error)
+                continue
             except KeyboardInterrupt:
                 if about_to_leave and self._lines.was_empty():
                     return ExitCode.INTERRUPTED
@@ -89,19 +97,33 @@ class Conversation:
             if typed is not None:
                 run = await self._command(typed)
             else:
-                said = as_text(text)
-                run = partial(self._run, said)
+                run = partial(self._run, await self._attached(text))
             if run is not None:
                 await self._turn(run)
         except Exception as error:
             if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
                 raise
             self._reporter.error(error)
-            if typed is None:
+            if typed is None and not self._talk.prefill:
                 self._screen.line("The conversation goes on; the up arrow brings your prompt back.", Style.DIM)
 
-    def _run(self, text: str, abort: asyncio.Event) -> AsyncGenerator[Item, None]:
-        return self._agent.run(text, abort_event=abort)
+    def _run(self, said: UserInput, abort: asyncio.Event) -> AsyncGenerator[Item, None]:
+        return self._agent.run(said, abort_event=abort)
+
+    async def _attached(self, text: str) -> UserInput:
+        """The prompt with what it attaches, which is said.
+
+        Raises:
+            UsageError: Something can't be attached; the prompt is there again, to be changed.
+        """
+        try:
+            prepared = await prepare(as_text(text), self._agent, Path.cwd())
+        except UsageError:
+            self._talk.prefill = text if len(text) <= LONG_CHARS else ""
+            raise
+        for note in prepared.notes:
+            self._screen.line(note, Style.DIM)
+        return prepared.content
 
     async def _command(self, typed: Typed) -> Run | None:
         """Do it; Ctrl+C stops it. Returns what is to be run after it."""

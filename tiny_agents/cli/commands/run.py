@@ -430,8 +430,10 @@ async def _converse(
 ) -> ExitCode:
     from tiny_agents.cli.line_editor import LineEditor, open_history
     from tiny_agents.cli.live.shelf import Shelf
+    from tiny_agents.cli.prompt_completion import PromptCompleter
     from tiny_agents.cli.repl import Conversation
     from tiny_agents.cli.slash.talk import Talk
+    from tiny_agents.cli.status import prompt_words
     from tiny_agents.cli.views import screen_and_views
 
     screen, view = screen_and_views(agent, sys.stdout)
@@ -439,10 +441,11 @@ async def _converse(
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
     show_recap(session, screen)
-    lines = LineEditor(open_history(data_dir(os.environ), reporter.warning))
     talk = Talk(
         agent, plan.definition, screen, Shelf(), lambda: view(talk), saving=plan.saving, secrets=reporter.secrets
     )
+    past_prompts = open_history(data_dir(os.environ), plan.definition.name, owner_of(plan.definition), reporter.warning)
+    lines = LineEditor(past_prompts, PromptCompleter(talk), partial(prompt_words, agent))
     code = await Conversation(talk, lines, interrupts, reporter).run()
     session = agent.session
     if plan.shows_usage:
