@@ -123,6 +123,23 @@ async def test_without_a_model_call_left_the_agent_is_not_asked() -> None:
             assert len(model.chats) == 2
 
 
+@pytest.mark.parametrize("most", range(1, 10))
+async def test_agents_at_the_same_time_never_make_more_model_calls_than_there_are(most: int) -> None:
+    def endless(request: Recorded) -> Turn:
+        if request.body.get("tool_choice") == "none":
+            return text("no more")
+        return calls(("tick", {}), ids=[f"t{len(request.body['messages'])}"])
+
+    with OpenAIServer(boss_and(endless, "a", "b", "c")) as model:
+        boss, inner = pair(model.url)
+        inner.add_tool(lambda: "tock", name="tick")
+        async with boss, asyncio.timeout(30):
+            result = await boss.run_to_completion("go", limits=Limits(model_calls=most))
+            assert len(model.chats) == result.usage.model_calls <= most
+            assert most < 3 or "BOSS" in system(model.requests[-1])  # one is kept for the answer
+            assert_valid(boss.messages)
+
+
 async def test_tokens_of_the_task_are_tokens_of_the_request() -> None:
     def endless(request: Recorded) -> Turn:
         return calls(("tick", {}), ids=[f"t{len(request.body['messages'])}"])

@@ -93,10 +93,13 @@ class Request:
         self._finish_reason: str | None = None  # of the latest answer
         self._outer = outer
         self._inner: list[Usage] = []  # of model calls that agents made as tools of that turn
+        self._held = 0  # model calls that they are about to make
+        self._holds = False  # whether one is held for this request at the outer one
         self._began = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         if (seconds := self._limits_now().seconds) is not None:
             self._timer = asyncio.get_running_loop().call_later(seconds, self.time_is_up.set)
+        self._hold(True)
         messages.append(self.message)
         self.run = run
         run.begin()
@@ -135,6 +138,19 @@ class Request:
         if self._outer is not None:
             self._outer.share(usage)
 
+    def hold(self, calls: int) -> None:
+        """So many more model calls are about to be made by agents that are tools, or (below 0) were made or given up: of
+        those that work at the same time, none takes another's."""
+        self._held += calls
+        if self._outer is not None:
+            self._outer.hold(calls)
+
+    def _hold(self, holds: bool) -> None:
+        """Have the next model call of this request held at the outer one, or not any more."""
+        if self._outer is not None and holds is not self._holds:
+            self._outer.hold(1 if holds else -1)
+        self._holds = holds
+
     def share_call(self) -> None:
         """An agent that is a tool makes a tool call."""
         self._carried_out += 1
@@ -145,7 +161,10 @@ class Request:
         """What was used up to now, also in the turn that is going on."""
         usage = sum(self._inner, self._state.usage + (self._usage or Usage()))
         return {
-            "model_calls": self._state.turns + sum(u.model_calls for u in self._inner) + (self._usage is not None),
+            "model_calls": self._state.turns
+            + sum(inner.model_calls for inner in self._inner)
+            + self._held
+            + (self._usage is not None),
             "tool_calls": self._state.tool_calls + self._carried_out,
             "tokens": usage.total_tokens,
             "cost_usd": usage.cost_usd or 0.0,
@@ -206,6 +225,7 @@ class Request:
             self._model = PurePath(fold.model).name if fold.model.endswith(".gguf") else fold.model
         if self._outer is not None:
             self._outer.share(self._usage)
+        self._hold(False)
 
     def affords(self, tokens: int) -> bool:
         """Whether a call for a summary, of about so many tokens, leaves the limits room for what comes after it."""
@@ -232,6 +252,7 @@ class Request:
         self._state = after_turn(self._state, turn, limits=limits, exit_tools=EXIT_TOOL_NAMES)
         if self._output is not None and self._state.stop is not None:
             self._check(self._output, turn, limits)
+        self._hold(self._state.stop is None)
 
     def _check(self, output: Output, turn: Turn, limits: Limits) -> None:
         """See whether the final answer is what was asked for; else ask again, if that may still be done."""
@@ -260,6 +281,7 @@ class Request:
         Args:
             model: Who was asked, where the server gave no name.
         """
+        self._hold(False)
         if self._timer is not None:
             self._timer.cancel()
         duration_s = time.monotonic() - self._began

@@ -53,10 +53,12 @@ class Subagent:
         """Have another agent do a task."""
         calling = CALLING.get()
         request = calling.request if calling is not None and isinstance(calling.request, Request) else None
-        if request is not None and request.left()["model_calls"] < 1:
-            return failure(f"the agent '{self.name}' was not asked: {NO_CALLS_LEFT}")
         try:
             await self._started()
+            if (
+                request is not None and request.left()["model_calls"] < 1
+            ):  # nothing is awaited from here to its first call
+                return failure(f"the agent '{self.name}' was not asked: {NO_CALLS_LEFT}")
             conversation = self.agent.new_conversation(
                 gate=inner_gate(self.name, self.agent.gate, self._outer.gate),
             )
