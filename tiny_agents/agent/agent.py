@@ -14,7 +14,7 @@ from tiny_agents.agent.abort import Aborted
 from tiny_agents.agent.composition.building import arguments_of, compose
 from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.composition.verbs import Composes
-from tiny_agents.agent.context.conversation import Context
+from tiny_agents.agent.context.conversation import Account, Context
 from tiny_agents.agent.context.settings import ContextSettings, context_settings
 from tiny_agents.agent.definition.composed import downloaded_parts
 from tiny_agents.agent.definition.inputs import resolve_inputs
@@ -550,10 +550,11 @@ class Agent(Composes, Steering):
             UsageError: A run is going on.
         """
         self._require_rest()
-        self._running = True
+        self._running, account = True, Account()
         try:
-            return await self.context.compact(_Account(self))
+            return await self.context.compact(account)
         finally:
+            self.usage += account.spent
             self._running = False
             await self._saving.rests(self.messages)
 
@@ -707,16 +708,3 @@ class Agent(Composes, Steering):
             if self._log is not None:
                 self._log.close()
             await self._saving.close()
-
-
-class _Account:
-    """Pays for what is asked outside of requests."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    def affords(self, tokens: int) -> bool:
-        return True
-
-    def spend(self, usage: Usage) -> None:
-        self._agent.usage += usage

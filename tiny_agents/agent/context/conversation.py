@@ -82,6 +82,19 @@ class Purse(Protocol):
         """It was made."""
 
 
+class Account:
+    """Pays for what is asked outside of requests."""
+
+    def __init__(self) -> None:
+        self.spent = Usage()
+
+    def affords(self, tokens: int) -> bool:
+        return True
+
+    def spend(self, usage: Usage) -> None:
+        self.spent += usage
+
+
 class Context:
     """What of a conversation is sent. `agent.context`.
 
