@@ -51,6 +51,8 @@ def chat_request(url: str, call: Call[Any], route: Route, reshape: Reshape | Non
 def without_nulls(value: Any) -> Any:
     """Plain data without the fields that are None: some servers refuse them. JSON Schemas, where null can be a value of
     its own, don't go through here."""
+    if isinstance(value, (str, Record)):
+        return value
     if isinstance(value, Mapping):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -219,7 +219,7 @@ def _conversation(messages: Any) -> list[Any]:
     if not conversation:
         raise UsageError("messages is empty: a chat needs at least one message.")
     for index, message in enumerate(conversation):
-        if not isinstance(message, (Mapping, Record)):
+        if not isinstance(message, (Record, Mapping)):  # a conversation of ours may have thousands of records
             raise UsageError(f"{wanted}; messages[{index}] is {type(message).__name__}.")
     return conversation
 
