@@ -1,6 +1,10 @@
 """What a turn looks like on a terminal that can redraw: events become lines, and lines become what is written."""
 
+import base64
 import io
+import re
+import stat
+import sys
 
 import pyte
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 from tiny_agents.cli.events import Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.live.area import Drawn, drawn, erased, frame, rows_of, width
 from tiny_agents.cli.live.blocks import FENCE_LINES, LONGEST, Block, BlockReader
+from tiny_agents.cli.live.images import ShownImage, images_of, inline, show_images
 from tiny_agents.cli.live.markdown import MarkdownLines
 from tiny_agents.cli.live.screen import LiveScreen
 from tiny_agents.cli.live.shelf import Shelf
@@ -319,3 +324,42 @@ def test_nothing_of_a_turn_can_steer_the_terminal():
 def test_a_block_of_nothing_is_nothing():
     assert MarkdownLines(colour=False).lines(Block("\n\n"), 60) == []
     assert Turn().end() == []
+
+
+# ---- images
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (900).to_bytes(4, "big") + b"\0" * 5000
+PICTURE = {"type": "image", "mimeType": "image/png", "data": base64.b64encode(PNG).decode()}
+
+
+def test_images_are_shown_in_the_way_of_the_terminal():
+    iterm = inline(PNG, {"TERM_PROGRAM": "iTerm.app"})
+    assert iterm == f"\x1b]1337;File=inline=1;size={len(PNG)}:{base64.b64encode(PNG).decode()}\x07"
+    kitty = inline(PNG, {"TERM": "xterm-kitty"})
+    chunks = re.findall("\x1b_G(.*?);(.*?)\x1b\\\\", kitty)
+    assert [settings for settings, _ in chunks] == ["a=T,f=100,q=2,c=60,m=1", "m=0"]
+    assert base64.b64decode("".join(data for _, data in chunks)) == PNG
+    assert inline(PNG, {"TERM": "xterm-kitty", "TMUX": "1"}) is None
+    assert inline(PNG, {"TERM": "xterm-256color"}) is None
+
+
+def test_elsewhere_an_image_is_saved_for_the_user_alone(tmp_path):
+    env = {"TINY_AGENTS_DATA": str(tmp_path), "TERM": "xterm"}
+    (shown,) = show_images(Result("", content=(PICTURE,)), env)
+    (saved,) = (tmp_path / "images").iterdir()
+    assert shown.note == f"image: {saved}"
+    assert saved.read_bytes() == PNG
+    if sys.platform != "win32":
+        assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("data", ["\x1b\\\x1b[2J", "not base64!", base64.b64encode(b"no image").decode(), ""])
+def test_what_only_claims_to_be_an_image_is_left_to_the_text(data):
+    assert list(images_of(Result("", content=({**PICTURE, "data": data},)))) == []
+
+
+def test_a_call_says_where_its_image_is():
+    turn = Turn(images=lambda result: [ShownImage(note="image: /here/a.png")]).feed(CALL)
+    answered = happening.ToolAnswered("1", "time", "now", Result("[image]", content=(PICTURE,)))
+    turn.feed(answered, ToolResult("now", "[image]", of_several=False))
+    assert turn.end()[-1] == "  image: /here/a.png"

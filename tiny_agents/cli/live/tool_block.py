@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tiny_agents.cli.live.area import Drawn, drawn
+from tiny_agents.cli.live.images import ShownImage
 from tiny_agents.cli.render import INDENT, result_lines
 from tiny_agents.cli.safe_text import one_line, wrapped
 from tiny_agents.cli.terminal import Style
@@ -25,6 +27,7 @@ class Call:
         name: Server and tool, `time.now`; of our own tools the name alone.
         began, ended: Seconds of some clock; None while it runs.
         failed: Whether the tool or its server said so.
+        images: What there is to show of its images.
         whole: The text of the result before anything was cut, where that is known.
     """
 
@@ -36,7 +39,7 @@ class Call:
     progress: ToolProgress | None = None
     failed: bool | None = None
     whole: str | None = None
-    notes: tuple[str, ...] = ()
+    images: Sequence[ShownImage] = ()
 
 
 def spinner(now: float) -> str:
@@ -84,13 +87,14 @@ def finished(call: Call, text: str, number: int, columns: int, *, colour: bool) 
     is_cut = last.startswith("… ")
     lines = shown if is_cut else [*shown, last]
     notes = [f"{last} of {len(text):,}: /show {number}"] if is_cut else []
-    notes += call.notes
+    notes += [image.note for image in call.images if image.note]
     if call.ended is not None and call.ended - call.began >= LONG_S:
         notes.append(seconds(call.ended - call.began))
     return [
         *header(call, columns, colour=colour),
         *(drawn(INDENT + line, style, colour=colour) for line in lines),
-        *(drawn(INDENT + note, Style.DIM, colour=colour) for note in ([" · ".join(notes)] if notes else [])),
+        *(image.inline for image in call.images if image.inline is not None),
+        *(drawn(INDENT + line, Style.DIM, colour=colour) for line in wrapped(" · ".join(notes), columns - 2) if line),
     ]
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 
 from tiny_agents.cli.events import Aside, Event
+from tiny_agents.cli.live.images import show_images
 from tiny_agents.cli.live.screen import LiveScreen
 from tiny_agents.cli.live.shelf import Shelf
 from tiny_agents.cli.live.turn_lines import TurnLines
@@ -46,6 +47,7 @@ class LiveTurn:
             whose=whose,
             unfolded=unfolded,
             status=status,
+            images=show_images,
         )
         self._not_before = 0.0
         self._next: asyncio.TimerHandle | None = None

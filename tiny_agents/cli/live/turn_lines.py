@@ -6,18 +6,20 @@ lines.feed(event, now); stable, live = lines.take(now, columns, rows)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial, singledispatchmethod
 
 from tiny_agents.cli.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.live.area import Drawn, drawn
 from tiny_agents.cli.live.blocks import Block, BlockReader
+from tiny_agents.cli.live.images import ShownImage
 from tiny_agents.cli.live.markdown import MarkdownLines
 from tiny_agents.cli.live.shelf import KeptResult, Shelf
 from tiny_agents.cli.live.tool_block import Call, finished, interrupted, running, seconds, spinner
 from tiny_agents.cli.safe_text import one_line, wrapped
 from tiny_agents.cli.terminal import Style
 from tiny_agents.mcp_client.events import ServerEvent, ToolAnswered, ToolProgress
+from tiny_agents.mcp_client.results import ToolResult as ToolAnswer
 
 THOUGHT_ROWS = 3
 """Rows of what the model thinks just now."""
@@ -36,6 +38,7 @@ class TurnLines:
         whose: Name of a tool as the model knows it -> server and tool, where there is such.
         unfolded: Show all that the model thinks.
         status: Words for the last line, while the turn goes on.
+        images: Makes of a result what there is to show of its images.
         began: When it began, of the clock whose values `feed` and `take` are given.
     """
 
@@ -49,6 +52,7 @@ class TurnLines:
         whose: Callable[[str], tuple[str, str] | None] = lambda _: None,
         unfolded: bool = False,
         status: Callable[[], str] = lambda: "",
+        images: Callable[[ToolAnswer], Sequence[ShownImage]] = lambda _: (),
     ) -> None:
         self.said = 0
         self.origin: str | None = None
@@ -59,6 +63,7 @@ class TurnLines:
         self._whose = whose
         self._unfolded = unfolded
         self._status = status
+        self._images = images
         self._markdown = MarkdownLines(colour=colour)
         self._parts: list[Part] = []
         self._reader = BlockReader()
@@ -135,6 +140,7 @@ class TurnLines:
         if call is not None:
             call.ended, call.failed = now, event.result.is_error
             call.whole = event.result.whole or event.result.text
+            call.images = self._images(event.result)
 
     def end(self, now: float) -> None:
         """Nothing more comes: calls that still run are interrupted."""
