@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,9 +27,16 @@ def pages() -> dict[str, str]:
     written, _, _ = (DOCS / "cli-events.md").read_text(encoding="utf-8").partition(MARK)
     return {
         "cli-events.md": f"{written}{MARK}\n{record_table()}".rstrip("\n") + "\n",
+        "../tiny_agents/cli/help.txt": help_text(),
         "cli-reference.md": f"{REFERENCE}\n{reference(build_parser())}".rstrip("\n") + "\n",
         "cli-events.schema.json": json.dumps(record_schema(), indent=2) + "\n",
     }
+
+
+def help_text() -> str:
+    """What `tiny-agents --help` says, 80 columns wide."""
+    os.environ["COLUMNS"] = "80"
+    return build_parser().format_help()
 
 
 def main() -> int:

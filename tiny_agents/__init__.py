@@ -5,8 +5,7 @@ Importing this package defines names and does nothing else: each is loaded when 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # typing's own takes as long to import as all else that `tiny-agents --help` does
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
@@ -449,7 +448,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    import importlib
+
     if name not in __all__:
         raise AttributeError(f"module 'tiny_agents' has no attribute {name!r}")
     home = _HOMES.get(name) or next(home for part, home in _FAMILIES if part in name)

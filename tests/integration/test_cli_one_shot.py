@@ -444,6 +444,13 @@ def test_list_shows_what_each_bundled_agent_does_and_needs(tmp_path):
 HEAVY = {"mcp", "httpx2", "prompt_toolkit", "rich", "yaml", "msgspec", "asyncio", "xllamacpp", "anyio", "pydantic"}
 
 
+def added(loaded):
+    """What was loaded beyond what Python itself does here (the path files of an environment import things, too)."""
+    code = "import sys; print(*sys.modules)"
+    bare = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    return set(loaded) - set(bare.stdout.split())
+
+
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["run"], ["run", "--nope"], ["nope"]])
 def test_help_and_wrong_flags_load_nothing_heavy(tmp_path, args):
     code = f"import sys, tiny_agents.cli as c; c.main({args!r}); print(*sorted(sys.modules), file=sys.stderr)"
@@ -453,7 +460,12 @@ def test_help_and_wrong_flags_load_nothing_heavy(tmp_path, args):
     loaded = done.stderr.splitlines()[-1].split()
     assert "tiny_agents.cli" in loaded
     assert not HEAVY & set(loaded)
-    assert [name for name in loaded if name.startswith("tiny_agents.")] == [
+    ours = [name for name in loaded if name.startswith("tiny_agents.")]
+    if args in (["--help"], ["--version"]):
+        assert ours == ["tiny_agents.cli"]
+        assert not {"argparse", "typing", "re", "enum", "importlib", "contextlib", "pathlib"} & added(loaded)
+        return
+    assert ours == [
         "tiny_agents.cli",
         "tiny_agents.cli.arguments",
         "tiny_agents.cli.exit_codes",
@@ -481,3 +493,12 @@ def test_a_place_without_any_key_is_said_before_anything_starts(tmp_path):
     assert (done.code, done.out) == (2, "")
     assert done.err.count("error: ") == 1
     assert "OPENAI_API_KEY" in done.err
+
+
+@linux_only
+def test_help_that_cannot_be_written_is_a_failure(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tiny_agents", "--help"], stdout=full, stderr=subprocess.PIPE, timeout=LIMIT_S
+        )
+    assert (done.returncode, done.stderr) == (1, b"error: can't write to standard output: No space left on device\n")

@@ -62,7 +62,7 @@ def test_of_an_agent_only_the_server_that_is_named_is_started(tmp_path, agent):
 
 
 def test_arguments_are_read_as_what_the_tool_wants(tmp_path):
-    assert run("call", SDK, "add", "a=1", "b:=2", cwd=tmp_path).out == "3\n"
+    assert run("call", SDK, "add", "a=1", "--timeout", "20", "b:=2", cwd=tmp_path).out == "3\n"
     (tmp_path / "long.txt").write_text("from a file")
     piped = run("call", QUICK, "echo", "-", "text=@long.txt", cwd=tmp_path, input=b'{"text": "x", "with_pid": false}')
     assert piped.out == "from a file\n"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
-from argparse import Namespace
-from collections.abc import Callable, Sequence
 
-from tiny_agents.cli.arguments import parse
-from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.report import Reporter, guarded
+TYPE_CHECKING = False  # see tiny_agents/__init__.py
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
 
-Command = Callable[[Namespace, Reporter], int]
+    from tiny_agents.cli.report import Reporter
+
+    Command = Callable[[Namespace, Reporter], int]
+
+DONE, FAILED, BROKEN_PIPE = 0, 1, 141
+"""Those of `exit_codes.ExitCode` that are needed before it is."""
 
 COMMANDS = {
     "run": "tiny_agents.cli.commands.run",
@@ -46,18 +50,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments without the program's name; None takes them from the process.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
     _prepare_streams()
-    return _flushed(guarded(lambda reporter: _do(argv, reporter)))
+    if words in (["--help"], ["-h"]):
+        return _flushed(_printed(_help()))
+    if words == ["--version"]:
+        return _flushed(_printed(_version()))
+    from tiny_agents.cli.report import guarded
+
+    return _flushed(guarded(lambda reporter: _do(words, reporter)))
 
 
-def _do(argv: Sequence[str] | None, reporter: Reporter) -> int:
+def _do(words: Sequence[str], reporter: Reporter) -> int:
+    import importlib
+
+    from tiny_agents.cli.arguments import parse
+
     try:
-        arguments = parse(argv)
-    except SystemExit as done:  # --help, --version, or a flag that makes no sense
-        return done.code if isinstance(done.code, int) else ExitCode.DONE
+        arguments = parse(words)
+    except SystemExit as done:  # the help of a command, or a flag that makes no sense
+        return done.code if isinstance(done.code, int) else DONE
     reporter.debug = getattr(arguments, "debug", False)
     command: Command = importlib.import_module(COMMANDS[arguments.command]).command
     return command(arguments, reporter)
+
+
+def _help() -> str:
+    """What the parser would print; kept as a file, which is there before a parser is built. A test keeps it fresh."""
+    with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as file:
+        return file.read()
+
+
+def _version() -> str:
+    from tiny_agents import __version__
+
+    return f"tiny-agents {__version__}\n"
+
+
+def _printed(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+    except OSError as error:
+        return _unwritten(error, sys.stdout)
+    return DONE
 
 
 def _prepare_streams() -> None:
@@ -76,11 +111,18 @@ def _flushed(code: int) -> int:
         try:
             stream.flush()
         except OSError as error:
-            # What is left in the buffer goes nowhere, so that the interpreter doesn't try again at its end, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            left = isinstance(error, BrokenPipeError)
-            if not left and stream is sys.stdout:
-                sys.stderr.write(f"error: can't write to standard output: {error.strerror}\n")
-            if code == ExitCode.DONE:
-                code = ExitCode.BROKEN_PIPE if left else ExitCode.FAILED
+            failure = _unwritten(error, stream)
+            if code == DONE:
+                code = failure
     return code
+
+
+def _unwritten(error: OSError, stream: TextIO) -> int:
+    """The status for a stream that can't be written to, which is said unless nobody reads it any more."""
+    # What is left in the buffer goes nowhere, so that the interpreter doesn't try again at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if stream is sys.stdout:
+        sys.stderr.write(f"error: can't write to standard output: {error.strerror}\n")
+    return FAILED

@@ -495,7 +495,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         SystemExit: For --help and --version (0), and for what can't be understood (2).
     """
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments, rest = parser.parse_known_args(argv)
+    if arguments.command == "call" and not any(word.startswith("-") and word != "-" for word in rest):
+        arguments.arguments += rest  # argparse loses what comes after a flag
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if arguments.command is None:
         parser.error("no command: try 'tiny-agents run clock' or 'tiny-agents list'")
     if arguments.command == "run" and arguments.log_content and arguments.log is None:
