@@ -19,8 +19,8 @@ endif
 demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
 	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
 
-test: $(VENV)/.dev ## the whole suite, on all cores
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+test: $(VENV)/.dev ## the whole suite, on up to four cores
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 conformance: $(VENV)/.dev ## the official suite of MCP against our client; needs npm, and fetches the suite
 	$(BIN)/python tests/conformance/run.py

@@ -8,6 +8,7 @@ killed, and the seconds it took.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -55,10 +56,14 @@ def one_try(url: str, database: str, session_id: str, seconds: str) -> str:
         finally:
             sys.stderr.flush()
             os._exit(code)
-    if seconds != "never":
-        time.sleep(float(seconds))
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    limit = start + (math.inf if seconds == "never" else float(seconds))
+    ended, status = os.waitpid(child, os.WNOHANG)
+    while not ended:
+        if time.monotonic() >= limit:
+            os.kill(child, signal.SIGKILL)
+            limit = math.inf
+        time.sleep(0.0005)
+        ended, status = os.waitpid(child, os.WNOHANG)
     return f"{os.waitstatus_to_exitcode(status)} {time.monotonic() - start}"
 
 
