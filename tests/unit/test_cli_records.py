@@ -13,11 +13,21 @@ import jsonschema
 import pytest
 
 from tiny_agents.cli import records
-from tiny_agents.cli.event_records import STATUSES, as_line, as_object, asked_record, end_record, event_record, plain
+from tiny_agents.cli.event_records import (
+    STATUSES,
+    RecordReader,
+    as_line,
+    as_object,
+    asked_record,
+    end_record,
+    event_record,
+    plain,
+)
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.prompts import prompt_file
 from tiny_agents.cli.record_schema import record_schema
-from tiny_agents.mcp_client.events import ServerAsked, ServerEvent, ServerLog, ToolProgress
+from tiny_agents.inference.types.chat import decode_chunk
+from tiny_agents.mcp_client.events import InnerEvent, ServerAsked, ServerEvent, ServerLog, ToolProgress
 from tiny_agents.mcp_client.host import Asked, AuthorizationRequest
 
 ROOT = Path(__file__).parents[2]
@@ -110,3 +120,14 @@ def test_the_pages_about_the_command_line_are_fresh():
     script = ROOT / "scripts" / "write_cli_docs.py"
     done = subprocess.run([sys.executable, script, "--check"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", ""), "run: python scripts/write_cli_docs.py"
+
+
+def test_what_happens_in_an_agent_that_is_a_tool_is_told_with_the_way_to_it():
+    reader = RecordReader(lambda name: None)
+    chunk = decode_chunk(b'{"choices": [{"delta": {"content": "Hi"}, "index": 0}]}')
+    deeper = InnerEvent("helper", "c1", InnerEvent("clock", None, chunk))
+    (record,) = reader.read(deeper)
+    line = json.loads(as_line(record))
+    VALIDATOR.validate(line)
+    assert (line["tool"], line["call"], line["record"]["type"]) == ("helper", "c1", "inner")
+    assert line["record"]["record"] == {"type": "text", "text": "Hi"}

@@ -105,11 +105,10 @@ class RecordReader:
                     yield records.ToolResult(id=id, name=name, server=server, tool=tool, text=text, failed=failed)
 
     def _inside(self, item: InnerEvent) -> Iterator[records.Record]:
-        """The records of an agent that is a tool, each in an event that says whose it is."""
+        """The records of an agent that is a tool, each in one that says whose it is."""
         reader = self._readers.setdefault((item.tool, item.call), RecordReader(lambda _: None, self._hidden))
         for record in reader.read(item.event):
-            data = {"tool": item.tool, "call": item.call, "record": msgspec.to_builtins(record)}
-            yield records.Event(name=InnerEvent.__name__, data=data)
+            yield records.Inner(tool=item.tool, call=item.call, record=msgspec.to_builtins(record))
 
 
 def as_object(arguments: str) -> Any:

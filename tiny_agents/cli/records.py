@@ -205,6 +205,20 @@ class Compaction(Record, frozen=True, kw_only=True, tag="compaction"):
     left_out: int = 0
 
 
+class Inner(Record, frozen=True, kw_only=True, tag="inner"):
+    """Something happens inside a tool that is an agent itself.
+
+    Attributes:
+        tool: The tool, as the model knows it.
+        call: The `id` of the call that it happens in; null where it belongs to no single one.
+        record: What happens: a record of this list, perhaps another `inner`.
+    """
+
+    tool: str
+    call: str | None = None
+    record: dict[str, Any]
+
+
 class Event(Record, frozen=True, kw_only=True, tag="event"):
     """Something else happened, of a kind that has no record of its own.
 
@@ -323,6 +337,7 @@ RECORDS: tuple[type[Record], ...] = (
     ToolChanged,
     ModelChanged,
     Compaction,
+    Inner,
     Event,
     Usage,
     Notice,
