@@ -11,16 +11,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.history import InMemoryHistory
 
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.cli import report
 from tiny_agents.cli.banner import model_words
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
-from tiny_agents.cli.line_editor import PersistentHistory, open_history
+from tiny_agents.cli.line_editor import LineEditor, PersistentHistory, open_history
 from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.turns import kept
 from tiny_agents.data_dir import data_dir, write_private
+from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls import INTERRUPTED
 
@@ -145,6 +147,21 @@ def test_a_private_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path)
     with pytest.raises(OSError, match="folder"):
         write_private(tmp_path / "folder", b"three")
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+
+
+def test_a_way_of_editing_that_there_is_not_is_said():
+    with pytest.raises(UsageError, match="TINY_AGENTS_EDITING must be vi or emacs"):
+        LineEditor(InMemoryHistory(), env={"TINY_AGENTS_EDITING": "nano"})
+
+
+def test_agents_have_histories_of_their_own_and_none_where_they_are_switched_off(tmp_path, monkeypatch):
+    open_history(tmp_path, "clock", "here", print).append_string("one")
+    assert list(open_history(tmp_path, "clock", "there", print).load_history_strings()) == []
+    monkeypatch.setenv("TINY_AGENTS_HISTORY", "off")
+    history = open_history(tmp_path, "clock", "here", print)
+    history.append_string("two")
+    assert len(list((tmp_path / "histories").iterdir())) == 2
+    assert all("two" not in file.read_text() for file in (tmp_path / "histories").iterdir())
 
 
 @posix_only

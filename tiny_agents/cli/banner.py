@@ -42,5 +42,5 @@ def show_banner(
     screen.line(f"model: {one_line(model_words(model))}{source}", Style.DIM)
     for server, count in tool_counts.items():
         screen.line(f"server: {one_line(server)}, {count} tool{'' if count == 1 else 's'}", Style.DIM)
-    screen.line("Alt+Enter starts a new line, Ctrl+C stops an answer, Ctrl+D leaves.", Style.DIM)
+    screen.line("Alt+Enter: a new line. Ctrl+C: stop. Ctrl+D: leave. /help: what else there is.", Style.DIM)
     screen.line()

@@ -101,7 +101,11 @@ class LiveTurn:
             return
         began = time.monotonic()
         if not self._screen.is_held:
-            self._screen.redraw(*self._lines.take(began, self._screen.columns, self._screen.rows - 2))
+            lines = self._lines.take(began, self._screen.columns, self._screen.rows - 2)
+            try:
+                self._screen.redraw(*lines)
+            except OSError:  # the terminal is gone, which whoever writes the end of the turn finds out, too
+                return
         cost = time.monotonic() - began
         self._not_before = self._loop.time() + max(FRAME_S, REST * cost)
         self._draw_within(TICK_S)
