@@ -4,47 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict, Unpack, overload
+from typing import Any, Literal, Self, overload
 
 from tiny_agents.agent.abort import Aborted
-from tiny_agents.agent.composition.building import arguments_of, compose
 from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.composition.verbs import Composes
 from tiny_agents.agent.context.conversation import Account, Context
 from tiny_agents.agent.context.settings import ContextSettings, context_settings
-from tiny_agents.agent.definition.composed import downloaded_parts
-from tiny_agents.agent.definition.inputs import resolve_inputs
-from tiny_agents.agent.definition.lock import LockMode
-from tiny_agents.agent.definition.requirements import commands_and_hosts
-from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
 from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits
-from tiny_agents.agent.locking import Locked, load_as_locked
-from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+from tiny_agents.agent.loaded import Loading
+from tiny_agents.agent.locking import Locked
 from tiny_agents.agent.output import DEFAULT_RETRIES, Output, Wanted, output_of
 from tiny_agents.agent.params import checked_params
-from tiny_agents.agent.permission_gate import Approve, PermissionGate
-from tiny_agents.agent.permissions import permissions_of
-from tiny_agents.agent.prices import PRICES_VARIABLE, Price, Prices, check_priced, checked_prices, load_prices, price_of
+from tiny_agents.agent.prices import Price, Prices, check_priced, checked_prices, price_of
 from tiny_agents.agent.request import Request, UserInput
 from tiny_agents.agent.result import AgentResult
 from tiny_agents.agent.rules import StopReason
 from tiny_agents.agent.run_log import RunLog
-from tiny_agents.agent.sessions.about import about, definition_hash
 from tiny_agents.agent.sessions.history import text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
-from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
-from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.agent.steering import Steering
 from tiny_agents.agent.usage import Usage
 from tiny_agents.errors import OutputError, ServerError, UsageError
-from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
-from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
@@ -72,15 +58,7 @@ Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 DEFAULT_MAX_TURNS = DEFAULT_MODEL_CALLS
 
 
-class Observed(TypedDict, total=False):
-    """Who is told what an agent does; see `Agent`."""
-
-    observers: Iterable[Observer]
-    capture_content: bool | None
-    run_log: str | Path | None
-
-
-class Agent(Composes, Steering):
+class Agent(Loading, Composes, Steering):
     """A model, its tools and the conversation with it.
 
         async with Agent(model="Qwen/Qwen3-32B", servers=[{"type": "stdio", "command": "my-server"}]) as agent:
@@ -242,167 +220,6 @@ class Agent(Composes, Steering):
         self._running = False
         self._locked: Locked | None = None
         self.description: str | None = None
-
-    @classmethod
-    def load(
-        cls,
-        ref: str | Path,
-        *,
-        inputs: Mapping[str, str] | None = None,
-        trust: bool = False,
-        allow_paths: Iterable[str | Path] = (),
-        lock: LockMode = "check",
-        session: Session | None = None,
-        host: Host | None = None,
-        approve: Approve | None = None,
-        **observed: Unpack[Observed],
-    ) -> Self:
-        """The agent that a file, a folder, a bundled name or `user/agent` on the Hub describes: `Agent.load("clock")`.
-
-        The model is the definition's; `TINY_AGENTS_MODEL` and its kin in the environment come before it, a saved Hugging
-        Face token and the embedded model after it (see `agent.model_choice`).
-
-        Args:
-            inputs: Values of the definition's inputs, by id; others are looked for in the environment.
-            trust: A definition from the Hub runs its author's commands on this machine: it is loaded only if you say so.
-            allow_paths: Folders from which the definition may read files though they aren't its own.
-            lock: What its `agent.lock` is for, if there is one: "check" makes differences an error (those of tools in
-                `load_tools`), "warn" a warning, "off" doesn't look, and "required" wants one.
-            session: Saves the conversation as it goes, and brings along what was said before.
-            host: Answers what servers ask of us; by default nobody does.
-            approve: Asks a person about the calls that the definition's `permissions` leave to one. Without it nobody is
-                there: such calls are refused, those that only the default would have asked about are made.
-            **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
-
-        Raises:
-            ConfigError: The definition can't be used, an input has no value, or the agent isn't as locked.
-            UsageError: It comes from the Hub and `trust` is not set.
-        """
-        written, locked = load_as_locked(ref, lock, allow_paths=allow_paths)
-        definition = written
-        if downloaded_parts(definition) and not trust:
-            uses = "; ".join(commands_and_hosts(definition))
-            names = " and ".join(part.name for part in downloaded_parts(definition))
-            raise UsageError(f"{names} was downloaded and would use: {uses}. Pass trust=True if you want that.")
-        definition = resolve_inputs(without_overridden(definition, ModelSettings(), os.environ), values=inputs)
-        has_token = bool(find_token(os.environ))
-        chosen = choose_model(
-            ModelSettings(), os.environ, definition, has_hf_token=has_token, has_local=local.is_available()
-        )
-        if session is not None:
-            session.describe(about(ref, written, chosen), definition.secrets)
-        gate = PermissionGate(permissions_of(definition), approve)
-        return cls.from_definition(
-            definition,
-            chosen,
-            session=session,
-            locked=locked,
-            host=host,
-            gate=gate,
-            checksum=definition_hash(written),
-            **observed,
-        )
-
-    @classmethod
-    async def resume(
-        cls,
-        session: str = "last",
-        *,
-        store: SessionStore | None = None,
-        inputs: Mapping[str, str] | None = None,
-        trust: bool = False,
-        host: Host | None = None,
-        approve: Approve | None = None,
-        **observed: Unpack[Observed],
-    ) -> Self:
-        """Go on with a conversation that was saved, with the agent it was had with, as its definition is now.
-
-        Args:
-            session: Its id, the unique start of one, or "last".
-            store: Where it is; by default where the command line saves conversations.
-            inputs, trust, host, approve, observed: As of `load`.
-
-        Raises:
-            SessionNotFoundError: There is no such session.
-            SessionInUseError: It is open elsewhere.
-            SessionStoreError: It can't be read.
-            UsageError: It was had with an agent that no definition describes: `Agent(session=...)` goes on with it.
-        """
-        if store is None:
-            store = own = SqliteSessionStore()
-            resumed = await Session.resume(store, session)
-            resumed.on_close = own.close
-        else:
-            resumed = await Session.resume(store, session)
-        try:
-            if resumed.about.agent is None:
-                raise UsageError(
-                    f"Session {resumed.id} was had with an agent that no definition describes: build it as before, "
-                    "and hand it session=await Session.resume(...)."
-                )
-            return cls.load(
-                resumed.about.agent,
-                inputs=inputs,
-                trust=trust,
-                session=resumed,
-                host=host,
-                approve=approve,
-                **observed,
-            )
-        except BaseException:
-            await resumed.close()
-            raise
-
-    @classmethod
-    def from_definition(
-        cls,
-        definition: AgentDefinition,
-        model: ModelSettings,
-        *,
-        host: Host | None = None,
-        pinning: Pinning | None = None,
-        known_servers: KnownServers | None = None,
-        session: Session | None = None,
-        locked: Locked | None = None,
-        gate: Gate | None = None,
-        checksum: str = "",
-        client: AsyncInferenceClient | None = None,
-        **observed: Unpack[Observed],
-    ) -> Self:
-        """An agent from a definition whose inputs are filled in, and the model that was chosen for it.
-
-        Args:
-            pinning: In place of the definition's.
-            locked: What its tools have to be like; `load_tools` compares them.
-            gate: In place of the definition's rules (`permissions.permissions_of`), which are applied with nobody to ask.
-            checksum: Of the definition as it stands in its file, for those who observe.
-            client: Asks the model, in place of one of its own.
-            **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
-        """
-        try:
-            output_of(definition.output.get("schema"))
-        except UsageError as error:
-            raise definition.error("output.schema", str(error)) from error
-        agent = cls(
-            **model.as_kwargs(),
-            **arguments_of(definition, model),
-            host=host,
-            pinning=pinning or definition.pinning_wanted,
-            known_servers=known_servers,
-            gate=gate or PermissionGate(permissions_of(definition)),
-            prices=load_prices(path) if (path := os.environ.get(PRICES_VARIABLE)) else None,
-            session=session,
-            client=client,
-            **observed,
-        )
-        agent._checksum = checksum
-        agent._observing.secrets += definition.secrets
-        agent._locked = locked
-        agent.description = definition.description
-        pinned = pinning or definition.pinning_wanted
-        seen = {name: value for name, value in observed.items() if name != "run_log"}
-        compose(agent, definition, model, host=host, pinning=pinned, known_servers=known_servers, **seen)
-        return agent
 
     async def load_tools(self) -> None:
         """Start all servers, at the same time. One that fails is noted in `failed_servers`; the others work.
