@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, delta, raw, status, text
 from tests.support.processes import linux_only
-from tests.support.program import LIMIT_S, Done, run, script, start, write_agent
+from tests.support.program import LIMIT_S, PROGRAM, Done, environment, run, script, start, write_agent
 
 pytestmark = [pytest.mark.integration]
 
@@ -235,3 +236,22 @@ def test_a_flag_that_makes_no_sense_is_said_before_anything_starts(tmp_path, bar
     done = run("run", bare, "--base-url", "http://127.0.0.1:9/v1", *flags, cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
     assert all(word in done.err for word in words)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_at_a_terminal_a_question_is_asked_beside_the_records_and_both_are_told(tmp_path):
+    from tests.support.terminal import ENTER, Terminal
+
+    agent = write_agent(tmp_path, servers={"quick": script("quick_server.py")})
+    with OpenAIServer([calls(("echo", {"text": "a"})), text("Fine.")]) as model:
+        flags = ["--base-url", model.url, "-p", "x", "--output", "jsonl", "--permission", "ask"]
+        command = f"{shlex.join([*PROGRAM, 'run', agent, *flags])} > records.jsonl"
+        with Terminal(["sh", "-c", command], env=environment(tmp_path), cwd=tmp_path) as terminal:
+            terminal.wait_for(r"Allow it\?")
+            terminal.type(f"y{ENTER}")
+            assert terminal.wait_for_exit() == 0
+    records = lines((tmp_path / "records.jsonl").read_text())
+    asked, answered = (next(each for each in records if each["type"] == kind) for kind in ("ask", "answered"))
+    assert (asked["kind"], asked["message"], asked["detail"]) == ("permission", "quick.echo", {"text": "a"})
+    assert (answered["tool"], answered["answer"]) == ("echo", "once")
+    assert records[-1]["text"] == "Fine."

@@ -17,7 +17,7 @@ from tiny_agents.agent.definition.input_values import Keyring, owner_of
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
-from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition
+from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, ToolsDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, is_url
 from tiny_agents.cli.asking import TerminalHost
@@ -112,8 +112,7 @@ def ready(
     if not definition.servers:
         raise ConfigError("this agent has no servers", path=definition.path)
     wanted = tuple(server for server in definition.servers if only in (None, server.name))
-    definition = replace(definition, servers=wanted, model=None, provider=None, endpoint_url=None, api_key=None)
-    definition = replace(definition, prompt=None, fallback_models=(), limit_values={})
+    definition = servers_alone(replace(definition, servers=wanted))
     missing = {
         server.name: problem
         for server in wanted
@@ -134,6 +133,12 @@ def ready(
     )
     reporter.secrets += resolved.secrets
     return resolved
+
+
+def servers_alone(definition: AgentDefinition) -> AgentDefinition:
+    """`definition` without what needs a model, or would start anything but its servers."""
+    bare = replace(definition, model=None, provider=None, endpoint_url=None, api_key=None, fallback_models=())
+    return replace(bare, prompt=None, limit_values={}, output={}, tools=ToolsDefinition(), skills=())
 
 
 async def with_servers(

@@ -28,7 +28,7 @@ from tiny_agents.cli.interrupts import leave_by_exception
 from tiny_agents.cli.model_flags import chosen_model, settings_of_flags
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
 from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.servers import with_servers
+from tiny_agents.cli.servers import servers_alone, with_servers
 from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.errors import TinyAgentsError, redact, redact_addresses
 from tiny_agents.inference.credentials import find_token
@@ -165,9 +165,9 @@ def _servers(arguments: Namespace, definition: AgentDefinition, reporter: Report
     if arguments.no_start:
         yield Finding("note", "servers", "not started (--no-start)")
         return
-    bare = replace(definition, model=None, provider=None, endpoint_url=None, api_key=None, prompt=None)
+    bare = servers_alone(definition)
     for server in definition.servers:
-        alone = replace(bare, servers=(replace(server, required=False),), fallback_models=(), limit_values={})
+        alone = replace(bare, servers=(replace(server, required=False),))
         if missing := missing_requirements(alone):
             yield Finding("error", f"server {server.name}", missing[0])
         else:
