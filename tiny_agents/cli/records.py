@@ -121,7 +121,8 @@ class Log(Record, frozen=True, kw_only=True, tag="log"):
 class Ask(Record, frozen=True, kw_only=True, tag="ask"):
     """Something has to be decided by a person.
 
-    Without a terminal nobody is: the answer is no, and the run goes on.
+    Without a terminal what servers ask is answered with a no, and the run goes on; a call that needs permission is refused
+    without this record, and its `tool_result` says why.
 
     Attributes:
         kind: A form or a page of a server's, a login, a text of our model's, a folder; or whether a tool may be called.
