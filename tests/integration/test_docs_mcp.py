@@ -13,7 +13,12 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.mcp_client import events, hosts, instructions
-from tiny_agents.mcp_client.host import MAX_SAMPLING_TOKENS, MAX_SAMPLINGS
+from tiny_agents.mcp_client.host import (
+    MAX_ELICITATIONS,
+    MAX_ELICITATIONS_PER_CALL,
+    MAX_SAMPLING_TOKENS,
+    MAX_SAMPLINGS,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -63,7 +68,9 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_numbers_and_names_are_those_of_the_code() -> None:
-    for number in (instructions.MAX_SERVER_CHARS, instructions.MAX_TOTAL_CHARS, MAX_SAMPLING_TOKENS, MAX_SAMPLINGS):
+    questions = (MAX_ELICITATIONS, MAX_ELICITATIONS_PER_CALL)
+    texts = (MAX_SAMPLING_TOKENS, MAX_SAMPLINGS)
+    for number in (instructions.MAX_SERVER_CHARS, instructions.MAX_TOTAL_CHARS, *questions, *texts):
         assert f"{number:,}" in TEXT
     for name in re.findall(r"^\| (`[A-Z].*?) \|", TEXT, re.MULTILINE):
         for part in re.findall(r"`(\w+)`", name):

@@ -183,6 +183,41 @@ async def test_a_sampling_request_that_is_too_long_reaches_neither_person_nor_mo
     assert model.chats == []
 
 
+async def test_a_server_that_asks_without_end_reaches_the_person_only_so_often(
+    server: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Strict(ScriptedHost):
+        max_elicitations = 10
+        max_elicitations_per_call = 4
+
+    host = Strict([{"color": "red", "size": 3}] * 1_000)
+    async with asyncio.timeout(60), no_model(host=host) as client:
+        await client.add_mcp_server(**server)
+        results = [await client.call_tool("many_questions", {"count": 300}) for _ in range(4)]
+    accepted, notes = zip(*(result.text.split("\n", 1) for result in results), strict=True)
+    assert accepted == ("4", "4", "2", "0")
+    assert len(host.asked) == 10
+    per_call = "no more than 4 questions are passed on during one call"
+    in_all = "no more than 10 questions of one server are passed on"
+    assert list(notes) == [
+        f"[MCP server 's' asked: 'Which color?'. Not answered: {why}.]" for why in (per_call, per_call, in_all, in_all)
+    ]
+    assert caplog.text.count("asks too many questions") == 4
+
+
+async def test_calls_at_the_same_time_share_what_they_may_ask(server: dict[str, Any]) -> None:
+    class Strict(ScriptedHost):
+        max_elicitations_per_call = 4
+
+    host = Strict([{"color": "red", "size": 3}] * 1_000)
+    async with asyncio.timeout(60), no_model(host=host) as client:
+        await client.add_mcp_server(**server)
+        await asyncio.gather(*(client.call_tool("many_questions", {"count": 100}) for _ in range(2)))
+        assert 4 <= len(host.asked) <= 8
+        host.asked.clear()
+        assert (await client.call_tool("many_questions", {"count": 4})).text == "4"
+
+
 # ---------------------------------------------------------------- several rounds
 
 

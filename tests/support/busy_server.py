@@ -158,6 +158,18 @@ async def rounds(count: int, ctx: Context) -> Any:  # type: ignore[type-arg]
     return " ".join(answered)
 
 
+@server.tool(structured_output=False)
+async def many_questions(count: int, ctx: Context) -> Any:  # type: ignore[type-arg]
+    """Ask for the color that many times at once, or one after the other, and say how many answers were accepted."""
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if not ctx.input_responses:
+            return InputRequiredResult(input_requests={f"q{n}": QUESTIONS["form"] for n in range(count)})
+        answers: list[Any] = list(ctx.input_responses.values())
+    else:
+        answers = [await ctx.session.send_request(QUESTIONS["form"], ElicitResult) for _ in range(count)]
+    return str(sum(answer.action == "accept" for answer in answers))
+
+
 opened: list[str] = []
 
 

@@ -571,7 +571,8 @@ class Connection:
 
         try:
             async with self._limited(life, limit_s) as limit:
-                result = await life.running.call_tool(name, arguments, progress, round)
+                with self._desk.call():
+                    result = await life.running.call_tool(name, arguments, progress, round)
                 if isinstance(result, ToolResult):
                     return with_notes(result, self._desk.notes_since(unanswered))
                 return result

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -148,6 +149,8 @@ class Refusal(Exception):
 MAX_SAMPLING_TOKENS = 4_000
 MAX_SAMPLINGS = 50
 MAX_SAMPLING_CHARS = 400_000
+MAX_ELICITATIONS = 500
+MAX_ELICITATIONS_PER_CALL = 20
 MAX_NOTES = 20
 NOTED_CHARS = 200
 
@@ -164,12 +167,17 @@ class Host:
         max_sampling_tokens: Most tokens of one text that a server asks the model for.
         max_samplings: Most texts that one server gets in the life of a connection.
         max_sampling_chars: How much one such request may hold: its messages and tools as JSON, images included.
+        max_elicitations: Most questions to the person that one server gets answered in the life of a connection; those that
+            follow are declined, with a reason.
+        max_elicitations_per_call: The same during one tool call; calls that run at the same time share what they may ask.
     """
 
     sampling_models: Sequence[str] = ()
     max_sampling_tokens: int = MAX_SAMPLING_TOKENS
     max_samplings: int = MAX_SAMPLINGS
     max_sampling_chars: int = MAX_SAMPLING_CHARS
+    max_elicitations: int = MAX_ELICITATIONS
+    max_elicitations_per_call: int = MAX_ELICITATIONS_PER_CALL
 
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         """Ask the person. The answer to a URL says whether they agree to open it; opening it is up to you."""
@@ -234,8 +242,12 @@ class Desk:
     serves: frozenset[Service] = field(init=False)
     models: Sequence[str] = ()
     samplings: int = 0
+    elicitations: int = 0
     unanswered: int = 0
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_NOTES))
+    _calls: int = 0  # that run now
+    _left: int = 0  # questions that these may still ask
+    _refused: bool = False  # whether somebody was told that these ask too much
 
     def __post_init__(self) -> None:
         told: frozenset[Service] = frozenset({"roots"} if self.folders else ())
@@ -244,6 +256,12 @@ class Desk:
     async def elicit(self, request: FormRequest | UrlRequest) -> Reply:
         if isinstance(request, UrlRequest) and not is_web_page(request.url):
             return Reply("decline")
+        if (problem := self._count_question()) is not None:
+            if not self._refused:  # once: there may be thousands
+                self._refused = True
+                self._note(request, problem)
+                logger.warning("MCP server '%s' asks too many questions: %s", self.server, problem)
+            return Reply("decline", reason=problem)
         self.asked(request)
         reply = await self._of_host(self.host.elicit(request))
         if reply.action != "accept":
@@ -257,6 +275,29 @@ class Desk:
             logger.warning("the host's answer to the MCP server '%s' doesn't fit: %s", self.server, "; ".join(problems))
             raise Refusal(f"the form was not filled in as it asks: {'; '.join(problems)}")
         return Reply("accept", content)
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """While a tool call runs: what it may ask of the person. Servers of before 2026-07-28 don't say which call asks."""
+        if not self._calls:
+            self._left, self._refused = 0, False
+        self._calls += 1
+        self._left += self.host.max_elicitations_per_call
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self._left = min(self._left, self._calls * self.host.max_elicitations_per_call)
+
+    def _count_question(self) -> str | None:
+        """Why the person isn't asked any more; None, and one question fewer to ask, where they are."""
+        if self.elicitations >= self.host.max_elicitations:
+            return f"no more than {self.host.max_elicitations} questions of one server are passed on"
+        if self._calls and self._left <= 0:
+            return f"no more than {self.host.max_elicitations_per_call} questions are passed on during one call"
+        self.elicitations += 1
+        self._left -= 1 if self._calls else 0
+        return None
 
     def _note(self, request: FormRequest | UrlRequest, reason: str) -> None:
         self.unanswered += 1
