@@ -240,7 +240,7 @@ def test_one_prompt_on_a_terminal_shows_the_tools_and_the_answer(quick, open_ter
     turns = [calls(("echo", {"text": "one"})), text("Fine.")]
     with OpenAIServer(turns) as model, open_terminal(model, quick, "-p", "Do it") as terminal:
         assert terminal.wait_for_exit() == 0
-        assert usual(terminal.screen).splitlines() == ['▸ echo {"text": "one"}', "  one", "Fine."]
+        assert usual(terminal.screen).splitlines() == ['▸ quick.echo {"text": "one"}', "  one", "Fine."]
 
 
 def test_ctrl_c_ends_a_single_prompt(bare, open_terminal):

@@ -5,15 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from tiny_agents.agent.agent import Agent
+from tiny_agents.cli.live.shelf import Shelf
 from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.slash.talk import Talk
 from tiny_agents.cli.status import turn_words
 from tiny_agents.cli.terminal import Screen, abilities
 from tiny_agents.cli.turns import EXIT_TOOLS, TurnView
 from tiny_agents.mcp_client.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from tiny_agents.cli.live.screen import LiveScreen
+    from tiny_agents.cli.live.turn import LiveTurn
+
+
+class AnswerView(TurnView, Protocol):
+    """Shows the one turn of a single prompt."""
+
+    def hand_over(self, instead: str | None = None) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 def screen_and_views(
@@ -25,16 +38,33 @@ def screen_and_views(
         return plain, lambda talk: TurnRenderer(plain, talk.shelf, hidden_tools=EXIT_TOOLS)
 
     from tiny_agents.cli.live.screen import LiveScreen  # with it comes rich
-    from tiny_agents.cli.live.turn import LiveTurn
 
     screen = LiveScreen(stream, stream, env=env)
+    return screen, lambda talk: _live(agent, screen, talk.shelf, unfolded=talk.unfolded)
+
+
+def screen_and_answer(
+    agent: Agent, answer: TextIO, aside: TextIO, env: Mapping[str, str] = os.environ
+) -> tuple[Screen, AnswerView]:
+    """The same for a single prompt, whose answer may go elsewhere than what is said beside it."""
+    if not (abilities(answer, env).redraws and abilities(aside, env).redraws):
+        plain = Screen(answer, aside, env=env)
+        return plain, TurnRenderer(plain, hidden_tools=EXIT_TOOLS)
+
+    from tiny_agents.cli.live.screen import LiveScreen
+
+    screen = LiveScreen(answer, aside, env=env)
+    return screen, _live(agent, screen, Shelf(), can_show=False)
+
+
+def _live(agent: Agent, screen: LiveScreen, shelf: Shelf, *, unfolded: bool = False, can_show: bool = True) -> LiveTurn:
+    from tiny_agents.cli.live.turn import LiveTurn
 
     def whose(name: str) -> tuple[str, str] | None:
         origin = agent.origin_of(name)
         return None if origin is None or origin[0] == FUNCTIONS else origin
 
-    def live(talk: Talk) -> TurnView:
-        status = partial(turn_words, agent)
-        return LiveTurn(screen, talk.shelf, hidden_tools=EXIT_TOOLS, whose=whose, unfolded=talk.unfolded, status=status)
-
-    return screen, live
+    status = partial(turn_words, agent)
+    return LiveTurn(
+        screen, shelf, hidden_tools=EXIT_TOOLS, whose=whose, unfolded=unfolded, status=status, can_show=can_show
+    )

@@ -52,7 +52,6 @@ from tiny_agents.cli.prompts import (
     read_prompt_file,
     read_stdin,
 )
-from tiny_agents.cli.render import TurnRenderer
 from tiny_agents.cli.report import LOADING, STARTING, Reporter, outcome, set_up_diagnostics, terminal_is_gone
 from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saving import (
@@ -68,8 +67,9 @@ from tiny_agents.cli.saving import (
     say_what_changed,
     show_recap,
 )
-from tiny_agents.cli.terminal import Screen, Style, abilities
-from tiny_agents.cli.turns import EXIT_TOOLS, show_turn, stop_notice
+from tiny_agents.cli.terminal import Style, abilities
+from tiny_agents.cli.turns import show_turn, stop_notice
+from tiny_agents.cli.views import screen_and_answer
 from tiny_agents.data_dir import data_dir
 from tiny_agents.errors import ServerConnectionError, TinyAgentsError, UsageError
 from tiny_agents.inference.base import check
@@ -397,11 +397,10 @@ async def _load_tools(agent: Agent, reporter: Reporter) -> None:
 async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str, reporter: Reporter) -> ExitCode:
     """One prompt: the answer to standard output, everything else to standard error."""
     aside = io.StringIO() if plan.quiet else sys.stderr
-    screen = Screen(sys.stdout, aside)
+    screen, renderer = screen_and_answer(agent, sys.stdout, aside)
     reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
     if is_embedded(plan.model):
         screen.line(model_words(plan.model), Style.DIM)
-    renderer = TurnRenderer(screen, hidden_tools=EXIT_TOOLS)
     try:
         await show_turn(agent, agent.run(prompt), renderer)
     except BaseException:

@@ -80,13 +80,13 @@ def _progress(progress: ToolProgress | None) -> list[str]:
     return [f"{progress.done:g}{of}", *([one_line(progress.message, 200)] if progress.message else [])]
 
 
-def finished(call: Call, text: str, number: int, columns: int, *, colour: bool) -> list[Drawn]:
+def finished(call: Call, text: str, number: int | None, columns: int, *, colour: bool) -> list[Drawn]:
     """A call that is over: the start of its result, and how to see the rest."""
     style = Style.ERROR if call.failed else Style.DIM
     *shown, last = result_lines(text, columns)
     is_cut = last.startswith("… ")
     lines = shown if is_cut else [*shown, last]
-    notes = [f"{last} of {len(text):,}: /show {number}"] if is_cut else []
+    notes = [f"{last} of {len(text):,}" + (f": /show {number}" if number is not None else "")] if is_cut else []
     notes += [image.note for image in call.images if image.note]
     if call.ended is not None and call.ended - call.began >= LONG_S:
         notes.append(seconds(call.ended - call.began))

@@ -36,6 +36,7 @@ class LiveTurn:
         whose: Callable[[str], tuple[str, str] | None] = lambda _: None,
         unfolded: bool = False,
         status: Callable[[], str] = lambda: "",
+        can_show: bool = True,
     ) -> None:
         self._screen = screen
         self._loop = asyncio.get_running_loop()
@@ -48,6 +49,7 @@ class LiveTurn:
             unfolded=unfolded,
             status=status,
             images=show_images,
+            can_show=can_show,
         )
         self._not_before = 0.0
         self._next: asyncio.TimerHandle | None = None
@@ -81,6 +83,12 @@ class LiveTurn:
         if self._next is not None:
             self._next.cancel()
         self._screen.redraw(self._lines.rest(time.monotonic(), self._screen.columns), [])
+
+    def hand_over(self, instead: str | None = None) -> None:
+        """The answer was shown as it came."""
+
+    def abandon(self) -> None:
+        """What was said was shown as it came."""
 
     def say_origin(self) -> None:
         """One line on who wrote the answer, where the model said so."""

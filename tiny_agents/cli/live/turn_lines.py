@@ -39,6 +39,7 @@ class TurnLines:
         unfolded: Show all that the model thinks.
         status: Words for the last line, while the turn goes on.
         images: Makes of a result what there is to show of its images.
+        can_show: Whether the user can ask for the whole of something (/show, /reasoning).
         began: When it began, of the clock whose values `feed` and `take` are given.
     """
 
@@ -53,6 +54,7 @@ class TurnLines:
         unfolded: bool = False,
         status: Callable[[], str] = lambda: "",
         images: Callable[[ToolAnswer], Sequence[ShownImage]] = lambda _: (),
+        can_show: bool = True,
     ) -> None:
         self.said = 0
         self.origin: str | None = None
@@ -64,6 +66,7 @@ class TurnLines:
         self._unfolded = unfolded
         self._status = status
         self._images = images
+        self._can_show = can_show
         self._markdown = MarkdownLines(colour=colour)
         self._parts: list[Part] = []
         self._reader = BlockReader()
@@ -114,7 +117,8 @@ class TurnLines:
         if call.failed is None:
             call.failed = event.text.startswith("Error")
         text = event.text if call.failed or call.whole is None else call.whole
-        number = self._shelf.keep(KeptResult(call.name, call.arguments, text))
+        kept = self._shelf.keep(KeptResult(call.name, call.arguments, text))
+        number = kept if self._can_show else None
         self._parts.append(lambda columns: finished(call, text, number, columns, colour=self._colour))
 
     @feed.register
@@ -228,7 +232,11 @@ class TurnLines:
                 self._parts.append(self._dim(self._thought_line))
             self._thought_line = ""
         else:
-            self._parts.append(self._dim(f"Thought for {seconds(duration)} ({count:,} characters: /reasoning)"))
+            self._parts.append(
+                self._dim(
+                    f"Thought for {seconds(duration)} ({count:,} characters{': /reasoning' if self._can_show else ''})"
+                )
+            )
 
     def _thinking(self, now: float, columns: int) -> list[Drawn]:
         """The end of what the model thinks."""
