@@ -168,7 +168,53 @@ async def test_a_tool_that_changes_between_two_programs_is_told_of_and_refused(
     assert await tools("strict") == (["read", "announce"], {})
 
 
-async def test_the_command_line_says_what_changed_and_takes_a_yes(shifty: Shifty, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"), [("{nope", "broken"), ("", "broken"), ('{"version": 99, "servers": {}}', "another release")]
+)
+async def test_under_the_strict_rule_no_tool_counts_as_new_where_the_file_can_not_be_used(
+    shifty: Shifty, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, why: str
+) -> None:
+    path = tmp_path / "known.json"
+    path.write_text(content)
+    known = KnownServers(path)
+    for _ in range(2):  # to be seen makes nothing known, in this program either
+        async with asyncio.timeout(60), no_model(known_servers=known, pinning="strict") as client:
+            await connect(client, shifty)
+            assert names(client) == []
+            with pytest.raises(
+                UsageError, match=rf"(?s)'read' .*known\.json can't be used .*{why}.* mended or removed"
+            ):
+                await client.call_tool("read")
+    warned = [record.getMessage() for record in caplog.records if "can't be told" in record.getMessage()]
+    assert len(warned) == 2
+    assert all(str(path) in line and "(--accept-tools): 'read', 'announce'" in line for line in warned)
+
+    async with asyncio.timeout(60), no_model(known_servers=known, pinning="strict") as client:
+        await connect(client, shifty)
+        assert client.accept_tools("s", ["read"]) == {"s": ["read"]}
+        assert names(client) == ["read"]
+        shifty.be("Something else.")
+        await client.call_tool("read")
+        assert client.accept_tools() == {"s": ["announce"]}
+        await client.call_tool("announce")
+        await offers(client, ["announce"])  # what was accepted is compared as ever
+    assert path.read_text() == content
+    async with asyncio.timeout(60), no_model(known_servers=KnownServers(path), pinning="warn") as client:
+        await connect(client, shifty)
+        assert names(client) == ["read", "announce"]
+
+
+async def test_under_the_strict_rule_a_first_use_that_can_not_be_kept_is_none(shifty: Shifty, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    known = KnownServers(tmp_path / "file" / "known.json")
+    async with asyncio.timeout(60), no_model(known_servers=known, pinning="strict") as client:
+        await connect(client, shifty)
+        assert names(client) == []
+
+
+async def test_the_command_line_says_what_changed_and_takes_a_yes(
+    shifty: Shifty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = [*shifty.parameters["args"]]
     (tmp_path / "agent.yaml").write_text(
         json.dumps(
@@ -194,6 +240,14 @@ async def test_the_command_line_says_what_changed_and_takes_a_yes(shifty: Shifty
     tools, said = offered("--accept-tools")
     assert sorted(tools) == ["announce", "read"]
     assert "Accepted as they are now, of s: read." in said
+
+    (tmp_path / "known.json").write_text("{nope")
+    monkeypatch.setenv("TINY_AGENTS_KNOWN_SERVERS", str(tmp_path / "known.json"))
+    tools, said = offered()
+    assert tools == []
+    assert "known.json can't be used (it is broken" in said
+    tools, said = offered("--accept-tools")
+    assert sorted(tools) == ["announce", "read"]
 
 
 # ---------------------------------------------------------------- what a server speaks

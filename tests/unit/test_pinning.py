@@ -172,6 +172,29 @@ def test_a_file_that_can_not_be_used_is_left_alone(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_followed_and_stays(tmp_path: Path, there: bool) -> None:
+    target, link = tmp_path / "elsewhere" / "known.json", tmp_path / "known.json"
+    if there:
+        KnownServers(target).change("a", lambda _: KnownServer("a"))
+    link.symlink_to(target)
+    known = KnownServers(link)
+    known.change("b", lambda _: KnownServer("b"))
+    assert link.is_symlink()
+    assert sorted(KnownServers(target).all()) == (["a", "b"] if there else ["b"])
+    assert known.problem is None
+
+
+def test_a_link_that_leads_to_itself_can_not_be_used(tmp_path: Path) -> None:
+    link = tmp_path / "known.json"
+    link.symlink_to(link)
+    known = KnownServers(link)
+    assert known.problem
+    known.change("a", lambda _: KnownServer("a"))
+    assert known.get("a").name == "a"
+    assert link.is_symlink()
+
+
 def test_no_server_makes_the_file_too_long_to_be_read_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ class _Memory:
     """In place of a file, where nothing is to be kept."""
 
     value: _File
+    problem: None = None
 
     def change(self, change: Callable[[_File], _File]) -> _File:
         self.value = change(self.value)
@@ -92,6 +93,12 @@ class KnownServers:
     def get(self, identity: str) -> KnownServer:
         """What is known; an empty record where nothing is."""
         return self._kept.value.servers.get(identity) or KnownServer()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the file can't be used, so that this is forgotten at the end of the process; None where it can."""
+        _ = self._kept.value  # which reads it
+        return self._kept.problem
 
     def all(self) -> Mapping[str, KnownServer]:
         return self._kept.value.servers

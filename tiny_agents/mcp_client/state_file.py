@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -31,6 +32,9 @@ class StateFile(Generic[T]):
     Args:
         empty: What a file that isn't there means; its `version` is the one that is understood.
         what: What is kept, for messages: "answers about tools".
+
+    Attributes:
+        problem: Why the file can't be used; None as long as it can, or wasn't read yet.
     """
 
     def __init__(self, path: Path, empty: T, *, what: str) -> None:
@@ -39,7 +43,7 @@ class StateFile(Generic[T]):
         self._value = empty
         self._version = empty.version  # type: ignore[attr-defined]
         self._what = what
-        self._usable = True
+        self.problem: str | None = None
         self._was_read = False
 
     @property
@@ -55,15 +59,16 @@ class StateFile(Generic[T]):
 
         Takes some milliseconds, up to `LOCK_WAIT_S`.
         """
-        if self._usable:
+        if self.problem is None:
             try:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with locked(self.path.with_name(f".{self.path.name}.lock"), limit_s=LOCK_WAIT_S):
+                file = Path(os.path.realpath(self.path))  # a link is followed: to replace it would cut it off
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with locked(file.with_name(f".{file.name}.lock"), limit_s=LOCK_WAIT_S):
                     self._read()
-                    self._write(change(self._value))
+                    self._write(file, change(self._value))
             except OSError as error:  # TimeoutError is one too
                 self._give_up(error.strerror or str(error))
-        if not self._usable:
+        if self.problem is not None:
             self._value = change(self._value)
         return self._value
 
@@ -84,16 +89,16 @@ class StateFile(Generic[T]):
             else:
                 self._give_up("it was written by another release of tiny-agents; remove it to begin anew")
 
-    def _write(self, value: T) -> None:
-        if self._usable:
+    def _write(self, file: Path, value: T) -> None:
+        if self.problem is None:
             if value != self._value:
                 data = msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
                 if len(data) > MAX_BYTES:  # it could not be read again
                     self._give_up(f"it would be longer than {MAX_BYTES:,} bytes; remove it to begin anew")
                     return
-                write_private(self.path, data)
+                write_private(file, data)
             self._value = value
 
     def _give_up(self, why: str) -> None:
-        self._usable = False
+        self.problem = why
         logger.warning("%s: %s; %s are remembered only until the end of this program", self.path, why, self._what)
