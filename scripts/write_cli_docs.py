@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tiny_agents.cli.arguments import build_parser
-from tiny_agents.cli.record_schema import record_schema, record_table
+from tiny_agents.cli.machine.record_schema import record_schema, record_table
 from tiny_agents.cli.reference import reference
 
 REFERENCE = """\
@@ -19,7 +19,7 @@ What `tiny-agents COMMAND --help` says, on one page. [cli.md](cli.md) tells how 
 <!-- made from the command line itself by scripts/write_cli_docs.py -->
 """
 DOCS = Path(__file__).parents[1] / "docs"
-MARK = "<!-- made from the types in tiny_agents/cli/records.py by scripts/write_cli_docs.py -->\n"
+MARK = "<!-- made from the types in tiny_agents/cli/machine/records.py by scripts/write_cli_docs.py -->\n"
 
 
 def pages() -> dict[str, str]:

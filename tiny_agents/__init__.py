@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from tiny_agents.agent.definition.schema import definition_schema
     from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, ServerDefinition
     from tiny_agents.agent.definition.validation import Findings, validate_definition
-    from tiny_agents.agent.limits import LimitReached, Limits
+    from tiny_agents.agent.loop.limits import LimitReached, Limits
+    from tiny_agents.agent.loop.prices import Price
+    from tiny_agents.agent.loop.result import AgentResult
+    from tiny_agents.agent.loop.usage import Usage
     from tiny_agents.agent.model_choice import ModelSettings
-    from tiny_agents.agent.permission_answers import PermissionAnswers
-    from tiny_agents.agent.permission_gate import Approval, PermissionGate
-    from tiny_agents.agent.permissions import Permissions
-    from tiny_agents.agent.prices import Price
-    from tiny_agents.agent.result import AgentResult
+    from tiny_agents.agent.permissions.answers import PermissionAnswers
+    from tiny_agents.agent.permissions.gate import Approval, PermissionGate
+    from tiny_agents.agent.permissions.rules import Permissions
     from tiny_agents.agent.run_log import RunLog
     from tiny_agents.agent.sessions.database import SessionDatabase
     from tiny_agents.agent.sessions.session import Session
     from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
     from tiny_agents.agent.sessions.store import MemorySessionStore, SessionStore
     from tiny_agents.agent.sessions.types import SessionInfo
-    from tiny_agents.agent.usage import Usage
     from tiny_agents.errors import (
         ConfigError,
         IncompleteStreamError,
@@ -145,6 +145,7 @@ if TYPE_CHECKING:
         ZeroShotClassificationOutputElement,
         ZeroShotImageClassificationOutputElement,
     )
+    from tiny_agents.mcp_client.calls.gate import CallRequest, Verdict
     from tiny_agents.mcp_client.client import MCPClient
     from tiny_agents.mcp_client.events import (
         ContextCompacted,
@@ -161,8 +162,7 @@ if TYPE_CHECKING:
         ToolProgress,
         ToolsDeferred,
     )
-    from tiny_agents.mcp_client.gate import CallRequest, Verdict
-    from tiny_agents.mcp_client.host import (
+    from tiny_agents.mcp_client.host.host import (
         AuthorizationReply,
         AuthorizationRequest,
         FormRequest,
@@ -175,26 +175,26 @@ if TYPE_CHECKING:
         SamplingRequest,
         UrlRequest,
     )
-    from tiny_agents.mcp_client.hosts import HeadlessHost, ScriptedHost
-    from tiny_agents.mcp_client.known_servers import KnownServers
-    from tiny_agents.mcp_client.observing import AgentRun, ModelCall, Observer, Operation, ToolCall
-    from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt, PromptArgument
-    from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
-    from tiny_agents.mcp_client.results import ToolResult
-    from tiny_agents.mcp_client.rounds import PendingRounds
+    from tiny_agents.mcp_client.host.hosts import HeadlessHost, ScriptedHost
+    from tiny_agents.mcp_client.host.rounds import PendingRounds
+    from tiny_agents.mcp_client.observing.observing import AgentRun, ModelCall, Observer, Operation, ToolCall
+    from tiny_agents.mcp_client.resources.prompts import Completion, FilledPrompt, Prompt, PromptArgument
+    from tiny_agents.mcp_client.resources.resources import Resource, ResourceContent, ResourceTemplate
+    from tiny_agents.mcp_client.results.results import ToolResult
+    from tiny_agents.mcp_client.tools.known_servers import KnownServers
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "agent.agent",
-    "AgentResult": "agent.result",
+    "AgentResult": "agent.loop.result",
     "ContextSettings": "agent.context.settings",
-    "LimitReached": "agent.limits",
-    "Limits": "agent.limits",
-    "Price": "agent.prices",
-    "Usage": "agent.usage",
+    "LimitReached": "agent.loop.limits",
+    "Limits": "agent.loop.limits",
+    "Price": "agent.loop.prices",
+    "Usage": "agent.loop.usage",
     "MCPClient": "mcp_client.client",
-    "ToolResult": "mcp_client.results",
+    "ToolResult": "mcp_client.results.results",
     **dict.fromkeys(
         (
             "ContextCompacted",
@@ -213,16 +213,16 @@ _HOMES = {
         ),
         "mcp_client.events",
     ),
-    **dict.fromkeys(("AgentRun", "ModelCall", "Observer", "Operation", "ToolCall"), "mcp_client.observing"),
+    **dict.fromkeys(("AgentRun", "ModelCall", "Observer", "Operation", "ToolCall"), "mcp_client.observing.observing"),
     "RunLog": "agent.run_log",
-    **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.prompts"),
-    **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources"),
-    "KnownServers": "mcp_client.known_servers",
-    "PermissionAnswers": "agent.permission_answers",
-    **dict.fromkeys(("Approval", "PermissionGate"), "agent.permission_gate"),
-    "Permissions": "agent.permissions",
-    **dict.fromkeys(("CallRequest", "Verdict"), "mcp_client.gate"),
-    "PendingRounds": "mcp_client.rounds",
+    **dict.fromkeys(("Completion", "FilledPrompt", "Prompt", "PromptArgument"), "mcp_client.resources.prompts"),
+    **dict.fromkeys(("Resource", "ResourceContent", "ResourceTemplate"), "mcp_client.resources.resources"),
+    "KnownServers": "mcp_client.tools.known_servers",
+    "PermissionAnswers": "agent.permissions.answers",
+    **dict.fromkeys(("Approval", "PermissionGate"), "agent.permissions.gate"),
+    "Permissions": "agent.permissions.rules",
+    **dict.fromkeys(("CallRequest", "Verdict"), "mcp_client.calls.gate"),
+    "PendingRounds": "mcp_client.host.rounds",
     **dict.fromkeys(
         (
             "AuthorizationReply",
@@ -237,9 +237,9 @@ _HOMES = {
             "SamplingRequest",
             "UrlRequest",
         ),
-        "mcp_client.host",
+        "mcp_client.host.host",
     ),
-    **dict.fromkeys(("HeadlessHost", "ScriptedHost"), "mcp_client.hosts"),
+    **dict.fromkeys(("HeadlessHost", "ScriptedHost"), "mcp_client.host.hosts"),
     "AsyncInferenceClient": "inference.async_client",
     "InferenceApi": "inference.inference_api",
     "InferenceClient": "inference.client",

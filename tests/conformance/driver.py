@@ -21,7 +21,7 @@ import httpx2
 
 from tiny_agents.errors import ServerError
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.host import (
+from tiny_agents.mcp_client.host.host import (
     AuthorizationReply,
     AuthorizationRequest,
     FormRequest,

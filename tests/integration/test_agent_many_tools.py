@@ -13,7 +13,7 @@ import pytest
 from tests.support.history import assert_valid
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents import Agent, MCPClient, MemorySessionStore, Session, ToolsDeferred
-from tiny_agents.mcp_client.gate import CallRequest
+from tiny_agents.mcp_client.calls.gate import CallRequest
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, status, text
 from tiny_agents import MCPClient, ProviderError
-from tiny_agents.mcp_client.turns import TurnOptions
+from tiny_agents.mcp_client.asking.turns import TurnOptions
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 

@@ -16,9 +16,9 @@ from tests.support.history import assert_valid
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, text
 from tiny_agents import Agent, ConfigError, InnerEvent, Limits, PermissionGate, Permissions, UsageError
 from tiny_agents.agent.definition.task_names import TASKS
-from tiny_agents.agent.permission_gate import Approval
+from tiny_agents.agent.permissions.gate import Approval
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
-from tiny_agents.mcp_client.gate import CallRequest
+from tiny_agents.mcp_client.calls.gate import CallRequest
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 

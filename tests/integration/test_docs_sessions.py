@@ -13,7 +13,7 @@ from tests.support import run_blocks
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, text
 from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.agent.sessions.types import About
-from tiny_agents.cli.session_arguments import add_sessions
+from tiny_agents.cli.flags.sessions import add_sessions
 
 pytestmark = pytest.mark.integration
 

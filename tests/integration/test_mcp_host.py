@@ -15,7 +15,7 @@ from tests.support.mcp_servers import bad_server, busy_server, no_model
 from tests.support.openai_server import OpenAIServer, status, text
 from tiny_agents.errors import ServerConnectionError
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.host import MAX_SAMPLING_TOKENS, FormRequest, Host, Reply, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host.host import MAX_SAMPLING_TOKENS, FormRequest, Host, Reply, SamplingRequest, UrlRequest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

@@ -15,8 +15,8 @@ from tests.support.mcp_servers import no_model
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerAsked
-from tiny_agents.mcp_client.host import FormRequest, Host, Reply, RootsRequest, SamplingRequest, UrlRequest
-from tiny_agents.mcp_client.hosts import NOBODY, HeadlessHost, ScriptedHost
+from tiny_agents.mcp_client.host.host import FormRequest, Host, Reply, RootsRequest, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host.hosts import NOBODY, HeadlessHost, ScriptedHost
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

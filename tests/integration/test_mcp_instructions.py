@@ -21,7 +21,7 @@ from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerLog
-from tiny_agents.mcp_client.hosts import ScriptedHost
+from tiny_agents.mcp_client.host.hosts import ScriptedHost
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

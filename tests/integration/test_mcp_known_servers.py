@@ -19,7 +19,7 @@ from tests.support.program import run
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ListChanged, ToolChanged
-from tiny_agents.mcp_client.known_servers import KnownServers
+from tiny_agents.mcp_client.tools.known_servers import KnownServers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

@@ -14,10 +14,10 @@ from tests.support.library_server import PIXEL, build
 from tests.support.mcp_servers import library_server
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.agent.agent import Agent
-from tiny_agents.mcp_client.links import MAX_LINKS, READ_NOTE, Links
-from tiny_agents.mcp_client.resources import ResourceContent
-from tiny_agents.mcp_client.results import ToolResult
-from tiny_agents.mcp_client.tools import READ_LINK
+from tiny_agents.mcp_client.resources.resources import ResourceContent
+from tiny_agents.mcp_client.results.links import MAX_LINKS, READ_NOTE, Links
+from tiny_agents.mcp_client.results.results import ToolResult
+from tiny_agents.mcp_client.tools.table import READ_LINK
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

@@ -21,12 +21,12 @@ from tests.support.mcp_servers import no_model
 from tests.support.oauth_server import OAuthWorld, oauth_world
 from tiny_agents.errors import ServerConnectionError, ServerLoginError
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.host import Desk
+from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed
 from tiny_agents.mcp_client.oauth.login import Authorizer
 from tiny_agents.mcp_client.oauth.options import AUTO, read_auth
 from tiny_agents.mcp_client.oauth.store import FOLDER_VARIABLE, kept_logins
-from tiny_agents.mcp_client.watch import Watch
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

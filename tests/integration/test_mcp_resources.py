@@ -20,12 +20,12 @@ from tests.support.mcp_servers import bad_server, library_server, no_model, remo
 from tests.support.openai_server import OpenAIServer, text
 from tiny_agents.errors import ServerConnectionError, ServerRefusedError, ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.connection.listing import MAX_ITEMS
 from tiny_agents.mcp_client.events import EventStream, ListChanged, ResourceUpdated, ServerLost, ServerReturned
-from tiny_agents.mcp_client.host import FormRequest
-from tiny_agents.mcp_client.hosts import ScriptedHost
-from tiny_agents.mcp_client.listing import MAX_ITEMS
-from tiny_agents.mcp_client.prompts import Completion
-from tiny_agents.mcp_client.resources import ResourceContent
+from tiny_agents.mcp_client.host.host import FormRequest
+from tiny_agents.mcp_client.host.hosts import ScriptedHost
+from tiny_agents.mcp_client.resources.prompts import Completion
+from tiny_agents.mcp_client.resources.resources import ResourceContent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

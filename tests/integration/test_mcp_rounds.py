@@ -14,10 +14,10 @@ from tests.integration.test_mcp_known_servers import Shifty
 from tests.support.mcp_servers import bad_server, busy_server, no_model, stdio_server
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.errors import UsageError
+from tiny_agents.mcp_client.calls.gate import CallRequest, Verdict
 from tiny_agents.mcp_client.client import MCPClient
-from tiny_agents.mcp_client.gate import CallRequest, Verdict
-from tiny_agents.mcp_client.host import FormRequest, Host, Reply, UrlRequest
-from tiny_agents.mcp_client.rounds import PendingRounds
+from tiny_agents.mcp_client.host.host import FormRequest, Host, Reply, UrlRequest
+from tiny_agents.mcp_client.host.rounds import PendingRounds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 

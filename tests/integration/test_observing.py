@@ -28,8 +28,8 @@ from tests.support.hosts import RecordingHost
 from tests.support.mcp_servers import bad_server, busy_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, status, text
 from tiny_agents import Agent, MCPClient, ProviderError, UsageError
-from tiny_agents.mcp_client.gate import CallRequest
-from tiny_agents.mcp_client.observing import Observer, Operation, ToolCall
+from tiny_agents.mcp_client.calls.gate import CallRequest
+from tiny_agents.mcp_client.observing.observing import Observer, Operation, ToolCall
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_agents.mcp_client.host import AuthorizationReply, AuthorizationRequest, Host
+from tiny_agents.mcp_client.host.host import AuthorizationReply, AuthorizationRequest, Host
 
 
 @dataclass

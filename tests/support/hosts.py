@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiny_agents.mcp_client.host import FormRequest, Host, Reply, SamplingRequest, UrlRequest
+from tiny_agents.mcp_client.host.host import FormRequest, Host, Reply, SamplingRequest, UrlRequest
 
 
 class RecordingHost(Host):

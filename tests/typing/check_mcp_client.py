@@ -10,7 +10,7 @@ from tiny_agents.inference.types.chat import (
 )
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerEvent
-from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.results.results import ToolResult
 
 
 async def servers(client: MCPClient, anything: dict[str, Any]) -> None:

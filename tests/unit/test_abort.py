@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tiny_agents.agent.abort import Aborted, until_aborted
+from tiny_agents.agent.loop.abort import Aborted, until_aborted
 
 pytestmark = pytest.mark.anyio
 

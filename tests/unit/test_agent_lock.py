@@ -26,7 +26,7 @@ from tiny_agents.agent.definition.lock import (
 from tiny_agents.agent.definition.reference import HubReference, Origin
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
-from tiny_agents.mcp_client.pinning import ToolPrint
+from tiny_agents.mcp_client.tools.pinning import ToolPrint
 
 ENV = {"XDG_DATA_HOME": "/data", "LOCALAPPDATA": "/data"}
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tiny_agents.cli.attachments import (
+from tiny_agents.cli.prompt.attachments import (
     MAX_ATTACHMENTS,
     MAX_TEXT_BYTES,
     Mention,
@@ -14,10 +14,10 @@ from tiny_agents.cli.attachments import (
     of_resource,
     read_file,
 )
-from tiny_agents.cli.pastes import LONG_CHARS, Pastes
-from tiny_agents.cli.prompt_completion import files, wants_completion
+from tiny_agents.cli.prompt.pastes import LONG_CHARS, Pastes
+from tiny_agents.cli.prompt.prompt_completion import files, wants_completion
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.resources import ResourceContent
+from tiny_agents.mcp_client.resources.resources import ResourceContent
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
 

@@ -15,16 +15,16 @@ from prompt_toolkit.history import InMemoryHistory
 
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.cli import report
-from tiny_agents.cli.banner import model_words
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
-from tiny_agents.cli.line_editor import LineEditor, PersistentHistory, open_history
+from tiny_agents.cli.prompt.line_editor import LineEditor, PersistentHistory, open_history
 from tiny_agents.cli.report import Reporter
-from tiny_agents.cli.turns import kept
+from tiny_agents.cli.screen.banner import model_words
+from tiny_agents.cli.screen.turns import kept
 from tiny_agents.data_dir import data_dir, write_private
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
-from tiny_agents.mcp_client.calls import INTERRUPTED
+from tiny_agents.mcp_client.calls.planning import INTERRUPTED
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and modes")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.openai_server import calls, delta, text
-from tiny_agents.cli.events import EventReader, Origin, Text, Thought, ToolCall, ToolResult, content_text
+from tiny_agents.cli.screen.events import EventReader, Origin, Text, Thought, ToolCall, ToolResult, content_text
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, decode_chunk
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.cli.asking import TerminalHost
-from tiny_agents.cli.forms import Field, fields_of, read_field
-from tiny_agents.mcp_client.host import FormRequest, Reply, SamplingRequest, UrlRequest
+from tiny_agents.cli.asking.asking import TerminalHost
+from tiny_agents.cli.asking.forms import Field, fields_of, read_field
+from tiny_agents.mcp_client.host.host import FormRequest, Reply, SamplingRequest, UrlRequest
 
 pytestmark = pytest.mark.anyio
 

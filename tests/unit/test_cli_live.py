@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.cli.events import Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.live.area import Drawn, drawn, erased, frame, rows_of, width
 from tiny_agents.cli.live.blocks import FENCE_LINES, LONGEST, Block, BlockReader
 from tiny_agents.cli.live.images import ShownImage, images_of, inline, show_images
@@ -19,8 +18,9 @@ from tiny_agents.cli.live.markdown import MarkdownLines
 from tiny_agents.cli.live.screen import LiveScreen
 from tiny_agents.cli.live.shelf import Shelf
 from tiny_agents.cli.live.turn_lines import TurnLines
+from tiny_agents.cli.screen.events import Text, Thought, ToolCall, ToolResult
 from tiny_agents.mcp_client import events as happening
-from tiny_agents.mcp_client.results import ToolResult as Result
+from tiny_agents.mcp_client.results.results import ToolResult as Result
 
 MARKDOWN = """# Title
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from tiny_agents.agent.permission_gate import Approval
-from tiny_agents.cli.permission import QUESTION, TerminalApprover, read_answer, shown
-from tiny_agents.mcp_client.gate import CallRequest
+from tiny_agents.agent.permissions.gate import Approval
+from tiny_agents.cli.asking.permission import QUESTION, TerminalApprover, read_answer, shown
+from tiny_agents.mcp_client.calls.gate import CallRequest
 
 
 @pytest.mark.parametrize(

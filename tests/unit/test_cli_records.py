@@ -12,8 +12,8 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
-from tiny_agents.cli import records
-from tiny_agents.cli.event_records import (
+from tiny_agents.cli.exit_codes import ExitCode
+from tiny_agents.cli.machine.event_records import (
     STATUSES,
     RecordReader,
     as_line,
@@ -23,12 +23,12 @@ from tiny_agents.cli.event_records import (
     event_record,
     plain,
 )
-from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.prompts import prompt_file
-from tiny_agents.cli.record_schema import record_schema
+from tiny_agents.cli.machine.machine import records
+from tiny_agents.cli.machine.record_schema import record_schema
+from tiny_agents.cli.prompt.prompts import prompt_file
 from tiny_agents.inference.types.chat import decode_chunk
 from tiny_agents.mcp_client.events import InnerEvent, ServerAsked, ServerEvent, ServerLog, ToolProgress
-from tiny_agents.mcp_client.host import Asked, AuthorizationRequest
+from tiny_agents.mcp_client.host.host import Asked, AuthorizationRequest
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = jsonschema.Draft202012Validator(record_schema())

@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from tiny_agents.cli.events import Origin, Text, Thought, ToolCall, ToolResult
-from tiny_agents.cli.render import RESULT_LINES, TurnRenderer, result_lines
-from tiny_agents.cli.terminal import Screen, Style, abilities, styled
+from tiny_agents.cli.screen.events import Origin, Text, Thought, ToolCall, ToolResult
+from tiny_agents.cli.screen.render import RESULT_LINES, TurnRenderer, result_lines
+from tiny_agents.cli.screen.terminal import Screen, Style, abilities, styled
 
 
 class Terminal(io.StringIO):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.cli.safe_text import columns, neutralise, one_line, shorten, wrapped
+from tiny_agents.cli.screen.safe_text import columns, neutralise, one_line, shorten, wrapped
 
 DANGEROUS = [
     ("\x1b[2J\x1b[H", "␛[2J␛[H"),  # clears the screen

@@ -9,7 +9,7 @@ import pytest
 from tiny_agents.cli import COMMANDS
 from tiny_agents.cli.arguments import build_parser, parse
 from tiny_agents.cli.exit_codes import ExitCode, error_message, exit_code_before_start, root_cause
-from tiny_agents.cli.prompts import compose_prompt, read_stdin
+from tiny_agents.cli.prompt.prompts import compose_prompt, read_stdin
 from tiny_agents.cli.reference import commands_of
 from tiny_agents.errors import (
     ConfigError,

@@ -19,15 +19,15 @@ from tiny_agents.agent.context.settings import ContextSettings, context_settings
 from tiny_agents.agent.context.summary import question, transcript, without_model
 from tiny_agents.agent.context.tally import Tally, ToolTally
 from tiny_agents.agent.context.windows import excess_in, known_window
-from tiny_agents.agent.limits import Limits
-from tiny_agents.agent.rules import LoopState, room_beside
-from tiny_agents.agent.usage import estimated_tokens
+from tiny_agents.agent.loop.limits import Limits
+from tiny_agents.agent.loop.rules import LoopState, room_beside
+from tiny_agents.agent.loop.usage import estimated_tokens
 from tiny_agents.errors import InferenceConnectionError
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
-from tiny_agents.mcp_client.asking import Seat
+from tiny_agents.mcp_client.asking.asking import Seat
 from tiny_agents.mcp_client.events import ContextCompacted
-from tiny_agents.mcp_client.media import is_tool_media, media_message
-from tiny_agents.mcp_client.observing import Observing
+from tiny_agents.mcp_client.observing.observing import Observing
+from tiny_agents.mcp_client.results.media import is_tool_media, media_message
 
 Message = ChatCompletionInputMessage
 

@@ -11,7 +11,7 @@ from tiny_agents.agent.definition.keys import CHAT_PARAMS, CONTEXT, LIMITS, MODE
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.table import Shape, Table
 from tiny_agents.agent.definition.types import FileDefinition, SubagentDefinition, TaskDefinition
-from tiny_agents.agent.permissions import Rule
+from tiny_agents.agent.permissions.rules import Rule
 from tiny_agents.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tiny_agents import errors
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
-from tiny_agents.mcp_client.fallback import may_fall_back, says_something
+from tiny_agents.mcp_client.asking.fallback import may_fall_back, says_something
 
 
 def answered(status: int, said: str = "sorry") -> errors.ProviderError:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tiny_agents import UsageError
-from tiny_agents.agent.limits import Limits
+from tiny_agents.agent.loop.limits import Limits
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
     ChatCompletionInputToolCall,
 )
-from tiny_agents.mcp_client.calls import PlannedCall, ids_in, parse_arguments, plan_calls
+from tiny_agents.mcp_client.calls.planning import PlannedCall, ids_in, parse_arguments, plan_calls
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 

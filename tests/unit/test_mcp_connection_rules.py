@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from tiny_agents.mcp_client.life import MAX_CALL_S, RESTART_DELAYS_S, RESTART_REST_S, deadline, restart_delay
-from tiny_agents.mcp_client.servers import HttpServer, Server, SseServer, StdioServer
-from tiny_agents.mcp_client.startup import start_problem, with_stderr
-from tiny_agents.mcp_client.watch import Watch
+from tiny_agents.mcp_client.connection.life import MAX_CALL_S, RESTART_DELAYS_S, RESTART_REST_S, deadline, restart_delay
+from tiny_agents.mcp_client.connection.servers import HttpServer, Server, SseServer, StdioServer
+from tiny_agents.mcp_client.connection.startup import start_problem, with_stderr
+from tiny_agents.mcp_client.connection.watch import Watch
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.busy_server import ALL_KINDS
-from tiny_agents.mcp_client.forms import choices_of, field_problem, form_problems
-from tiny_agents.mcp_client.host import named_model, with_defaults
-from tiny_agents.mcp_client.sampling import chat_messages, chat_tools
+from tiny_agents.mcp_client.host.forms import choices_of, field_problem, form_problems
+from tiny_agents.mcp_client.host.host import named_model, with_defaults
+from tiny_agents.mcp_client.host.sampling import chat_messages, chat_tools
 
 FILLED: dict[str, Any] = {
     "name": "Ada",

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from tiny_agents.errors import ServerTimeoutError, UsageError
-from tiny_agents.mcp_client.functions import FUNCTIONS, Functions, describe_function, read_docstring
-from tiny_agents.mcp_client.results import ToolResult, failure
+from tiny_agents.mcp_client.results.results import ToolResult, failure
+from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions, describe_function, read_docstring
 
 
 @dataclass

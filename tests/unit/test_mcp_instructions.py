@@ -11,6 +11,7 @@ from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+from tiny_agents.mcp_client.connection.servers import describe_options
 from tiny_agents.mcp_client.instructions import (
     INTRODUCTION,
     MAX_SERVER_CHARS,
@@ -18,7 +19,6 @@ from tiny_agents.mcp_client.instructions import (
     instructions_text,
     with_instructions,
 )
-from tiny_agents.mcp_client.servers import describe_options
 
 
 def test_who_says_nothing_is_not_mentioned() -> None:

@@ -12,9 +12,9 @@ import pytest
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.part_keys import AUTH
-from tiny_agents.mcp_client.host import AuthorizationReply, AuthorizationRequest
+from tiny_agents.mcp_client.connection.servers import describe_server
+from tiny_agents.mcp_client.host.host import AuthorizationReply, AuthorizationRequest
 from tiny_agents.mcp_client.oauth.options import LOGIN_TIMEOUT_S, AuthParameters
-from tiny_agents.mcp_client.servers import describe_server
 
 TEXT = (Path(__file__).parents[2] / "docs" / "mcp" / "login.md").read_text(encoding="utf-8")
 

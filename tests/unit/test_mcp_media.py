@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.media import (
+from tiny_agents.mcp_client.results.media import (
     MAX_PART_CHARS,
     MAX_PARTS,
     TakesImages,
@@ -18,8 +18,8 @@ from tiny_agents.mcp_client.media import (
     media_message,
     media_parts,
 )
-from tiny_agents.mcp_client.results import ToolResult, read_result
-from tiny_agents.mcp_client.spill import MAX_KEPT, MAX_PIECE_CHARS, Spill
+from tiny_agents.mcp_client.results.results import ToolResult, read_result
+from tiny_agents.mcp_client.results.spill import MAX_KEPT, MAX_PIECE_CHARS, Spill
 
 PNG = {"type": "image", "data": "iVBO", "mimeType": "image/png"}
 WAV = {"type": "audio", "data": "AAAA", "mimeType": "audio/wav"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.mcp_client.mending import PairMender, complete, listed, mended_text, mended_tools, plain_words
+from tiny_agents.mcp_client.tools.mending import PairMender, complete, listed, mended_text, mended_tools, plain_words
 
 OBJECT = {"type": "object"}
 

@@ -16,6 +16,7 @@ from mcp.shared.auth import OAuthMetadata
 
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.errors import ConfigError, UsageError
+from tiny_agents.mcp_client.connection.servers import describe_server
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted, page, read_callback
 from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, Place, Rejected
@@ -31,7 +32,6 @@ from tiny_agents.mcp_client.oauth.store import (
     store_folder,
     without_query,
 )
-from tiny_agents.mcp_client.servers import describe_server
 
 URL = "https://mcp.example.com/mcp"
 ISSUER = "https://login.example.com"

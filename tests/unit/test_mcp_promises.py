@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.mcp_client.promises import broken_promise
+from tiny_agents.mcp_client.calls.promises import broken_promise
 
 INTEGER = {"type": "integer"}
 CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.mcp_client.coerce import coerced
-from tiny_agents.mcp_client.repair import read_loosely
+from tiny_agents.mcp_client.calls.coerce import coerced
+from tiny_agents.mcp_client.calls.repair import read_loosely
 
 
 @pytest.mark.parametrize(

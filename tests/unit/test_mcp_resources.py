@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.mcp_client.changes import MAX_WAITING, Change, Changes, KeptLists
-from tiny_agents.mcp_client.prompts import fill, read_completion, read_prompt_entry
-from tiny_agents.mcp_client.resources import (
+from tiny_agents.mcp_client.connection.changes import MAX_WAITING, Change, Changes, KeptLists
+from tiny_agents.mcp_client.resources.prompts import fill, read_completion, read_prompt_entry
+from tiny_agents.mcp_client.resources.resources import (
     ResourceContent,
     ResourceTemplate,
     as_result,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.mcp_client.results import MAX_RESULT_CHARS, ToolResult, failure, read_result
+from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS, ToolResult, failure, read_result
 
 TEXT = {"type": "text", "text": "hello"}
 

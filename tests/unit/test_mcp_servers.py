@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.servers import (
+from tiny_agents.mcp_client.connection.servers import (
     HttpServer,
     Server,
     ServerOptions,
@@ -23,7 +23,7 @@ from tiny_agents.mcp_client.servers import (
     secrets_of,
     server_name,
 )
-from tiny_agents.mcp_client.tools import ToolFilter
+from tiny_agents.mcp_client.tools.table import ToolFilter
 
 URL = "https://mcp.example.com/mcp"
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_agents.inference.types.chat import ChatCompletionInputTool
-from tiny_agents.mcp_client.pinning import ToolPrint
-from tiny_agents.mcp_client.tools import (
+from tiny_agents.mcp_client.tools.pinning import ToolPrint
+from tiny_agents.mcp_client.tools.table import (
     MAX_DESCRIPTION_CHARS,
     OWN_TOOLS,
     RESERVED_NAMES,

@@ -9,7 +9,7 @@ import pytest
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.validation import validate_definition
-from tiny_agents.cli.init_arguments import EXAMPLES
+from tiny_agents.cli.flags.init import EXAMPLES
 from tiny_agents.cli.new_agent import KNOWN_SERVERS, NewAgent, agent_yaml
 
 TEXTS = [

@@ -10,7 +10,7 @@ import msgspec
 import pydantic
 import pytest
 
-from tiny_agents.agent.output import output_of
+from tiny_agents.agent.loop.output import output_of
 from tiny_agents.errors import InvalidResponseError, UsageError
 
 

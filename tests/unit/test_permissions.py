@@ -11,11 +11,11 @@ import pytest
 from tiny_agents.agent.composition.inner_gate import inner_gate
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.agent.permission_answers import PermissionAnswers
-from tiny_agents.agent.permission_gate import Approval, PermissionGate
-from tiny_agents.agent.permissions import Permissions, Rule, in_words, permissions_of, rule_of
+from tiny_agents.agent.permissions.answers import PermissionAnswers
+from tiny_agents.agent.permissions.gate import Approval, PermissionGate
+from tiny_agents.agent.permissions.rules import Permissions, Rule, in_words, permissions_of, rule_of
 from tiny_agents.errors import ConfigError, UsageError
-from tiny_agents.mcp_client.gate import CallRequest, Gate, Verdict, verdict_of
+from tiny_agents.mcp_client.calls.gate import CallRequest, Gate, Verdict, verdict_of
 
 
 def call(name: str = "files.write", *, hints: str = "", version: str = "1", **arguments: Any) -> CallRequest:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.mcp_client.era import era_of
-from tiny_agents.mcp_client.known_servers import Era, KnownServer, KnownServers, file_of, identity_of
-from tiny_agents.mcp_client.pinning import Pin, ToolPrint, accept, look, print_of
-from tiny_agents.mcp_client.servers import HttpServer, Server, SseServer, StdioServer
+from tiny_agents.mcp_client.connection.era import era_of
+from tiny_agents.mcp_client.connection.servers import HttpServer, Server, SseServer, StdioServer
+from tiny_agents.mcp_client.tools.known_servers import Era, KnownServer, KnownServers, file_of, identity_of
+from tiny_agents.mcp_client.tools.pinning import Pin, ToolPrint, accept, look, print_of
 
 TOOL: dict[str, Any] = {
     "name": "read",
@@ -89,7 +89,7 @@ def test_a_tool_that_comes_or_goes_has_not_changed_but_one_that_comes_back_other
 
 
 def test_what_is_kept_of_a_server_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tiny_agents.mcp_client.pinning.MAX_PINS", 2)
+    monkeypatch.setattr("tiny_agents.mcp_client.tools.pinning.MAX_PINS", 2)
     found = look({"old": Pin(A)}, {"a": A, "b": A, "old": A}, ())
     assert (sorted(found.pins), found.unpinned) == (["a", "old"], {"b"})
     assert look({}, {"n" * 300: A}, ()).unpinned == {"n" * 300}
@@ -198,7 +198,7 @@ def test_a_link_that_leads_to_itself_can_not_be_used(tmp_path: Path) -> None:
 def test_no_server_makes_the_file_too_long_to_be_read_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tiny_agents.mcp_client.state_file.MAX_BYTES", 2_000)
+    monkeypatch.setattr("tiny_agents.mcp_client.tools.state_file.MAX_BYTES", 2_000)
     path = tmp_path / "known.json"
     known = KnownServers(path)
     known.change("good", lambda _: KnownServer("good", pins={"x": Pin(A)}))

@@ -8,8 +8,8 @@ import pytest
 
 from tiny_agents import ProviderError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
-from tiny_agents.mcp_client.refusals import ChatRequest, refusal_in, without
-from tiny_agents.mcp_client.turns import TurnOptions, chat_request, with_note
+from tiny_agents.mcp_client.asking.refusals import ChatRequest, refusal_in, without
+from tiny_agents.mcp_client.asking.turns import TurnOptions, chat_request, with_note
 
 THOUGHT = ChatCompletionInputMessage(
     role="assistant", content="x", reasoning_content="hm", reasoning_details=[{"a": 1}]

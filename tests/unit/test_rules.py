@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.agent.limits import LimitReached, Limits
-from tiny_agents.agent.rules import LIMIT_STOPS, LoopState, StopReason, Streak, Turn, after_turn, close_turn
-from tiny_agents.agent.usage import Usage
+from tiny_agents.agent.loop.limits import LimitReached, Limits
+from tiny_agents.agent.loop.rules import LIMIT_STOPS, LoopState, StopReason, Streak, Turn, after_turn, close_turn
+from tiny_agents.agent.loop.usage import Usage
 
 
 def call(name: str = "f", arguments: str = "{}", call_id: str = "1") -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tiny_agents.agent.sessions.history import before_last_requests, is_request,
 from tiny_agents.agent.sessions.redacting import redacted_start
 from tiny_agents.agent.sessions.types import About, SavedMessage, SessionInfo, StoredSession
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.media import media_message
+from tiny_agents.mcp_client.results.media import media_message
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 IMAGE = media_message([("look", {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})]).to_dict()

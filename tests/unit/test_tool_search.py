@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tiny_agents import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputTool
-from tiny_agents.mcp_client.deferral import FEW_TOOLS, Deferral
+from tiny_agents.mcp_client.asking.deferral import FEW_TOOLS, Deferral
+from tiny_agents.mcp_client.asking.recall import Recall
+from tiny_agents.mcp_client.asking.tool_search import ToolIndex, words_in
+from tiny_agents.mcp_client.connection.servers import DEFER, describe_options
 from tiny_agents.mcp_client.events import ToolsDeferred
-from tiny_agents.mcp_client.functions import FUNCTIONS, Functions
-from tiny_agents.mcp_client.recall import Recall
-from tiny_agents.mcp_client.servers import DEFER, describe_options
-from tiny_agents.mcp_client.tool_search import ToolIndex, words_in
-from tiny_agents.mcp_client.tools import SEARCH_TOOLS, Offer, ServerTool, ToolTable, read_tool
+from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
+from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, ServerTool, ToolTable, read_tool
 
 TOOLS: dict[str, tuple[str, str, list[str]]] = {
     "get_weather": ("weather", "Current weather and forecast for a city.", ["city", "days"]),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tiny_agents import ConfigError, UsageError
-from tiny_agents.agent.prices import KNOWN, Price, checked_prices, load_prices, price_of
-from tiny_agents.agent.usage import Usage, dollars, estimated_tokens, usage_of_call
+from tiny_agents.agent.loop.prices import KNOWN, Price, checked_prices, load_prices, price_of
+from tiny_agents.agent.loop.usage import Usage, dollars, estimated_tokens, usage_of_call
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutputUsage
 
 ASKED: list[Any] = [{"role": "user", "content": "x" * 400}]

@@ -9,26 +9,26 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-from tiny_agents.agent.abort import Aborted
 from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.composition.verbs import Composes
 from tiny_agents.agent.context.conversation import Account, Context
 from tiny_agents.agent.context.settings import ContextSettings, context_settings
-from tiny_agents.agent.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
-from tiny_agents.agent.limits import DEFAULT_MODEL_CALLS, Limits
 from tiny_agents.agent.loaded import Loading
 from tiny_agents.agent.locking import Locked
-from tiny_agents.agent.output import DEFAULT_RETRIES, Output, Wanted, output_of
-from tiny_agents.agent.params import checked_params
-from tiny_agents.agent.prices import Price, Prices, check_priced, checked_prices, price_of
-from tiny_agents.agent.request import Request, UserInput
-from tiny_agents.agent.result import AgentResult
-from tiny_agents.agent.rules import StopReason
+from tiny_agents.agent.loop.abort import Aborted
+from tiny_agents.agent.loop.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
+from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, Limits
+from tiny_agents.agent.loop.output import DEFAULT_RETRIES, Output, Wanted, output_of
+from tiny_agents.agent.loop.params import checked_params
+from tiny_agents.agent.loop.prices import Price, Prices, check_priced, checked_prices, price_of
+from tiny_agents.agent.loop.request import Request, UserInput
+from tiny_agents.agent.loop.result import AgentResult
+from tiny_agents.agent.loop.rules import StopReason
+from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.agent.run_log import RunLog
 from tiny_agents.agent.sessions.history import text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.steering import Steering
-from tiny_agents.agent.usage import Usage
 from tiny_agents.errors import OutputError, ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.settings import is_url
@@ -38,17 +38,17 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionInputTool,
     ChatCompletionStreamOutput,
 )
-from tiny_agents.mcp_client.asking import Seat
-from tiny_agents.mcp_client.deferral import MAX_TOOLS
+from tiny_agents.mcp_client.asking.asking import Seat
+from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS
+from tiny_agents.mcp_client.asking.refusals import ChatRequest
+from tiny_agents.mcp_client.calls.gate import Gate
 from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
-from tiny_agents.mcp_client.gate import Gate
-from tiny_agents.mcp_client.host import Host
-from tiny_agents.mcp_client.known_servers import KnownServers
-from tiny_agents.mcp_client.media import TakesImages
-from tiny_agents.mcp_client.observing import ModelCall, Observer
-from tiny_agents.mcp_client.pinning import Pinning
-from tiny_agents.mcp_client.refusals import ChatRequest
-from tiny_agents.mcp_client.results import MAX_RESULT_CHARS
+from tiny_agents.mcp_client.host.host import Host
+from tiny_agents.mcp_client.observing.observing import ModelCall, Observer
+from tiny_agents.mcp_client.results.media import TakesImages
+from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS
+from tiny_agents.mcp_client.tools.known_servers import KnownServers
+from tiny_agents.mcp_client.tools.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.agent")
 
@@ -78,7 +78,7 @@ class Agent(Loading, Composes, Steering):
         tool_timeout: Seconds that a tool call may take (default 120).
         tool_emulation: Offer tools in words, for an endpoint that has no tool API.
         images, audio: Whether the model takes what tools return of these; see `MCPClient`.
-        host: Answers what servers ask of us; see `mcp_client.host`. By default nobody does.
+        host: Answers what servers ask of us; see `mcp_client.host.host`. By default nobody does.
         instructions: Whether the model is told what servers say about their use; see `MCPClient`.
         pinning, known_servers: What becomes of tools that change, and where it is kept how they were; see `MCPClient`.
         max_parallel_calls: Most tool calls of one answer that run at the same time; by default all of them do.
@@ -104,7 +104,7 @@ class Agent(Loading, Composes, Steering):
 
     Attributes:
         messages: The conversation, a valid history at any time: start a new one by cutting it back to its first message.
-        stop_reason: Why the last run ended (see `agent.rules`); None before the first, and while one is going on.
+        stop_reason: Why the last run ended (see `agent.loop.rules`); None before the first, and while one is going on.
         result: What came of the last run, also if it failed; None before the first.
         usage: What all runs used.
         limits: How much one request may use.

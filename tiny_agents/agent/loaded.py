@@ -14,11 +14,11 @@ from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
+from tiny_agents.agent.loop.output import output_of
+from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
-from tiny_agents.agent.output import output_of
-from tiny_agents.agent.permission_gate import Approve, PermissionGate
-from tiny_agents.agent.permissions import permissions_of
-from tiny_agents.agent.prices import PRICES_VARIABLE, load_prices
+from tiny_agents.agent.permissions.gate import Approve, PermissionGate
+from tiny_agents.agent.permissions.rules import permissions_of
 from tiny_agents.agent.sessions.about import about, definition_hash
 from tiny_agents.agent.sessions.session import Session
 from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
@@ -27,11 +27,11 @@ from tiny_agents.errors import UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
-from tiny_agents.mcp_client.gate import Gate
-from tiny_agents.mcp_client.host import Host
-from tiny_agents.mcp_client.known_servers import KnownServers
-from tiny_agents.mcp_client.observing import Observer, Observing
-from tiny_agents.mcp_client.pinning import Pinning
+from tiny_agents.mcp_client.calls.gate import Gate
+from tiny_agents.mcp_client.host.host import Host
+from tiny_agents.mcp_client.observing.observing import Observer, Observing
+from tiny_agents.mcp_client.tools.known_servers import KnownServers
+from tiny_agents.mcp_client.tools.pinning import Pinning
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent

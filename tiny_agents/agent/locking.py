@@ -22,7 +22,7 @@ from tiny_agents.agent.definition.lock import (
 )
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError
-from tiny_agents.mcp_client.connection import Connection
+from tiny_agents.mcp_client.connection.connection import Connection
 
 log = logging.getLogger(__name__)
 

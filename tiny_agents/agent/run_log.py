@@ -9,7 +9,7 @@ is a part of:
     tool.start     name, server, tool, call, arguments_bytes
     tool.end       name, duration_s, waited_s (of these: for permission, its turn), outcome, result_chars; error, message
     server.lost, server.returned    server, message
-    tool.changed   server, name, parts, refused (see `mcp_client.pinning`)
+    tool.changed   server, name, parts, refused (see `mcp_client.tools.pinning`)
     run.end        duration_s, stop_reason, has_answer, limit, tokens, model_calls, tool_calls, cost_usd, estimated;
                    error, message
 
@@ -30,7 +30,7 @@ from typing import Any
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.events import ServerEvent, ServerLost, ServerReturned, ToolChanged
-from tiny_agents.mcp_client.observing import AgentRun, ModelCall, Observer, Operation, ToolCall
+from tiny_agents.mcp_client.observing.observing import AgentRun, ModelCall, Observer, Operation, ToolCall
 from tiny_agents.mcp_client.text import encodable_json, shortened_json
 
 logger = logging.getLogger("tiny_agents.agent")

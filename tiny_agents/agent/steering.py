@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from tiny_agents.agent.context.conversation import Context
-from tiny_agents.agent.limits import Limits
-from tiny_agents.agent.request import Request
+from tiny_agents.agent.loop.limits import Limits
+from tiny_agents.agent.loop.request import Request
 from tiny_agents.agent.sessions.history import text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
-from tiny_agents.mcp_client.answering import Answering
-from tiny_agents.mcp_client.asking import Seats
-from tiny_agents.mcp_client.gate import Gate
+from tiny_agents.mcp_client.asking.asking import Seats
+from tiny_agents.mcp_client.calls.answering import Answering
+from tiny_agents.mcp_client.calls.gate import Gate
 
 
 class Steering:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tiny_agents.cli.init_arguments import add_init
-from tiny_agents.cli.output_arguments import add_limits, add_output
-from tiny_agents.cli.session_arguments import add_sessions
-from tiny_agents.cli.setup_arguments import add_setup
-from tiny_agents.cli.tool_arguments import add_tools
+from tiny_agents.cli.flags.init import add_init
+from tiny_agents.cli.flags.output import add_limits, add_output
+from tiny_agents.cli.flags.sessions import add_sessions
+from tiny_agents.cli.flags.setup import add_setup
+from tiny_agents.cli.flags.tools import add_tools
 
 RUN_EXAMPLES = """\
 examples:

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterable
 from enum import IntEnum
 
-from tiny_agents.cli.safe_text import neutralise
+from tiny_agents.cli.screen.safe_text import neutralise
 from tiny_agents.errors import (
     ConfigError,
     MissingCredentialsError,

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from tiny_agents.agent.request import UserInput
-from tiny_agents.cli.attachments import prepare
-from tiny_agents.cli.events import Item
+from tiny_agents.agent.loop.request import UserInput
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts
-from tiny_agents.cli.pastes import LONG_CHARS
+from tiny_agents.cli.prompt.attachments import prepare
+from tiny_agents.cli.prompt.pastes import LONG_CHARS
 from tiny_agents.cli.report import Reporter, terminal_is_gone
+from tiny_agents.cli.screen.events import Item
+from tiny_agents.cli.screen.terminal import Style
+from tiny_agents.cli.screen.turns import kept, show_turn, stop_notice
 from tiny_agents.cli.slash.table import Typed, as_text, find, parse
 from tiny_agents.cli.slash.talk import Run, Talk
-from tiny_agents.cli.terminal import Style
-from tiny_agents.cli.turns import kept, show_turn, stop_notice
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.events import EventStream, ToolAnswered, ToolProgress
 

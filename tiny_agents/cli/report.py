@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from tiny_agents.cli.exit_codes import ExitCode, Left, error_message, exit_code_before_start, root_cause
-from tiny_agents.cli.safe_text import neutralise, wrapped
-from tiny_agents.cli.terminal import Style, abilities, styled
+from tiny_agents.cli.screen.safe_text import neutralise, wrapped
+from tiny_agents.cli.screen.terminal import Style, abilities, styled
 from tiny_agents.errors import ServerError, redact, redact_addresses
 
 SAME_WARNINGS = 3

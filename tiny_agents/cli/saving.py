@@ -18,9 +18,9 @@ from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
 from tiny_agents.agent.sessions.types import About, SessionInfo
 from tiny_agents.cli.config import Config
 from tiny_agents.cli.report import Reporter
-from tiny_agents.cli.safe_text import one_line, shorten
-from tiny_agents.cli.session_words import ago
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line, shorten
+from tiny_agents.cli.screen.session_words import ago
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ConfigError, SessionNotFoundError, UsageError
 
 VARIABLE = "TINY_AGENTS_SESSIONS"

@@ -20,17 +20,17 @@ from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, ToolsDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, is_url
-from tiny_agents.cli.asking import TerminalHost
-from tiny_agents.cli.consent import require_trust
+from tiny_agents.cli.asking.asking import TerminalHost
+from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.exit_codes import Left
-from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
-from tiny_agents.cli.prompts import is_terminal
+from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
+from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import LOADING, Reporter
 from tiny_agents.errors import ConfigError, ServerConnectionError, UsageError
-from tiny_agents.mcp_client.host import Host
-from tiny_agents.mcp_client.hosts import HeadlessHost
-from tiny_agents.mcp_client.known_servers import KnownServers, file_of
+from tiny_agents.mcp_client.host.host import Host
+from tiny_agents.mcp_client.host.hosts import HeadlessHost
+from tiny_agents.mcp_client.tools.known_servers import KnownServers, file_of
 
 NO_MODEL = ModelSettings("none", base_url="http://localhost")
 """Servers are started without one; nothing is ever sent there."""

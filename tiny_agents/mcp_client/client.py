@@ -21,28 +21,16 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionInputTool,
     ChatCompletionStreamOutput,
 )
-from tiny_agents.mcp_client import composing
-from tiny_agents.mcp_client.answering import Answering, settle
-from tiny_agents.mcp_client.asking import Seat, Seats, fallback_seat
-from tiny_agents.mcp_client.calls import INTERRUPTED, plan_calls
-from tiny_agents.mcp_client.catalog import Catalog
-from tiny_agents.mcp_client.connection import Connection, drop_all
-from tiny_agents.mcp_client.deferral import MAX_TOOLS, Deferral
-from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
-from tiny_agents.mcp_client.functions import FUNCTIONS, Function, Functions
-from tiny_agents.mcp_client.gate import Gate
-from tiny_agents.mcp_client.host import Desk, Host, Reply
-from tiny_agents.mcp_client.instructions import instructions_text
-from tiny_agents.mcp_client.known_servers import KnownServers
-from tiny_agents.mcp_client.links import Links
-from tiny_agents.mcp_client.media import TakesImages, insert_after, media_message, media_parts
-from tiny_agents.mcp_client.observing import Observer, Observing
-from tiny_agents.mcp_client.offers import Offers
-from tiny_agents.mcp_client.pinning import PINNING, Pinning
-from tiny_agents.mcp_client.results import MAX_RESULT_CHARS, ToolResult
-from tiny_agents.mcp_client.rounds import OnInput, PendingRounds, Round
-from tiny_agents.mcp_client.sampling import sample
-from tiny_agents.mcp_client.servers import (
+from tiny_agents.mcp_client.asking import composing
+from tiny_agents.mcp_client.asking.asking import Seat, Seats, fallback_seat
+from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS, Deferral
+from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, allowed
+from tiny_agents.mcp_client.calls.answering import Answering, settle
+from tiny_agents.mcp_client.calls.gate import Gate
+from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
+from tiny_agents.mcp_client.calls.slots import Slots
+from tiny_agents.mcp_client.connection.connection import Connection, drop_all
+from tiny_agents.mcp_client.connection.servers import (
     HttpServerParameters,
     InProcessServerParameters,
     ServerOptions,
@@ -54,12 +42,24 @@ from tiny_agents.mcp_client.servers import (
     secrets_of,
     server_name,
 )
-from tiny_agents.mcp_client.slots import Slots
-from tiny_agents.mcp_client.spill import LEAST_RESULT_CHARS, Spill
-from tiny_agents.mcp_client.telemetry import telemetry
+from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
+from tiny_agents.mcp_client.host.host import Desk, Host, Reply
+from tiny_agents.mcp_client.host.rounds import OnInput, PendingRounds, Round
+from tiny_agents.mcp_client.host.sampling import sample
+from tiny_agents.mcp_client.instructions import instructions_text
+from tiny_agents.mcp_client.observing.observing import Observer, Observing
+from tiny_agents.mcp_client.observing.telemetry import telemetry
+from tiny_agents.mcp_client.offers import Offers
+from tiny_agents.mcp_client.resources.catalog import Catalog
+from tiny_agents.mcp_client.results.links import Links
+from tiny_agents.mcp_client.results.media import TakesImages, insert_after, media_message, media_parts
+from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS, ToolResult
+from tiny_agents.mcp_client.results.spill import LEAST_RESULT_CHARS, Spill
 from tiny_agents.mcp_client.text import without_secrets
-from tiny_agents.mcp_client.tools import OWN_TOOLS, Offer, ToolTable, refreshed, unknown_tool
-from tiny_agents.mcp_client.turns import Asked, TurnOptions, allowed
+from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Functions
+from tiny_agents.mcp_client.tools.known_servers import KnownServers
+from tiny_agents.mcp_client.tools.pinning import PINNING, Pinning
+from tiny_agents.mcp_client.tools.table import OWN_TOOLS, Offer, ToolTable, refreshed, unknown_tool
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -112,12 +112,12 @@ class MCPClient(Offers):
             about. By default all calls are made.
         result_max_chars: Longest tool result that the model gets at once (500 or more); it reads on with a tool.
         max_tools: With more tools than this, or very long ones, those of servers are found by a search instead of all being
-            sent (see `mcp_client.deferral`). What is found, and what is called by its name, is sent from then on.
+            sent (see `mcp_client.asking.deferral`). What is found, and what is called by its name, is sent from then on.
         client: An inference client of your own, in place of what is above about the model; it isn't closed with this one.
         fallbacks: Models to ask, in this order, where the model can't be had (there is none, it is overloaded, nothing
             comes) and has said nothing yet: names at the same place, URLs, or dictionaries of `model`, `provider`,
             `base_url`, `api_key` and `timeout`.
-        observers: Told of each call of a model and of a tool (see `mcp_client.observing`), besides OpenTelemetry.
+        observers: Told of each call of a model and of a tool (see `mcp_client.observing.observing`), besides OpenTelemetry.
         capture_content: Whether observers record what is said, too: messages, arguments and results. By default spans do
             where OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says so.
 

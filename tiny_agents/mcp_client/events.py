@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
-from tiny_agents.mcp_client.changes import Offered
-from tiny_agents.mcp_client.host import Asked
-from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.connection.changes import Offered
+from tiny_agents.mcp_client.host.host import Asked
+from tiny_agents.mcp_client.results.results import ToolResult
 
 T = TypeVar("T")
 

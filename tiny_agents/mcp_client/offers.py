@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tiny_agents.mcp_client.catalog import Catalog
-from tiny_agents.mcp_client.prompts import Completion, FilledPrompt, Prompt
-from tiny_agents.mcp_client.resources import Resource, ResourceContent, ResourceTemplate
+from tiny_agents.mcp_client.resources.catalog import Catalog
+from tiny_agents.mcp_client.resources.prompts import Completion, FilledPrompt, Prompt
+from tiny_agents.mcp_client.resources.resources import Resource, ResourceContent, ResourceTemplate
 
 
 class Offers:

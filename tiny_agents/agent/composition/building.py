@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiny_agents.agent.definition.types import AgentDefinition, SubagentDefinition
-from tiny_agents.agent.limits import limits_of
+from tiny_agents.agent.loop.limits import limits_of
+from tiny_agents.agent.loop.output import DEFAULT_RETRIES
 from tiny_agents.agent.model_choice import LOCAL, ModelSettings, choose_model, has_model_of_its_own, is_url
-from tiny_agents.agent.output import DEFAULT_RETRIES
 from tiny_agents.errors import UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.credentials import find_token
-from tiny_agents.mcp_client.host import Host
-from tiny_agents.mcp_client.known_servers import KnownServers
-from tiny_agents.mcp_client.pinning import PINNING, Pinning
+from tiny_agents.mcp_client.host.host import Host
+from tiny_agents.mcp_client.tools.known_servers import KnownServers
+from tiny_agents.mcp_client.tools.pinning import PINNING, Pinning
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent

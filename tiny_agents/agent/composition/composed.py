@@ -16,7 +16,7 @@ from tiny_agents.agent.skills.library import LOAD_SKILL, Skills
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.mcp_client.events import InnerEvent
-from tiny_agents.mcp_client.functions import Functions
+from tiny_agents.mcp_client.tools.functions import Functions
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeGuard, runtime_checkable
 
-from tiny_agents.agent.permissions import Decision, Ruling
-from tiny_agents.mcp_client.gate import CallRequest, Gate, Verdict, verdict_of
+from tiny_agents.agent.permissions.rules import Decision, Ruling
+from tiny_agents.mcp_client.calls.gate import CallRequest, Gate, Verdict, verdict_of
 
 _STRICTNESS: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.inference.cache import sha256_of
-from tiny_agents.mcp_client.functions import describe_function
+from tiny_agents.mcp_client.tools.functions import describe_function
 
 _PACKAGE = "_tiny_agents_tools_"
 

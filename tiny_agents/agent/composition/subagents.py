@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from tiny_agents.agent.composition.inner_gate import inner_gate
-from tiny_agents.agent.request import Request
-from tiny_agents.agent.result import AgentResult
+from tiny_agents.agent.loop.request import Request
+from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.errors import TinyAgentsError, UsageError
-from tiny_agents.mcp_client.calling import CALLING
+from tiny_agents.mcp_client.calls.calling import CALLING
 from tiny_agents.mcp_client.events import InnerEvent
-from tiny_agents.mcp_client.functions import result_of
-from tiny_agents.mcp_client.results import ToolResult, failure
+from tiny_agents.mcp_client.results.results import ToolResult, failure
+from tiny_agents.mcp_client.tools.functions import result_of
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent

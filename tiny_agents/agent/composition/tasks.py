@@ -11,14 +11,14 @@ import msgspec
 
 from tiny_agents.agent.composition.media_files import MediaFiles
 from tiny_agents.agent.definition.task_names import TASKS
-from tiny_agents.agent.request import Request
-from tiny_agents.agent.usage import Usage
+from tiny_agents.agent.loop.request import Request
+from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.errors import TinyAgentsError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.media import media_type
-from tiny_agents.mcp_client.calling import CALLING
-from tiny_agents.mcp_client.functions import result_of
-from tiny_agents.mcp_client.results import ToolResult, failure
+from tiny_agents.mcp_client.calls.calling import CALLING
+from tiny_agents.mcp_client.results.results import ToolResult, failure
+from tiny_agents.mcp_client.tools.functions import result_of
 
 ImageFile = Annotated[str, "Path of an image."]
 SoundFile = Annotated[str, "Path of a file of sound."]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tiny_agents.agent.composition.composed import Composition
-from tiny_agents.agent.limits import Limits
+from tiny_agents.agent.loop.limits import Limits
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.mcp_client.client import MCPClient
 

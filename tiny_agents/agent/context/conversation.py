@@ -30,17 +30,17 @@ from tiny_agents.agent.context.view import (
     without_media,
 )
 from tiny_agents.agent.context.windows import excess_in, known_window
-from tiny_agents.agent.prices import Price
-from tiny_agents.agent.usage import BYTES_PER_TOKEN, Usage, estimated_tokens, usage_of_call
+from tiny_agents.agent.loop.prices import Price
+from tiny_agents.agent.loop.usage import BYTES_PER_TOKEN, Usage, estimated_tokens, usage_of_call
 from tiny_agents.errors import InferenceError, ProviderError, UsageError
 from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.mcp_client.asking import Seat
-from tiny_agents.mcp_client.deferral import MAX_TOOL_TOKENS
+from tiny_agents.mcp_client.asking.asking import Seat
+from tiny_agents.mcp_client.asking.deferral import MAX_TOOL_TOKENS
+from tiny_agents.mcp_client.asking.turns import Asked
 from tiny_agents.mcp_client.events import CompactedBy, ContextCompacted, ServerEvent
-from tiny_agents.mcp_client.observing import ModelCall
+from tiny_agents.mcp_client.observing.observing import ModelCall
 from tiny_agents.mcp_client.text import shortened
-from tiny_agents.mcp_client.turns import Asked
 
 logger = logging.getLogger("tiny_agents.agent")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from tiny_agents.mcp_client.media import is_tool_media
+from tiny_agents.mcp_client.results.media import is_tool_media
 
 SYSTEM_ROLES = ("system", "developer")
 

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from tiny_agents.agent.usage import estimated_tokens
+from tiny_agents.agent.loop.usage import estimated_tokens
 
 FACTORS = (0.25, 6.0)
 """The least and the most by which an estimate is corrected: beyond that, something else was counted."""

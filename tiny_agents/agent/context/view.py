@@ -8,7 +8,7 @@ from typing import Any
 
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.inference.types.record import to_builtins
-from tiny_agents.mcp_client.media import is_tool_media
+from tiny_agents.mcp_client.results.media import is_tool_media
 
 SUMMARY_NOTE = """\
 [The conversation so far is too long to be shown whole. This summary stands in place of its older part{carried}:

@@ -22,7 +22,7 @@ from tiny_agents.agent.definition.table import Problems
 from tiny_agents.agent.definition.types import AgentDefinition, ImportDefinition, InputDefinition, ServerDefinition
 from tiny_agents.agent.definition.yaml_parts import read_input
 from tiny_agents.errors import ConfigError
-from tiny_agents.mcp_client.servers import ServerType
+from tiny_agents.mcp_client.connection.servers import ServerType
 
 _HOLDERS = ("mcpServers", "servers")
 _TYPES: Mapping[str, ServerType] = {

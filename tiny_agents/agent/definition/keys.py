@@ -37,9 +37,9 @@ from tiny_agents.agent.definition.types import (
     ToolsDefinition,
 )
 from tiny_agents.agent.definition.yaml_parts import INPUTS, SERVER_LIST
-from tiny_agents.agent.permissions import DEFAULTS, Rule, rule_of
-from tiny_agents.mcp_client.pinning import PINNING
-from tiny_agents.mcp_client.spill import LEAST_RESULT_CHARS
+from tiny_agents.agent.permissions.rules import DEFAULTS, Rule, rule_of
+from tiny_agents.mcp_client.results.spill import LEAST_RESULT_CHARS
+from tiny_agents.mcp_client.tools.pinning import PINNING
 
 # ---- the definition
 

@@ -30,7 +30,7 @@ from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.data_dir import data_dir, write_private
 from tiny_agents.errors import ConfigError
 from tiny_agents.inference.cache import sha256_of
-from tiny_agents.mcp_client.pinning import ToolPrint
+from tiny_agents.mcp_client.tools.pinning import ToolPrint
 
 VERSION = 1
 MAX_BYTES = 10_000_000

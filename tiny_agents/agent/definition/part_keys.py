@@ -26,9 +26,9 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import InputOption
-from tiny_agents.agent.permissions import APPROVALS
+from tiny_agents.agent.permissions.rules import APPROVALS
+from tiny_agents.mcp_client.connection.servers import DEFER, LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 from tiny_agents.mcp_client.oauth.options import AUTH_TYPES, AUTH_WORDS, REDIRECT_URI, BadOption, read_auth
-from tiny_agents.mcp_client.servers import DEFER, LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 
 NOT_YET = "is not supported yet"
 MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}

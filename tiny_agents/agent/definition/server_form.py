@@ -9,7 +9,7 @@ from typing import Any
 from tiny_agents.agent.definition.document import Value, did_you_mean
 from tiny_agents.agent.definition.part_keys import PARAMS
 from tiny_agents.agent.definition.readings import is_address
-from tiny_agents.mcp_client.servers import HttpServer, ServerType, StdioServer, server_name
+from tiny_agents.mcp_client.connection.servers import HttpServer, ServerType, StdioServer, server_name
 
 
 def server_type(entries: Mapping[str, Value], server: Value) -> ServerType:

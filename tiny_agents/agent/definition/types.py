@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiny_agents.agent.definition.reference import Origin
-from tiny_agents.agent.permissions import ApprovalWord
+from tiny_agents.agent.permissions.rules import ApprovalWord
 from tiny_agents.errors import ConfigError, redact
-from tiny_agents.mcp_client.pinning import Pinning
-from tiny_agents.mcp_client.servers import ServerType
+from tiny_agents.mcp_client.connection.servers import ServerType
+from tiny_agents.mcp_client.tools.pinning import Pinning
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tiny_agents.agent.definition.readings import read_each
 from tiny_agents.agent.definition.server_form import derived_name, server_type
 from tiny_agents.agent.definition.table import MINE, Problems, Shape
 from tiny_agents.agent.definition.types import InputDefinition, ServerDefinition
-from tiny_agents.mcp_client.servers import ServerType
+from tiny_agents.mcp_client.connection.servers import ServerType
 
 _NAME = r"[\w.-]{1,64}"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_agents.agent.rules import close_turn
+from tiny_agents.agent.loop.rules import close_turn
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
-from tiny_agents.mcp_client.media import is_tool_media
+from tiny_agents.mcp_client.results.media import is_tool_media
 
 TITLE_CHARS = 80
 

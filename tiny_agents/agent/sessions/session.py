@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequ
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from tiny_agents.agent.rules import StopReason
+from tiny_agents.agent.loop.rules import StopReason
 from tiny_agents.agent.sessions.history import first_request, is_request, recover, text_of, title_of
 from tiny_agents.agent.sessions.redacting import redacted, redacted_start
 from tiny_agents.agent.sessions.store import SessionStore

@@ -51,7 +51,7 @@ class SessionInfo:
         title: Start of the first request, on one line.
         messages: How many there are, the system prompt included.
         parent: The session it was forked from, and `parent_messages`, how many messages it took along.
-        stop: How its last request ended (see `agent.rules`); None before the first one, and while one is worked on.
+        stop: How its last request ended (see `agent.loop.rules`); None before the first one, and while one is worked on.
     """
 
     id: str

@@ -12,20 +12,20 @@ from typing import Any
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.cli.call_arguments import read_arguments
-from tiny_agents.cli.event_records import plain
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import leave_by_exception
-from tiny_agents.cli.prompts import read_stdin
+from tiny_agents.cli.machine.event_records import plain
+from tiny_agents.cli.prompt.call_arguments import read_arguments
+from tiny_agents.cli.prompt.prompts import read_stdin
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saved_media import binary_of, save
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen
 from tiny_agents.cli.servers import model_names, read_target, ready, with_servers
-from tiny_agents.cli.terminal import Screen
 from tiny_agents.errors import TinyAgentsError, UsageError
-from tiny_agents.mcp_client.coerce import coerced
-from tiny_agents.mcp_client.results import ToolResult, read_result
-from tiny_agents.mcp_client.tools import unknown_tool
+from tiny_agents.mcp_client.calls.coerce import coerced
+from tiny_agents.mcp_client.results.results import ToolResult, read_result
+from tiny_agents.mcp_client.tools.table import unknown_tool
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from tiny_agents.cli.config import KEYS, config_path, read_config, set_value
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import Reporter
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:

@@ -18,18 +18,18 @@ from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.definition.validation import validate_definition
 from tiny_agents.agent.model_choice import without_overridden
-from tiny_agents.cli.banner import model_words
 from tiny_agents.cli.config import config_path, read_config
 from tiny_agents.cli.endpoints import endpoint_finding, token_works
 from tiny_agents.cli.exit_codes import ExitCode, error_message
 from tiny_agents.cli.findings import Finding, State, here
-from tiny_agents.cli.input_values import given_values
+from tiny_agents.cli.flags.model import chosen_model, settings_of_flags
 from tiny_agents.cli.interrupts import leave_by_exception
-from tiny_agents.cli.model_flags import chosen_model, settings_of_flags
+from tiny_agents.cli.prompt.input_values import given_values
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.screen.banner import model_words
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.cli.servers import servers_alone, with_servers
-from tiny_agents.cli.terminal import Screen, Style
 from tiny_agents.errors import TinyAgentsError, redact, redact_addresses
 from tiny_agents.inference.credentials import find_token
 

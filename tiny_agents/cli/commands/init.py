@@ -17,9 +17,9 @@ from tiny_agents.agent.model_choice import ModelSettings, is_url
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import leave_by_exception
 from tiny_agents.cli.new_agent import KNOWN_SERVERS, PROMPT_FILE, NewAgent, agent_yaml, entry_of
-from tiny_agents.cli.prompts import ask_line, is_terminal
+from tiny_agents.cli.prompt.prompts import ask_line, is_terminal
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.cli.servers import named_server
 from tiny_agents.errors import TinyAgentsError, UsageError
 

@@ -10,8 +10,8 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import Reporter
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 
 
 def command(_arguments: Namespace, _reporter: Reporter) -> int:

@@ -27,13 +27,13 @@ from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import load_as_locked, prints_of
 from tiny_agents.agent.model_choice import ModelSettings
-from tiny_agents.cli.consent import require_trust
+from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode, Left
-from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
-from tiny_agents.cli.prompts import is_terminal
+from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
+from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.errors import ConfigError, ServerConnectionError, TinyAgentsError
 
 NO_MODEL = ModelSettings("none", base_url="http://localhost")

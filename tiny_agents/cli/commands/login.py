@@ -15,15 +15,15 @@ from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.readings import is_address
 from tiny_agents.agent.definition.trust import TrustStore
-from tiny_agents.cli.asking import TerminalHost
-from tiny_agents.cli.consent import require_trust
+from tiny_agents.cli.asking.asking import TerminalHost
+from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.input_values import ask_for_input, given_values
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
-from tiny_agents.cli.prompts import is_terminal
+from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
+from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.mcp_client.oauth.store import Kept, kept_logins, store_folder, without_query
 

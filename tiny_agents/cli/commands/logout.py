@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.oauth.store import Kept, kept_logins, without_query
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import leave_by_exception
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.local import is_available
 from tiny_agents.inference.local.kept import delete, kept_weights

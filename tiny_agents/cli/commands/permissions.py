@@ -8,11 +8,11 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 
 from tiny_agents.agent.definition.document import did_you_mean
-from tiny_agents.agent.permission_answers import PermissionAnswers
+from tiny_agents.agent.permissions.answers import PermissionAnswers
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ConfigError
 
 

@@ -24,27 +24,26 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
+from tiny_agents.agent.loop.rules import LIMIT_STOPS
 from tiny_agents.agent.model_choice import ModelSettings, without_overridden
-from tiny_agents.agent.permission_answers import PermissionAnswers
-from tiny_agents.agent.permission_gate import PermissionGate
-from tiny_agents.agent.permissions import Decision, permissions_of
-from tiny_agents.agent.rules import LIMIT_STOPS
+from tiny_agents.agent.permissions.answers import PermissionAnswers
+from tiny_agents.agent.permissions.gate import PermissionGate
+from tiny_agents.agent.permissions.rules import Decision, permissions_of
 from tiny_agents.agent.run_log import RunLog
 from tiny_agents.agent.sessions.about import definition_hash
 from tiny_agents.agent.sessions.session import Session
-from tiny_agents.cli.asking import TerminalHost, read_terminal_line
-from tiny_agents.cli.banner import is_embedded, model_words, show_banner
+from tiny_agents.cli.asking.asking import TerminalHost, read_terminal_line
+from tiny_agents.cli.asking.consent import require_trust
+from tiny_agents.cli.asking.permission import TerminalApprover
 from tiny_agents.cli.config import read_config
-from tiny_agents.cli.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.input_values import ask_for_input, given_values
+from tiny_agents.cli.flags.model import chosen_model, settings_of_flags
+from tiny_agents.cli.flags.output import limits_given
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
-from tiny_agents.cli.machine import Machine
-from tiny_agents.cli.model_flags import chosen_model, settings_of_flags
-from tiny_agents.cli.output_arguments import limits_given
-from tiny_agents.cli.output_schema import read_schema
-from tiny_agents.cli.permission import TerminalApprover
-from tiny_agents.cli.prompts import (
+from tiny_agents.cli.machine.machine import Machine
+from tiny_agents.cli.machine.output_schema import read_schema
+from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
+from tiny_agents.cli.prompt.prompts import (
     STDIN,
     compose_prompt,
     is_terminal,
@@ -53,7 +52,6 @@ from tiny_agents.cli.prompts import (
     read_stdin,
 )
 from tiny_agents.cli.report import LOADING, STARTING, Reporter, outcome, set_up_diagnostics, terminal_is_gone
-from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saving import (
     Saving,
     agent_of,
@@ -67,17 +65,19 @@ from tiny_agents.cli.saving import (
     say_what_changed,
     show_recap,
 )
-from tiny_agents.cli.terminal import Style, abilities
-from tiny_agents.cli.turns import show_turn, stop_notice
-from tiny_agents.cli.views import screen_and_answer
+from tiny_agents.cli.screen.banner import is_embedded, model_words, show_banner
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Style, abilities
+from tiny_agents.cli.screen.turns import show_turn, stop_notice
+from tiny_agents.cli.screen.views import screen_and_answer
 from tiny_agents.data_dir import data_dir
 from tiny_agents.errors import ServerConnectionError, TinyAgentsError, UsageError
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
-from tiny_agents.mcp_client.host import Host
-from tiny_agents.mcp_client.hosts import HeadlessHost
-from tiny_agents.mcp_client.known_servers import KnownServers, file_of
-from tiny_agents.mcp_client.pinning import Pinning
+from tiny_agents.mcp_client.host.host import Host
+from tiny_agents.mcp_client.host.hosts import HeadlessHost
+from tiny_agents.mcp_client.tools.known_servers import KnownServers, file_of
+from tiny_agents.mcp_client.tools.pinning import Pinning
 
 SLOW_START_S = 2.0
 """Seconds of silence before we say that servers are still starting."""
@@ -427,13 +427,13 @@ async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str
 async def _converse(
     agent: Agent, session: Session | None, plan: Plan, interrupts: Interrupts, reporter: Reporter
 ) -> ExitCode:
-    from tiny_agents.cli.line_editor import LineEditor, open_history
     from tiny_agents.cli.live.shelf import Shelf
-    from tiny_agents.cli.prompt_completion import PromptCompleter
+    from tiny_agents.cli.prompt.line_editor import LineEditor, open_history
+    from tiny_agents.cli.prompt.prompt_completion import PromptCompleter
     from tiny_agents.cli.repl import Conversation
+    from tiny_agents.cli.screen.status import prompt_words
+    from tiny_agents.cli.screen.views import screen_and_views
     from tiny_agents.cli.slash.talk import Talk
-    from tiny_agents.cli.status import prompt_words
-    from tiny_agents.cli.views import screen_and_views
 
     screen, view = screen_and_views(agent, sys.stdout)
     reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from tiny_agents.agent.definition.schema import definition_schema
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.record_schema import record_schema
+from tiny_agents.cli.machine.record_schema import record_schema
 from tiny_agents.cli.report import Reporter
 
 SCHEMAS = {"agent": definition_schema, "events": record_schema}

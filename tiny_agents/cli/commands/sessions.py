@@ -17,11 +17,11 @@ from tiny_agents.agent.sessions import export
 from tiny_agents.agent.sessions.database import SessionDatabase
 from tiny_agents.agent.sessions.types import SessionInfo
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.prompts import ask_yes_no, is_terminal
+from tiny_agents.cli.prompt.prompts import ask_yes_no, is_terminal
 from tiny_agents.cli.report import Reporter
-from tiny_agents.cli.safe_text import neutralise, one_line
-from tiny_agents.cli.session_words import ago, list_line, message_lines, numbered_title
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import neutralise, one_line
+from tiny_agents.cli.screen.session_words import ago, list_line, message_lines, numbered_title
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import UnreadableInputError, UsageError
 
 UNKNOWN_COLUMNS = 1000

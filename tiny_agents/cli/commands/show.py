@@ -12,11 +12,11 @@ from tiny_agents.agent.definition.requirements import commands_and_hosts, missin
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is, covers
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
-from tiny_agents.agent.permissions import in_words, permissions_of
+from tiny_agents.agent.permissions.rules import in_words, permissions_of
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import redact
 
 MAX_FILES_SHOWN = 100

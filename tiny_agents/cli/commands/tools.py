@@ -13,10 +13,10 @@ from tiny_agents.agent.agent import Agent
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import leave_by_exception
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.cli.servers import model_names, read_target, ready, with_servers
-from tiny_agents.cli.terminal import Screen, Style
-from tiny_agents.mcp_client.tools import ServerTool
+from tiny_agents.mcp_client.tools.table import ServerTool
 
 DESCRIPTION_CHARS = 300
 

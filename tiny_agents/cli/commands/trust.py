@@ -10,12 +10,12 @@ from tiny_agents.agent.definition.document import did_you_mean
 from tiny_agents.agent.definition.reference import hub_reference
 from tiny_agents.agent.definition.trust import TrustStore, as_it_is
 from tiny_agents.agent.locking import load_as_locked
-from tiny_agents.cli.consent import require_trust
+from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
-from tiny_agents.cli.prompts import is_terminal
+from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ConfigError, UsageError
 
 

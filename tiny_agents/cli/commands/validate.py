@@ -9,8 +9,8 @@ from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.definition.validation import validate_definition
 from tiny_agents.cli.exit_codes import ExitCode, error_message
 from tiny_agents.cli.report import Reporter, set_up_diagnostics
-from tiny_agents.cli.safe_text import one_line
-from tiny_agents.cli.terminal import Screen, Style
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ConfigError, redact
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NewType
 
-from tiny_agents.cli.safe_text import columns, neutralise
-from tiny_agents.cli.terminal import Style, styled
+from tiny_agents.cli.screen.safe_text import columns, neutralise
+from tiny_agents.cli.screen.terminal import Style, styled
 
 Drawn = NewType("Drawn", str)
 """A line ready for the terminal: its text went through `neutralise`, and the escape sequences in it are ours."""

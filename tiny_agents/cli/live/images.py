@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_agents.cli.attachments import image_type
 from tiny_agents.cli.live.area import Drawn
+from tiny_agents.cli.prompt.attachments import image_type
 from tiny_agents.data_dir import data_dir, write_private
-from tiny_agents.mcp_client.results import ToolResult
+from tiny_agents.mcp_client.results.results import ToolResult
 
 MAX_BYTES = 10_000_000
 MAX_IMAGES = 8

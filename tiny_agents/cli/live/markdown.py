@@ -21,7 +21,7 @@ from rich.theme import Theme
 
 from tiny_agents.cli.live.area import Drawn
 from tiny_agents.cli.live.blocks import Block, is_code
-from tiny_agents.cli.safe_text import neutralise
+from tiny_agents.cli.screen.safe_text import neutralise
 
 _CODE_THEME = "ansi_dark"  # the sixteen colours that the terminal's own theme makes readable
 _THEME = Theme(

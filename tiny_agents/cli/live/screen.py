@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from tiny_agents.cli.live.area import Drawn, erased, frame, rows_of
-from tiny_agents.cli.terminal import Screen
+from tiny_agents.cli.screen.terminal import Screen
 
 MIN_COLUMNS = 20
 MIN_ROWS = 4

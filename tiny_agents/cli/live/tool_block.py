@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tiny_agents.cli.live.area import Drawn, drawn
 from tiny_agents.cli.live.images import ShownImage
-from tiny_agents.cli.render import INDENT, result_lines
-from tiny_agents.cli.safe_text import one_line, wrapped
-from tiny_agents.cli.terminal import Style
+from tiny_agents.cli.screen.render import INDENT, result_lines
+from tiny_agents.cli.screen.safe_text import one_line, wrapped
+from tiny_agents.cli.screen.terminal import Style
 from tiny_agents.mcp_client.events import ToolProgress
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 
-from tiny_agents.cli.events import Aside, Event
 from tiny_agents.cli.live.images import show_images
 from tiny_agents.cli.live.screen import LiveScreen
 from tiny_agents.cli.live.shelf import Shelf
 from tiny_agents.cli.live.turn_lines import TurnLines
-from tiny_agents.cli.render import ASKED_AGAIN, origin_words
-from tiny_agents.cli.terminal import Style
+from tiny_agents.cli.screen.events import Aside, Event
+from tiny_agents.cli.screen.render import ASKED_AGAIN, origin_words
+from tiny_agents.cli.screen.terminal import Style
 from tiny_agents.mcp_client.events import ServerEvent
 
 FRAME_S = 1 / 20

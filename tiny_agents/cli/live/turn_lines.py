@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial, singledispatchmethod
 
-from tiny_agents.cli.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.live.area import Drawn, drawn
 from tiny_agents.cli.live.blocks import Block, BlockReader
 from tiny_agents.cli.live.images import ShownImage
 from tiny_agents.cli.live.markdown import MarkdownLines
 from tiny_agents.cli.live.shelf import KeptResult, Shelf
 from tiny_agents.cli.live.tool_block import Call, finished, interrupted, running, seconds, spinner
-from tiny_agents.cli.safe_text import one_line, wrapped
-from tiny_agents.cli.terminal import Style
+from tiny_agents.cli.screen.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
+from tiny_agents.cli.screen.safe_text import one_line, wrapped
+from tiny_agents.cli.screen.terminal import Style
 from tiny_agents.mcp_client.events import ServerEvent, ToolAnswered, ToolProgress
-from tiny_agents.mcp_client.results import ToolResult as ToolAnswer
+from tiny_agents.mcp_client.results.results import ToolResult as ToolAnswer
 
 THOUGHT_ROWS = 3
 """Rows of what the model thinks just now."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from tiny_agents.agent.limits import Limits
-from tiny_agents.agent.permission_gate import PermissionGate
-from tiny_agents.agent.permissions import in_words
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.agent.loop.limits import Limits
+from tiny_agents.agent.permissions.gate import PermissionGate
+from tiny_agents.agent.permissions.rules import in_words
+from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.cli.slash.talk import Run, SlashCommand, Talk
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.events import ListChanged, ServerEvent, ServerLog, ServerLost, ServerReturned

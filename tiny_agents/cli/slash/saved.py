@@ -13,9 +13,9 @@ from tiny_agents.agent.sessions.about import differences
 from tiny_agents.agent.sessions.database import SessionDatabase
 from tiny_agents.agent.sessions.redacting import redacted
 from tiny_agents.agent.sessions.types import SavedMessage, SessionInfo, StoredSession
-from tiny_agents.cli.safe_text import one_line
 from tiny_agents.cli.saving import Saving, open_session, show_recap
-from tiny_agents.cli.session_words import list_line
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.session_words import list_line
 from tiny_agents.cli.slash.talk import Run, SlashCommand, Talk
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.record import to_builtins

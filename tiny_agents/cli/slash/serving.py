@@ -8,13 +8,13 @@ import shlex
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
-from tiny_agents.cli.events import Item, ToolCall, ToolResult, content_text
-from tiny_agents.cli.safe_text import one_line
+from tiny_agents.cli.screen.events import Item, ToolCall, ToolResult, content_text
+from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.screen.turns import listening
 from tiny_agents.cli.slash.talk import Run, SlashCommand, Talk
-from tiny_agents.cli.turns import listening
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.prompts import Prompt
-from tiny_agents.mcp_client.resources import ResourceContent
+from tiny_agents.mcp_client.resources.prompts import Prompt
+from tiny_agents.mcp_client.resources.resources import ResourceContent
 
 SHOWN_CHARS = 20_000
 

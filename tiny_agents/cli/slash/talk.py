@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.cli.events import Item
 from tiny_agents.cli.live.shelf import Shelf
 from tiny_agents.cli.saving import Saving
-from tiny_agents.cli.terminal import Screen, Style
-from tiny_agents.cli.turns import TurnView
+from tiny_agents.cli.screen.events import Item
+from tiny_agents.cli.screen.terminal import Screen, Style
+from tiny_agents.cli.screen.turns import TurnView
 from tiny_agents.mcp_client.events import ServerEvent
-from tiny_agents.mcp_client.functions import FUNCTIONS
+from tiny_agents.mcp_client.tools.functions import FUNCTIONS
 
 MAX_LOG = 500
 

@@ -19,7 +19,8 @@ import httpx2
 from mcp.client.auth.utils import issuers_match
 
 from tiny_agents.errors import redact
-from tiny_agents.mcp_client.host import AuthorizationRequest, Desk
+from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.host.host import AuthorizationRequest, Desk
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted
 from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, NotOAuth, Place, Rejected, T
@@ -27,7 +28,6 @@ from tiny_agents.mcp_client.oauth.loopback import Loopback, PortInUse, listening
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
 from tiny_agents.mcp_client.oauth.sending import Sender, origin
 from tiny_agents.mcp_client.oauth.store import Client, Login, Slot, Tokens, Unreadable, without_query
-from tiny_agents.mcp_client.watch import Watch
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tiny_agents.mcp_client.host import (
+from tiny_agents.mcp_client.connection.watch import (
+    Watch,
+)
+from tiny_agents.mcp_client.host.host import (
     Desk,
     FormRequest,
     Refusal,
@@ -13,11 +16,8 @@ from tiny_agents.mcp_client.host import (
     Service,
     UrlRequest,
 )
-from tiny_agents.mcp_client.sampling import chat_messages, chat_tools
+from tiny_agents.mcp_client.host.sampling import chat_messages, chat_tools
 from tiny_agents.mcp_client.text import readable
-from tiny_agents.mcp_client.watch import (
-    Watch,
-)
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import ErrorData

@@ -9,12 +9,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tiny_agents.mcp_client.changes import Change
-from tiny_agents.mcp_client.host import (
-    Desk,
-)
-from tiny_agents.mcp_client.known_servers import Era
-from tiny_agents.mcp_client.servers import (
+from tiny_agents.mcp_client.connection.changes import Change
+from tiny_agents.mcp_client.connection.servers import (
     HttpServer,
     InProcessServer,
     Protocol,
@@ -22,15 +18,19 @@ from tiny_agents.mcp_client.servers import (
     SseServer,
     StdioServer,
 )
+from tiny_agents.mcp_client.connection.watch import (
+    Watch,
+)
+from tiny_agents.mcp_client.host.host import (
+    Desk,
+)
 from tiny_agents.mcp_client.text import encodable, encodable_json
+from tiny_agents.mcp_client.tools.known_servers import Era
 from tiny_agents.mcp_client.transports.asked import CALLBACKS
 from tiny_agents.mcp_client.transports.mended import mended
 from tiny_agents.mcp_client.transports.remote import open_http, open_sse
 from tiny_agents.mcp_client.transports.session import Session
 from tiny_agents.mcp_client.transports.stdio import open_stdio
-from tiny_agents.mcp_client.watch import (
-    Watch,
-)
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import DiscoverResult

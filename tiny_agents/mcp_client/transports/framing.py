@@ -8,12 +8,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tiny_agents.errors import redact
-from tiny_agents.mcp_client.mending import answered_id, mended_id
-from tiny_agents.mcp_client.text import encodable_json, readable
-from tiny_agents.mcp_client.transports.process import MAX_LINE_BYTES, CutLine
-from tiny_agents.mcp_client.watch import (
+from tiny_agents.mcp_client.connection.watch import (
     Watch,
 )
+from tiny_agents.mcp_client.text import encodable_json, readable
+from tiny_agents.mcp_client.tools.mending import answered_id, mended_id
+from tiny_agents.mcp_client.transports.process import MAX_LINE_BYTES, CutLine
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import JSONRPCMessage

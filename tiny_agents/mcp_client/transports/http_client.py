@@ -16,9 +16,9 @@ from typing import Any
 import httpx2
 
 from tiny_agents.errors import redact
-from tiny_agents.mcp_client.mending import PairMender, mended_text
+from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
-from tiny_agents.mcp_client.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
+from tiny_agents.mcp_client.tools.mending import PairMender, mended_text
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Longest JSON answer, and largest event of a streamed one, as much as a line of a stdio server."""

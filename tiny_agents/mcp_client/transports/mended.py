@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from tiny_agents.mcp_client.mending import complete, listed, mended_tools, put_aside
 from tiny_agents.mcp_client.text import readable
+from tiny_agents.mcp_client.tools.mending import complete, listed, mended_tools, put_aside
 from tiny_agents.mcp_client.transports.framing import Streams
 
 logger = logging.getLogger("tiny_agents.mcp_client")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tiny_agents.mcp_client.host import Desk, Refusal, UrlRequest
+from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.host.host import Desk, Refusal, UrlRequest
 from tiny_agents.mcp_client.text import readable
-from tiny_agents.mcp_client.watch import Watch
 
 MAX_PAGES: Final = 5
 """Most pages that one answer may ask for."""

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from tiny_agents.inference.wire import is_loopback
-from tiny_agents.mcp_client.host import Desk
-from tiny_agents.mcp_client.servers import (
+from tiny_agents.mcp_client.connection.servers import (
     READ_TIMEOUT_S,
     HttpServer,
     SseServer,
 )
-from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
-from tiny_agents.mcp_client.watch import (
+from tiny_agents.mcp_client.connection.watch import (
     CODE_REFUSED,
     Refused,
     Watch,
 )
+from tiny_agents.mcp_client.host.host import Desk
+from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     import httpx2

@@ -10,19 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tiny_agents.mcp_client.changes import Change, ListKind, Offered
-from tiny_agents.mcp_client.era import era_of
-from tiny_agents.mcp_client.host import Desk
-from tiny_agents.mcp_client.known_servers import Era
-from tiny_agents.mcp_client.mending import plain_words, put_back
-from tiny_agents.mcp_client.promises import broken_promise
-from tiny_agents.mcp_client.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.rounds import Round
-from tiny_agents.mcp_client.servers import LogLevel
-from tiny_agents.mcp_client.text import encodable, encodable_json
-from tiny_agents.mcp_client.tools import ServerTool, read_tool
-from tiny_agents.mcp_client.transports.pages import open_pages, read_pages
-from tiny_agents.mcp_client.watch import (
+from tiny_agents.mcp_client.calls.promises import broken_promise
+from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
+from tiny_agents.mcp_client.connection.era import era_of
+from tiny_agents.mcp_client.connection.servers import LogLevel
+from tiny_agents.mcp_client.connection.watch import (
     CODE_BROKEN,
     CODE_UNREACHABLE,
     ConnectionLost,
@@ -30,6 +22,14 @@ from tiny_agents.mcp_client.watch import (
     Refused,
     Watch,
 )
+from tiny_agents.mcp_client.host.host import Desk
+from tiny_agents.mcp_client.host.rounds import Round
+from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
+from tiny_agents.mcp_client.text import encodable, encodable_json
+from tiny_agents.mcp_client.tools.known_servers import Era
+from tiny_agents.mcp_client.tools.mending import plain_words, put_back
+from tiny_agents.mcp_client.tools.table import ServerTool, read_tool
+from tiny_agents.mcp_client.transports.pages import open_pages, read_pages
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     import mcp

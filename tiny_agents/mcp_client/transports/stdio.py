@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tiny_agents.mcp_client.servers import (
+from tiny_agents.mcp_client.connection.servers import (
     StdioServer,
 )
-from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
-from tiny_agents.mcp_client.transports.process import STRAGGLER_S, LineSplitter, ServerProcess
-from tiny_agents.mcp_client.watch import (
+from tiny_agents.mcp_client.connection.watch import (
     Watch,
     exit_of,
 )
+from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
+from tiny_agents.mcp_client.transports.process import STRAGGLER_S, LineSplitter, ServerProcess
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream

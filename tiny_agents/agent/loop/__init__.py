@@ -1,0 +1,1 @@
+"""One request: its turns, limits, cost and result."""

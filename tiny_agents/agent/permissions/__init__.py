@@ -1,0 +1,1 @@
+"""Which calls are made, asked about or refused."""

@@ -1,0 +1,1 @@
+"""Flags of the commands; imports nothing but argparse."""

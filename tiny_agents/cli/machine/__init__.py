@@ -1,0 +1,1 @@
+"""Output for programs: `--output json` and `jsonl`."""

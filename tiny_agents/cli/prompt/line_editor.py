@@ -1,0 +1,156 @@
+"""The line a user types a prompt on, and the history behind it. Imports prompt_toolkit: only for conversations."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.styles import Style
+
+from tiny_agents.cli.prompt.pastes import Pastes
+from tiny_agents.cli.prompt.prompt_completion import wants_completion
+from tiny_agents.errors import UsageError
+
+PROMPT = "> "
+MENU_ROWS = 5
+
+EDITING_VARIABLE = "TINY_AGENTS_EDITING"
+HISTORY_VARIABLE = "TINY_AGENTS_HISTORY"
+_MODES = {"": EditingMode.EMACS, "emacs": EditingMode.EMACS, "vi": EditingMode.VI}
+
+_STYLE = Style.from_dict({"bottom-toolbar": "noreverse ansibrightblack"})
+
+
+class LineEditor:
+    """Reads prompts: Enter sends, Alt+Enter starts a new line, pasted lines stay together, Ctrl+X Ctrl+E opens an editor.
+
+    Args:
+        completer: What Tab offers.
+        foot: The line below the prompt; an empty one isn't shown.
+        env: Says whether keys are those of vi.
+
+    Raises:
+        UsageError: It says something else than "vi" or "emacs".
+    """
+
+    def __init__(
+        self,
+        history: History,
+        completer: Completer | None = None,
+        foot: Callable[[], str] | None = None,
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        mode = _MODES.get(env.get(EDITING_VARIABLE, "").strip().lower())
+        if mode is None:
+            raise UsageError(f"{EDITING_VARIABLE} must be vi or emacs, but is {env[EDITING_VARIABLE]!r}")
+        self._pastes = Pastes()
+        bindings = KeyBindings()
+        bindings.add("escape", "enter")(_new_line)
+        bindings.add(Keys.BracketedPaste)(self._paste)
+        self._session: PromptSession[str] = PromptSession(
+            PROMPT,
+            history=history,
+            key_bindings=bindings,
+            enable_suspend=True,
+            prompt_continuation="  ",
+            editing_mode=mode,
+            enable_open_in_editor=True,
+            completer=completer,
+            complete_while_typing=Condition(lambda: wants_completion(self._typed())),
+            reserve_space_for_menu=MENU_ROWS if completer is not None else 0,
+            bottom_toolbar=foot if foot is not None and env.get("TERM") != "dumb" else None,
+            style=_STYLE,
+        )
+
+    async def read(self, prefill: str = "", *, in_editor: bool = False) -> str:
+        """The next prompt.
+
+        Args:
+            prefill: What stands there already.
+            in_editor: Begin in the user's editor.
+
+        Raises:
+            EOFError: Ctrl+D on an empty line, or no terminal any more.
+            KeyboardInterrupt: Ctrl+C.
+        """
+
+        def open_editor() -> None:
+            self._session.default_buffer.open_in_editor()
+
+        typed = await self._session.prompt_async(default=prefill, pre_run=open_editor if in_editor else None)
+        return self._pastes.expanded(typed)
+
+    def was_empty(self) -> bool:
+        """Whether the line was empty when the last `read` ended."""
+        return not self._session.default_buffer.text
+
+    def _typed(self) -> str:
+        return self._session.default_buffer.document.text_before_cursor
+
+    def _paste(self, event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(self._pastes.take(event.data))
+
+
+def _new_line(event: KeyPressEvent) -> None:
+    event.current_buffer.insert_text("\n")
+
+
+def open_history(directory: Path, agent: str, owner: str, warn: Callable[[str], None]) -> History:
+    """The prompts that an agent was given, in a file in `directory` that the user alone can read.
+
+    They are kept in memory only where that can't be written, or where `TINY_AGENTS_HISTORY` is "off".
+
+    Args:
+        agent: Its name.
+        owner: Where it comes from: agents of the same name have histories of their own.
+    """
+    if os.environ.get(HISTORY_VARIABLE, "").strip().lower() in ("off", "0", "false", "no"):
+        return InMemoryHistory()
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", agent)[:40]
+    path = directory / "histories" / f"{name}-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
+        if sys.platform != "win32":
+            path.chmod(0o600)  # it may be older than this rule
+    except OSError as error:
+        warn(f"prompts will not be remembered: {path}: {error.strerror}")
+        return InMemoryHistory()
+    return PersistentHistory(path, warn)
+
+
+class PersistentHistory(FileHistory):
+    """A history whose disk may fill up: that is said once, and prompts are remembered until the end of the session."""
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self._warn: Callable[[str], None] | None = warn
+        super().__init__(str(path))
+
+    def load_history_strings(self) -> Iterable[str]:
+        try:
+            yield from super().load_history_strings()
+        except OSError as error:
+            self._complain(error)
+
+    def store_string(self, string: str) -> None:
+        try:
+            super().store_string(string)
+        except OSError as error:
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        warn, self._warn = self._warn, None
+        if warn is not None:
+            warn(f"prompts will not be remembered: {self.filename!s}: {error.strerror}")

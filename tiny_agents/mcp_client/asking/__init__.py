@@ -1,0 +1,1 @@
+"""How the model is asked: one turn, other models where one fails, what a server refuses."""

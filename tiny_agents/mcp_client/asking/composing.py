@@ -1,0 +1,50 @@
+"""A turn's question to the model: as much of the conversation as it takes, and less where its server complains."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, MutableSequence, Sequence
+from typing import Any
+
+from tiny_agents.errors import ProviderError
+from tiny_agents.inference.streams import AsyncChatStream
+from tiny_agents.inference.types.chat import ChatCompletionInputTool
+from tiny_agents.mcp_client.asking.asking import Seats
+from tiny_agents.mcp_client.asking.refusals import ChatRequest
+from tiny_agents.mcp_client.asking.turns import TurnOptions, chat_request
+from tiny_agents.mcp_client.instructions import with_instructions
+from tiny_agents.mcp_client.observing.observing import ModelCall, Observing
+
+
+async def ask(
+    seats: Seats,
+    observing: Observing,
+    messages: MutableSequence[Any],
+    tools: Sequence[ChatCompletionInputTool],
+    options: TurnOptions,
+    *,
+    instructions: str | None,
+    exit_names: Collection[str],
+) -> tuple[AsyncChatStream, ChatRequest, ModelCall]:
+    """Ask the model for a turn; returns what was sent, too.
+
+    Args:
+        messages: The whole conversation, of which `options.view` decides what is sent.
+        instructions: Added to the system prompt.
+    """
+    view: Sequence[Any] = messages
+    if options.view is not None:
+        view = await options.view.of(messages, tools, instructions)
+    while True:
+        request = chat_request(with_instructions(view, instructions), tools, options, exit_names)
+        call = observing.model_call(
+            options.within, params=request.params, messages=request.messages, tools=request.tools
+        )
+        try:
+            return await seats.ask(messages, request, call), request, call
+        except ProviderError as error:
+            shorter = None
+            if options.view is not None:
+                shorter = await options.view.shorter(messages, tools, instructions, error)
+            if shorter is None:
+                raise
+            view = shorter

@@ -1,0 +1,207 @@
+"""Where there are many tools, most of them aren't sent: the model finds them with a search, and gets those it found.
+
+A tool that isn't sent is still there: a call of it by its name is made, and checked, like any other.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+from tiny_agents.errors import UsageError
+from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
+from tiny_agents.inference.wire import encode_json
+from tiny_agents.mcp_client.asking.recall import Recall
+from tiny_agents.mcp_client.asking.tool_search import ToolIndex
+from tiny_agents.mcp_client.connection.servers import Defer
+from tiny_agents.mcp_client.events import ToolsDeferred
+from tiny_agents.mcp_client.text import shortened
+from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
+from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer
+
+MAX_TOOLS = 60
+"""With more tools than this, those of servers are found by a search."""
+
+MAX_TOOL_TOKENS = 20_000
+"""With more than this many tokens of tools, too."""
+
+FEW_TOOLS = 10
+"""So many are always sent, however long they are."""
+
+MAX_FOUND = 20
+DESCRIBED_CHARS = 200
+NAMED_SERVERS = 30
+BYTES_PER_TOKEN = 4
+
+Offers = Mapping[str, Offer | None]
+
+
+class Deferral:
+    """Decides which tools are sent.
+
+    Args:
+        functions: Where the search is added once it is needed.
+        emit: Told when tools are held back.
+        max_tools: How many tools are all sent.
+
+    Attributes:
+        room: How many tokens of tools are all sent; None for any number.
+        modes: What the user says about each server.
+        recall: What the conversation has been about.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        emit: Callable[[ToolsDeferred], None],
+        *,
+        max_tools: int = MAX_TOOLS,
+    ) -> None:
+        if max_tools < 1:
+            raise UsageError(f"max_tools must be at least 1, not {max_tools!r}")
+        self.modes: dict[str, Defer] = {}
+        self.recall = Recall()
+        self._functions = functions
+        self._emit = emit
+        self._max_tools = max_tools
+        self.room: Callable[[], int | None] = lambda: MAX_TOOL_TOKENS
+        self._tokens: dict[int, tuple[Any, int]] = {}  # by identity of the tool, which is held so that it stays its own
+        self._known: list[Offer] = []  # those that a search finds
+        self._index: tuple[list[Offer], ToolIndex] | None = None
+        self._told: tuple[int, int] | None = None
+
+    def beside(self) -> Deferral:
+        """The same for another conversation."""
+        other = copy.copy(self)
+        other.recall, other._tokens, other._told = Recall(), {}, None
+        return other
+
+    def offered(
+        self,
+        tools: Callable[[], list[ChatCompletionInputTool]],
+        find: Callable[[str], Offer | None],
+        messages: Sequence[Any],
+    ) -> tuple[list[ChatCompletionInputTool], dict[str, Offer | None]]:
+        """The tools that are sent in a turn, and all that can be called in it, by name.
+
+        Args:
+            tools: All there are at the moment.
+            find: The tool that a name means.
+        """
+        known = tools()
+        offers = {name: find(name) for tool in known for name in (tool["function"]["name"],)}
+        if self.begins(known, offers):
+            return self.offered(tools, find, messages)
+        return self.sent(known, offers, messages), offers
+
+    def ids_in(self, messages: Sequence[Any]) -> set[str]:
+        """Ids of all tool calls of the conversation."""
+        self.recall.follow(messages)
+        return self.recall.ids
+
+    def begins(self, tools: Sequence[ChatCompletionInputTool], offers: Offers) -> bool:
+        """Whether some of the tools should be held back and there is no search yet; then it is added now."""
+        if self._functions.has(SEARCH_TOOLS) or not self._deferred(tools, offers):
+            return False
+        self._functions.add(self.search_tools, SEARCH_TOOLS, None, own=True)
+        return True
+
+    def sent(
+        self, tools: Sequence[ChatCompletionInputTool], offers: Offers, messages: Sequence[Any]
+    ) -> list[ChatCompletionInputTool]:
+        """The tools that are sent, in their order: all, or the search and those that this conversation has come across."""
+        self.recall.follow(messages)
+        deferred = self._deferred(tools, offers) if offers.get(SEARCH_TOOLS) is not None else {}
+        if not deferred:
+            self._told = None
+            return [tool for tool in tools if tool["function"]["name"] != SEARCH_TOOLS]
+        self._known = list(deferred.values())
+        shown = self.recall.latest(deferred, self._max_tools)
+        sent = []
+        saved = 0
+        for tool in tools:
+            name = tool["function"]["name"]
+            if name == SEARCH_TOOLS:
+                sent.append(self._described(tool))
+            elif name in deferred and name not in shown:
+                saved += self._tokens_of(tool)
+            else:
+                sent.append(tool)
+        self._keep_tokens(tools)
+        if self._told != (told := (len(tools), len(deferred))):
+            self._told = told
+            self._emit(ToolsDeferred(len(sent), len(tools), saved))
+        return sent
+
+    def search_tools(
+        self,
+        query: Annotated[str, "What the tool should do, in a few words; or its name."],
+        limit: Annotated[int, "How many tools at most, up to 20."] = 5,
+    ) -> str:
+        """Find tools that aren't shown yet. What is found can be called from the next turn on."""
+        found = self._searched().search(query, min(max(limit, 1), MAX_FOUND))
+        if not found:
+            return f"No tool fits {query[:100]!r}. Try other words. {_servers(self._known)}"
+        lines = [f"- `{offer.name}`({', '.join(_parameters(offer))}): {_described_in_short(offer)}" for offer in found]
+        return "\n".join([f"{len(found)} of {len(self._known)} tools; they can be called now:", *lines])
+
+    def _searched(self) -> ToolIndex:
+        known = self._known
+        if self._index is None or self._index[0] != known:
+            self._index = (known, ToolIndex(known))
+        return self._index[1]
+
+    def _deferred(self, tools: Sequence[ChatCompletionInputTool], offers: Offers) -> dict[str, Offer]:
+        """The tools that may be held back, by name."""
+        many = len(tools) > self._max_tools + self._functions.has(SEARCH_TOOLS) or self._is_long(tools)
+        wanted = {"auto": many, "always": True, "never": False}
+        return {
+            name: offer
+            for name, offer in offers.items()
+            if offer is not None and offer.server != FUNCTIONS and wanted[self.modes.get(offer.server, "auto")]
+        }
+
+    def _is_long(self, tools: Sequence[ChatCompletionInputTool]) -> bool:
+        room = self.room()
+        return room is not None and len(tools) > FEW_TOOLS and sum(map(self._tokens_of, tools)) > room
+
+    def _tokens_of(self, tool: ChatCompletionInputTool) -> int:
+        known = self._tokens.get(id(tool))
+        if known is None:
+            known = self._tokens[id(tool)] = (tool, len(encode_json(tool)) // BYTES_PER_TOKEN)
+        return known[1]
+
+    def _keep_tokens(self, tools: Sequence[ChatCompletionInputTool]) -> None:
+        if len(self._tokens) > 2 * len(tools):  # tools come and go
+            self._tokens = {id(tool): self._tokens[id(tool)] for tool in tools if id(tool) in self._tokens}
+
+    def _described(self, tool: ChatCompletionInputTool) -> ChatCompletionInputTool:
+        """The search, with what there is to be found."""
+        function = tool["function"]
+        return ChatCompletionInputTool(
+            function=ChatCompletionInputFunctionDefinition(
+                name=SEARCH_TOOLS,
+                description=f"{function['description']} {_servers(self._known)}",
+                parameters=function["parameters"],
+            )
+        )
+
+
+def _servers(offers: Sequence[Offer]) -> str:
+    counts = Counter(offer.server for offer in offers)
+    named = ", ".join(
+        f"{' '.join(server.split())[:60]} ({count})" for server, count in counts.most_common(NAMED_SERVERS)
+    )
+    more = f" and {len(counts) - NAMED_SERVERS} more" if len(counts) > NAMED_SERVERS else ""
+    return f"Servers, and how many tools they have: {named}{more}."
+
+
+def _parameters(offer: Offer) -> list[str]:
+    properties = offer.tool.parameters.get("properties")
+    return [str(name) for name in properties] if isinstance(properties, Mapping) else []
+
+
+def _described_in_short(offer: Offer) -> str:
+    return shortened(" ".join((offer.tool.description or "no description").split()), DESCRIBED_CHARS).split("\n")[0]

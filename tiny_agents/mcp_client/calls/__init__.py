@@ -1,0 +1,1 @@
+"""A model's tool calls: read, mended, allowed, carried out."""

@@ -1,0 +1,1 @@
+"""What servers ask of us, and who answers."""

@@ -1,0 +1,1 @@
+"""Who is told what a client does: observers, and OpenTelemetry."""

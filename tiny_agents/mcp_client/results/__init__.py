@@ -1,0 +1,1 @@
+"""Results: content for the model, images, long texts, links."""
