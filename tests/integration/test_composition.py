@@ -305,6 +305,44 @@ async def test_what_the_outer_agent_denies_the_inner_one_can_not_allow_and_quest
         assert asked == ["helper/s.greet"]
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"deny": ["function.wipe"]},
+        {"deny": ["*.wipe"]},
+        {"deny": ["helper/deeper/*.wipe"]},
+        {"ask": ["*.wipe"]},
+        {"ask": ["helper/deeper/function.*"]},
+    ],
+)
+async def test_the_outermost_rules_hold_for_agents_of_agents(rules: dict[str, Any]) -> None:
+    def answer(request: Recorded) -> Turn:
+        if last(request)["role"] == "tool":
+            return text(last(request)["content"])
+        if "BOSS" in system(request):
+            return calls(("helper", {"task": "t"}))
+        return calls(("deeper", {"task": "t"})) if "HELPER" in system(request) else calls(("wipe", {}))
+
+    asked: list[str] = []
+
+    async def approve(request: CallRequest) -> Approval:
+        asked.append(request.name)
+        return Approval("no")
+
+    wiped: list[bool] = []
+    with OpenAIServer(answer) as model:
+        boss, inner = pair(model.url)
+        deepest = Agent(base_url=model.url, model="m", prompt="DEEPEST")
+        deepest.add_tool(lambda: wiped.append(True), name="wipe")
+        inner.add_agent(deepest, name="deeper")
+        other = boss.new_conversation(gate=PermissionGate(Permissions.of(default="allow", **rules), approve))
+        async with boss, asyncio.timeout(30):
+            result = await other.run_to_completion("go")
+    assert "the call of 'wipe' was not allowed" in result.text
+    assert not wiped
+    assert asked == (["helper/deeper/function.wipe"] if "ask" in rules else [])
+
+
 async def test_a_circle_in_code_is_refused_with_its_names() -> None:
     a, b, c = (Agent(base_url="http://localhost:9", model="m") for _ in range(3))
     a.add_agent(b, name="b")

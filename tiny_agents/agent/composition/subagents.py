@@ -59,9 +59,8 @@ class Subagent:
                 request is not None and request.left()["model_calls"] < 1
             ):  # nothing is awaited from here to its first call
                 return failure(f"the agent '{self.name}' was not asked: {NO_CALLS_LEFT}")
-            conversation = self.agent.new_conversation(
-                gate=inner_gate(self.name, self.agent.gate, self._outer.gate),
-            )
+            outer = calling.gate if calling is not None else self._outer.gate  # with those of all agents above
+            conversation = self.agent.new_conversation(gate=inner_gate(self.name, self.agent.gate, outer))
             items = conversation.run_within(request, task)
             async with aclosing(items):
                 async for item in items:

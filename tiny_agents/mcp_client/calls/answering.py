@@ -89,7 +89,7 @@ class Answering:
             within: What the call is a part of, for those who observe.
             request: What the turn belongs to.
         """
-        CALLING.set(Calling(call.id, request))  # this runs in a task of its own, so nobody else sees it
+        CALLING.set(Calling(call.id, request, self.gate))  # this runs in a task of its own, so nobody else sees it
         if call.name in exit_names:
             return Told("")
         offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)

@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from tiny_agents.mcp_client.calls.gate import Gate
+
 
 @dataclass(frozen=True, slots=True)
 class Calling:
@@ -14,10 +16,12 @@ class Calling:
     Attributes:
         id: Of the call, as its answer refers to it.
         request: What the turn belongs to, as its `TurnOptions` say.
+        gate: What the call had to pass.
     """
 
     id: str
     request: Any = None
+    gate: Gate | None = None
 
 
 CALLING: ContextVar[Calling | None] = ContextVar("tiny_agents_calling", default=None)
