@@ -16,6 +16,7 @@ from tests.support.mcp_servers import bad_server, bad_server_over, no_model
 from tests.support.processes import Mark, MemoryPeak, linux_only, open_descriptors
 from tiny_agents.errors import ServerConnectionError
 from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.events import ToolProgress
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration, linux_only]
 
@@ -64,6 +65,15 @@ async def test_a_result_of_fifty_megabytes(kind: str) -> None:
         assert len(result.content[0]["text"]) == 50 * MB
         assert len(result.text) < 50_000
         assert "first 40,000 of 50,000,000 characters" in result.text
+
+
+@pytest.mark.parametrize("kind", ["stdio", "http", "sse"])
+async def test_progress_in_numbers_without_end(kind: str) -> None:
+    async with hostile(kind, "reports_impossible_progress") as client:
+        with client.events() as events:
+            assert (await client.call_tool("reports_impossible_progress__ping")).text == "pong"
+            reports = [(event.done, event.total) for event in events.taken() if isinstance(event, ToolProgress)]
+        assert reports == [(1.0, 2.0), (2.0, None)]
 
 
 @pytest.mark.parametrize("kind", ["stdio", "http"])

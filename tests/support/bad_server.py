@@ -371,6 +371,26 @@ def floods_notifications() -> None:
     serve(call=call)
 
 
+def reports_impossible_progress() -> None:
+    """Progress in numbers that no float holds, between reports of use, the last of which is 2 of an impossible total."""
+
+    def call(request: dict[str, Any]) -> dict[str, Any]:
+        token = (request["params"].get("_meta") or {}).get("progressToken")
+        for said in (
+            {"progress": 1, "total": 2},
+            {"progress": 10**400},
+            {"progress": -(10**400), "total": 10**400},
+            {"progress": float("nan")},
+            {"progress": float("-inf")},
+            {"progress": "much"},
+            {"progress": 2, "total": 10**400},
+        ):
+            say({"method": "notifications/progress", "params": {"progressToken": token, **said}})
+        return text("pong")
+
+    serve(call=call)
+
+
 def answers_nobody() -> None:
     """ARGUMENT answers to what was never asked before the one that was."""
 

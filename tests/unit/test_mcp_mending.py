@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tiny_agents.mcp_client.tools.mending import PairMender, complete, listed, mended_text, mended_tools, plain_words
+from tiny_agents.mcp_client.tools.mending import (
+    PairMender,
+    complete,
+    listed,
+    mended_progress,
+    mended_text,
+    mended_tools,
+    plain_words,
+)
 
 OBJECT = {"type": "object"}
 
@@ -122,3 +130,22 @@ def test_many_backslashes_take_no_time() -> None:
     text = b"\\" * 1_000_001
     assert mender.feed(text) + mender.end() == text
     assert mended_text(text + b"ud83d") == b"\\" * 1_000_000 + rb"\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ({"progress": 1, "total": 2.5, "message": "x"}, {"progress": 1, "total": 2.5, "message": "x"}),
+        ({"progress": 1, "total": None}, {"progress": 1, "total": None}),
+        ({"progress": 1, "total": 10**400, "message": "x"}, {"progress": 1, "message": "x"}),
+        ({"progress": 1, "total": float("inf")}, {"progress": 1}),
+        ({"progress": 10**400}, None),
+        ({"progress": -(10**400), "total": 1}, None),
+        ({"progress": float("nan")}, None),
+        ({"progress": "1"}, None),
+        ({"total": 1}, None),
+        (None, None),
+    ],
+)
+def test_progress_that_no_float_can_hold_is_left_out(said: Any, kept: Any) -> None:
+    assert mended_progress(said) == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -82,6 +83,24 @@ def complete(result: dict[str, Any]) -> None:
     if not _KEPT.isdisjoint(result):
         result.setdefault("ttlMs", 0)
         result.setdefault("cacheScope", "private")
+
+
+def mended_progress(params: Any) -> dict[str, Any] | None:
+    """What a report of progress says, without a total that no float can hold; None where it says nothing of use.
+
+    The SDK computes with these numbers where it reads: one of 400 digits would end the connection.
+    """
+    if not isinstance(params, dict) or not _is_finite(params.get("progress")):
+        return None
+    total = params.get("total")
+    return params if total is None or _is_finite(total) else {k: v for k, v in params.items() if k != "total"}
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return isinstance(number, (int, float)) and math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def put_aside(tool: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from tiny_agents.mcp_client.text import readable
-from tiny_agents.mcp_client.tools.mending import complete, listed, mended_tools, put_aside
+from tiny_agents.mcp_client.tools.mending import complete, listed, mended_progress, mended_tools, put_aside
 from tiny_agents.mcp_client.transports.framing import Streams
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -34,7 +34,9 @@ class MendedStream:
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> Any:
-        return self._mend(await self._stream.receive())
+        while (item := self._mend(await self._stream.receive())) is None:
+            pass
+        return item
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -43,7 +45,9 @@ class MendedStream:
         return self
 
     async def __anext__(self) -> Any:
-        return self._mend(await anext(self._stream))
+        while (item := self._mend(await anext(self._stream))) is None:
+            pass
+        return item
 
     async def __aenter__(self) -> Self:
         await self._stream.__aenter__()
@@ -54,7 +58,14 @@ class MendedStream:
         return left
 
     def _mend(self, item: Any) -> Any:
-        result = getattr(getattr(item, "message", None), "result", None)
+        """The message that arrived, mended; None where it is to be left out."""
+        message: Any = getattr(item, "message", None)
+        if getattr(message, "method", None) == "notifications/progress":
+            if (params := mended_progress(message.params)) is None:
+                logger.debug("MCP server '%s': a report of progress without a usable number was dropped", self._server)
+                return None
+            message.params = params
+        result = getattr(message, "result", None)
         if isinstance(result, dict):
             complete(result)
         if isinstance(result, dict) and isinstance(tools := result.get("tools"), list):
