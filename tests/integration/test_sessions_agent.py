@@ -250,6 +250,23 @@ async def test_what_is_cut_off_after_the_last_request_is_cut_off_in_the_store_to
     assert store.steps[-1] == [("user", "1"), ("assistant", "One.")]
 
 
+async def test_requests_of_a_resumed_conversation_can_be_taken_back_and_made_again() -> None:
+    store = Watched()
+    async with agent_with([text("One."), text("Two.")], Session(store)) as (agent, _):
+        await run(agent, "1")
+        await run(agent, "2")
+    async with agent_with([], await Session.resume(store)) as (agent, _):
+        assert agent.rollback() == "2"
+    assert store.steps[-1] == [("user", "1"), ("assistant", "One.")]
+    async with agent_with([text("Again.")], await Session.resume(store)) as (agent, _):
+        async for _ in agent.retry():
+            pass
+        assert agent.rollback() == "1"
+        with pytest.raises(UsageError, match="no request"):
+            agent.rollback()
+    assert store.steps[-1] == []
+
+
 async def test_a_conversation_that_is_looked_at_and_left_again_stays_as_it_was() -> None:
     store = Watched()
     async with agent_with([text("One.")], Session(store)) as (agent, _):

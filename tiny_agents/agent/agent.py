@@ -26,7 +26,7 @@ from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.agent.loop.rules import StopReason
 from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.agent.run_log import RunLog
-from tiny_agents.agent.sessions.history import text_of
+from tiny_agents.agent.sessions.history import requests_in, text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.steering import Steering
 from tiny_agents.errors import OutputError, ServerError, UsageError
@@ -211,7 +211,7 @@ class Agent(Loading, Composes, Steering):
         self.context = self._view_of_conversation(settings)
         if session is not None:
             self.context.restore(session.context)
-        self._requests: list[Request] = []
+        self._requests = requests_in(self.messages)
         self.stop_reason: StopReason | None = None
         self.failed_servers: dict[str, ServerError] = {}
         self.exit_loop_tools: Sequence[ChatCompletionInputTool] = EXIT_LOOP_TOOLS
@@ -376,7 +376,8 @@ class Agent(Loading, Composes, Steering):
             await self._saving.rests(self.messages)
 
     def rollback(self) -> str:
-        """Take the last request out of `messages`, with all that came of it, and return its text. Again for the one before.
+        """Take the last request out of `messages`, with all that came of it, and return its text. Again for the one before,
+        also for those of a session that was resumed.
 
         Tools that were called have been called; only the conversation forgets it.
 
@@ -386,13 +387,18 @@ class Agent(Loading, Composes, Steering):
         self._require_rest()
         if not self._requests:
             raise UsageError("There is no request of this agent that could be taken back.")
-        return self._requests.pop().take_back()
+        request = self._requests.pop()
+        start = next((i for i, message in enumerate(self.messages) if message is request), None)
+        if start is not None:
+            del self.messages[start:]
+            self._saving.cut(self.messages)
+        return text_of(request)
 
     def retry(
         self, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
     ) -> AsyncGenerator[Item, None]:
         """Make the last request again, whether it failed, was interrupted or answered: `rollback`, then `run`."""
-        content = self._requests[-1].message.content if self._requests else None
+        content = self._requests[-1].get("content") if self._requests else None
         text = self.rollback()
         return self.run(text if content is None else content, abort_event=abort_event, limits=limits)
 
@@ -464,7 +470,7 @@ class Agent(Loading, Composes, Steering):
             outer=outer,
         )
         self.context.begin(request)
-        self._requests.append(request)
+        self._requests.append(request.message)
         return request
 
     def _require_rest(self) -> None:
@@ -499,7 +505,7 @@ class Agent(Loading, Composes, Steering):
 
     async def _ask_beside(self, messages: list[Any], params: Mapping[str, Any]) -> tuple[AsyncChatStream, ModelCall]:
         """Ask the model something that isn't a part of the conversation."""
-        within = self._requests[-1].run if self._requests and self.context.purse is self._requests[-1] else None
+        within = self.context.purse.run if isinstance(self.context.purse, Request) else None
         call = self._observing.model_call(within, params=params, messages=messages)
         return await self._seats.ask(messages, ChatRequest(messages, (), params), call), call
 

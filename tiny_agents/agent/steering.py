@@ -6,8 +6,7 @@ from typing import Any
 
 from tiny_agents.agent.context.conversation import Context
 from tiny_agents.agent.loop.limits import Limits
-from tiny_agents.agent.loop.request import Request
-from tiny_agents.agent.sessions.history import text_of
+from tiny_agents.agent.sessions.history import requests_in, text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
@@ -25,7 +24,7 @@ class Steering:
     context: Context
     payload_model: str | None
     _saving: Session | Unsaved
-    _requests: list[Request]
+    _requests: list[Any]
     _seats: Seats
     _answering: Answering
 
@@ -93,7 +92,7 @@ class Steering:
         self.messages = session.history(system) if session is not None else system
         self.context.restore(session.context if session is not None else None)
         self.context.tokens = 0
-        self._requests.clear()
+        self._requests = requests_in(self.messages)
 
     @property
     def can_roll_back(self) -> bool:

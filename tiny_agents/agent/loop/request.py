@@ -20,7 +20,6 @@ from tiny_agents.agent.loop.prices import Price
 from tiny_agents.agent.loop.result import AgentResult, Message
 from tiny_agents.agent.loop.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn, room_beside
 from tiny_agents.agent.loop.usage import Usage, usage_of_call
-from tiny_agents.agent.sessions.history import text_of
 from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, View
@@ -308,13 +307,6 @@ class Request:
         )
         end_run(self.run, result)
         return result
-
-    def take_back(self) -> str:
-        """Take the request and all that followed it out of the messages; returns its text."""
-        index = next((i for i, message in enumerate(self._messages) if message is self.message), None)
-        if index is not None:
-            del self._messages[index:]
-        return text_of(self.message)
 
 
 def end_run(run: AgentRun, result: AgentResult) -> None:

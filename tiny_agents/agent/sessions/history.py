@@ -68,6 +68,11 @@ def is_request(message: Any) -> bool:
     return message.get("role") == "user" and not is_tool_media(message)
 
 
+def requests_in(messages: Sequence[Any]) -> list[Any]:
+    """The requests of a conversation, the first one first."""
+    return [message for message in messages if is_request(message)]
+
+
 def whole_until(messages: Sequence[Any], count: int) -> int:
     """The first length of at least `count` at which a cut splits no tool call from its results.
 

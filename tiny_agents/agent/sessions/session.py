@@ -78,7 +78,7 @@ class Session:
         self._title = ""
         self._resumed: StoredSession | None = None
         self._history: list[Any] = []
-        self._created = self._closed = self._given_up = False
+        self._created = self._closed = self._given_up = self._is_cut = False
         self._known = _Known()
         self._messages: MutableSequence[Any] = []
         self._run_start: int | None = None
@@ -224,17 +224,24 @@ class Session:
 
     async def rests(self, messages: MutableSequence[Any]) -> None:
         """Between requests: save what has changed beside the messages, such as `context`."""
-        if self._created and self._run_start is None and not self._closed:
+        self.cut(messages)
+        if self._is_cut:
+            await self._save(look_at_all=True)
+
+    def cut(self, messages: MutableSequence[Any]) -> None:
+        """Between requests: `messages` have become fewer. That is saved with the next change, or with `close`."""
+        self._is_cut = self._created and self._run_start is None and not self._closed
+        if self._is_cut:
             self._messages = messages
             self._settle()
-            self._settled = self._changing_from
-            await self._save(look_at_all=True)
+            self._settled = len(self._known.objects)  # what was taken back is kept aside
 
     async def close(self) -> None:
         """The conversation is over for now; others may resume it. As often as you like."""
         if self._closed:
             return
-        if self._written is not None and self._run_start is None:  # without a request nobody has told us any messages
+        # without a request nobody has told us any messages
+        if (self._written is not None or self._is_cut) and self._run_start is None:
             await self._save(look_at_all=True)  # what was cut off since the last request, or taken back
         self._closed = True
         if self._writing is not None:
@@ -353,6 +360,8 @@ class Unsaved:
     async def end(self, stop: StopReason) -> None: ...
 
     async def rests(self, messages: MutableSequence[Any]) -> None: ...
+
+    def cut(self, messages: MutableSequence[Any]) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tiny_agents.agent.sessions.history import before_last_requests, text_of
 from tiny_agents.cli.saving import open_session
 from tiny_agents.cli.slash.talk import Run, SlashCommand, Talk
 from tiny_agents.errors import UsageError
@@ -35,29 +34,16 @@ async def clear(talk: Talk, _: str) -> Run | None:
 
 async def undo(talk: Talk, _: str) -> Run | None:
     """The last request, and what came of it, is taken back; its text is there to be changed."""
-    talk.prefill = _take_back(talk)
+    talk.prefill = talk.agent.rollback()
     talk.say("Your last request is taken back, with all that came of it. What tools have done stays done.")
     return None
 
 
-def _take_back(talk: Talk) -> str:
-    if talk.agent.can_roll_back:
-        return talk.agent.rollback()
-    messages = talk.agent.messages  # those of an earlier session
-    start = before_last_requests(messages, 1)
-    text = text_of(messages[start])
-    del messages[start:]
-    return text
-
-
 async def retry(talk: Talk, _: str) -> Run | None:
     """The last request again."""
-    if talk.agent.can_roll_back:
-        return lambda abort: talk.agent.retry(abort_event=abort)
-    text = _take_back(talk)
-    if not text:
-        raise UsageError("your last request was no text, so it can't be made again")
-    return lambda abort: talk.agent.run(text, abort_event=abort)
+    if not talk.agent.can_roll_back:
+        raise UsageError("there is no request that could be made again")
+    return lambda abort: talk.agent.retry(abort_event=abort)
 
 
 async def edit(talk: Talk, text: str) -> Run | None:
