@@ -13,12 +13,12 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.mcp_client import events, instructions
+from tiny_agents.mcp_client.host import hosts
 from tiny_agents.mcp_client.host.host import (
     MAX_ELICITATIONS,
     MAX_ELICITATIONS_PER_CALL,
     MAX_SAMPLING_TOKENS,
     MAX_SAMPLINGS,
-    hosts,
 )
 
 pytestmark = pytest.mark.integration
