@@ -202,6 +202,25 @@ async def test_an_answer_that_breaks_off_keeps_what_came_and_the_tool_results_be
         assert await run(agent, "again") == ("ok", [])
 
 
+async def test_an_agent_that_was_closed_asks_no_model_and_keeps_its_conversation() -> None:
+    with OpenAIServer([text("Hi!")]) as model:
+        async with Agent(base_url=model.url, model="m") as agent:
+            beside = agent.new_conversation().new_conversation()
+            await agent.run_to_completion("Hi")
+        before = list(agent.messages)
+        for ended in (agent, beside):
+            with pytest.raises(UsageError, match="this Agent has been closed .* make a new one"):
+                await ended.run_to_completion("Again")
+        for use in (agent.compact, agent.load_tools, agent.__aenter__):
+            with pytest.raises(UsageError, match="this Agent has been closed"):
+                await use()
+        assert agent.messages == before
+        assert agent.result is not None
+        assert agent.result.text == "Hi!"
+        assert agent.rollback() == "Hi"
+        assert len(model.requests) == 1
+
+
 async def test_one_server_that_fails_does_not_stop_the_others() -> None:
     missing = {"type": "stdio", "name": "missing", "command": "no-such-command-anywhere"}
     dying = {

@@ -127,8 +127,9 @@ async def test_cleaning_up_from_several_tasks_and_again_is_fine() -> None:
         await client.add_mcp_server(**bad_server("well_behaved"))
         await asyncio.gather(*(client.cleanup() for _ in range(5)))
         await client.cleanup()
-        async with client:
-            pass
+        with pytest.raises(UsageError, match="this MCPClient has been closed"):
+            async with client:
+                pass
         with pytest.raises(UsageError, match="has been closed"):
             await client.add_mcp_server(**bad_server("well_behaved"))
         with pytest.raises(ServerConnectionError, match="has been closed"):

@@ -379,3 +379,18 @@ async def test_an_inference_client_of_the_callers_own_is_used_and_left_open() ->
             answer = await own.chat_completion([{"role": "user", "content": "still there?"}], model="mine")
             assert answer.choices[0].message.content == "Hi"
     assert [chat["model"] for chat in model.chats] == ["mine", "mine"]
+
+
+async def test_a_client_that_was_closed_asks_no_model() -> None:
+    with OpenAIServer([text("Hi!")]) as model:
+        client = MCPClient(base_url=model.url, model="m")
+        messages: list[Message] = [{"role": "user", "content": "Hi"}]
+        begun = client.process_single_turn_with_tools(messages)
+        await client.cleanup()
+        for turn in (begun, client.process_single_turn_with_tools(messages)):
+            with pytest.raises(UsageError, match="this MCPClient has been closed .* make a new one"):
+                await anext(turn)
+        with pytest.raises(UsageError, match="has been closed"):
+            client.add_tool(print, name="say", description="Says it.")
+        assert messages == [{"role": "user", "content": "Hi"}]
+        assert model.requests == []

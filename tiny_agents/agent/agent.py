@@ -231,6 +231,7 @@ class Agent(Loading, Composes, Steering):
             ServerError: One of the `required` servers could not be started.
             ConfigError: A tool isn't as the agent's lock says, or a Python file of the definition can't be imported.
         """
+        self._require_open()
         self.composition.start()
         try:
             async with asyncio.TaskGroup() as starting:
@@ -327,7 +328,7 @@ class Agent(Loading, Composes, Steering):
         Raises:
             InferenceError: The model could not be asked, or its answer broke off. What had come stays in `messages`; a
                 request that got nothing at all is taken back, so it can simply be made again.
-            UsageError: A run of this agent is still going on.
+            UsageError: A run of this agent is still going on, or the agent has been closed.
         """
         items = self._run(user_input, abort_event, limits)
         return self._events.beside(items) if events else items
@@ -367,6 +368,7 @@ class Agent(Loading, Composes, Steering):
             UsageError: A run is going on.
         """
         self._require_rest()
+        self._require_open()
         self._running, account = True, Account()
         try:
             return await self.context.compact(account)
@@ -445,6 +447,7 @@ class Agent(Loading, Composes, Steering):
 
     def _begin(self, user_input: UserInput, limits: Limits, outer: Request | None) -> Request:
         self._require_rest()
+        self._require_open()
         self._price_known(limits if outer is None else limits.within(outer.left(), {}))
         self._running = True
         self._seats.start_over()

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import logging
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,6 @@ from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
-from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
     ChatCompletionInputTool,
@@ -70,8 +69,6 @@ Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 """What a turn yields: chunks of the model's answer, and the result of each tool call as a message."""
 
 F = TypeVar("F", bound=Function)
-
-PROBED_CHUNKS = 2
 
 
 class MCPClient(Offers):
@@ -222,6 +219,7 @@ class MCPClient(Offers):
         weakref.finalize(self, drop_all, self._connections).atexit = False
 
     async def __aenter__(self) -> Self:
+        self._require_open()
         return self
 
     async def __aexit__(
@@ -243,6 +241,13 @@ class MCPClient(Offers):
             await self._seats.close()
             if self._owns_client:
                 await self.client.close()
+
+    def _require_open(self) -> None:
+        if (self._origin or self)._closed:
+            ended = "cleanup(), or the end of its `async with`"
+            raise UsageError(
+                f"this {type(self).__name__} has been closed ({ended}) and can't be used again: make a new one"
+            )
 
     # ---- servers
 
@@ -286,8 +291,7 @@ class MCPClient(Offers):
             ServerConnectionError: The server could not be started or reached; `stderr_tail` has its last words. A
                 `ServerLoginError` where it wants a login that nobody makes, or that fails.
         """
-        if self._closed:
-            raise UsageError("this client has been closed: servers can't be added any more")
+        self._require_open()
         server = describe_server(type, params)
         options = describe_options(type, params)
         name = options.name or server_name(server, (*self._connections, FUNCTIONS))
@@ -351,8 +355,7 @@ class MCPClient(Offers):
         Raises:
             UsageError: It can't be a tool, or there is a function of this name.
         """
-        if self._closed:
-            raise UsageError("this client has been closed: tools can't be added any more")
+        self._require_open()
         self._refresh()  # those that came before keep their names
         self._functions.add(function, name, description)
         return function
@@ -585,6 +588,7 @@ class MCPClient(Offers):
 
         Raises:
             InferenceError: The model could not be asked, or its answer broke off.
+            UsageError: This client has been closed.
         """
         turn = self._turn(messages, exit_loop_tools, exit_if_first_chunk_no_tool, options or TurnOptions())
         return self._events.beside(turn) if events else turn
@@ -596,6 +600,7 @@ class MCPClient(Offers):
         exit_if_first_chunk_no_tool: bool,
         options: TurnOptions,
     ) -> AsyncGenerator[Item, None]:
+        self._require_open()
         for connection in self._connections.values():
             connection.freshen()
         start = len(messages)
@@ -617,7 +622,7 @@ class MCPClient(Offers):
         fold = call.fold
         try:
             if exit_if_first_chunk_no_tool:
-                first = [chunk async for chunk in _first(stream, PROBED_CHUNKS)]
+                first = [chunk async for chunk in composing.first(stream)]
                 for chunk in first:
                     fold.add(chunk)
                 if not fold.has_tool_calls:
@@ -673,7 +678,7 @@ class MCPClient(Offers):
         Closing is the part of this one, which stays alive as long as the other.
         """
         other = copy.copy(self)
-        other._origin = self
+        other._origin = self._origin or self
         other._seats = Seats(self._seats.all, self._events.emit)
         other._deferral = self._deferral.beside()
         other._answering = replace(
@@ -691,9 +696,3 @@ class MCPClient(Offers):
             return None
         told = {name: c.instructions for name, c in self._connections.items() if name not in self._silent}
         return instructions_text(told)
-
-
-async def _first(stream: AsyncChatStream, count: int) -> AsyncIterator[ChatCompletionStreamOutput]:
-    while count and (chunk := await anext(stream, None)) is not None:
-        yield chunk
-        count -= 1

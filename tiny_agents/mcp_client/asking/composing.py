@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableSequence, Sequence
+from collections.abc import AsyncIterator, Collection, MutableSequence, Sequence
 from typing import Any
 
 from tiny_agents.errors import ProviderError
 from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.inference.types.chat import ChatCompletionInputTool
+from tiny_agents.inference.types.chat import ChatCompletionInputTool, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.asking.asking import Seats
 from tiny_agents.mcp_client.asking.refusals import ChatRequest
 from tiny_agents.mcp_client.asking.turns import TurnOptions, chat_request
 from tiny_agents.mcp_client.instructions import with_instructions
 from tiny_agents.mcp_client.observing.observing import ModelCall, Observing
+
+PROBED_CHUNKS = 2
+"""How much of an answer shows whether it begins with a tool call."""
 
 
 async def ask(
@@ -48,3 +51,10 @@ async def ask(
             if shorter is None:
                 raise
             view = shorter
+
+
+async def first(stream: AsyncChatStream, count: int = PROBED_CHUNKS) -> AsyncIterator[ChatCompletionStreamOutput]:
+    """The first chunks of an answer; the rest stays in the stream."""
+    while count and (chunk := await anext(stream, None)) is not None:
+        yield chunk
+        count -= 1
