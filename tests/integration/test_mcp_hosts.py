@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from tests.support.busy_server import server as busy
 from tests.support.library_server import build
 from tests.support.mcp_servers import no_model
-from tests.support.openai_server import OpenAIServer, calls, text
+from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
+from tiny_agents import Agent, Limits
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerAsked
 from tiny_agents.mcp_client.host.host import FormRequest, Host, Reply, RootsRequest, SamplingRequest, UrlRequest
@@ -167,6 +169,32 @@ async def test_limits_are_those_of_the_host(server: dict[str, Any]) -> None:
             refused = await client.call_tool("ask", {"what": "text"})
     assert "no more than 1 texts are sampled for one server" in refused.text
     assert [chat["max_tokens"] for chat in model.chats] == [7]
+
+
+@pytest.mark.parametrize(("most", "asked"), [(4, 3), (3, 3), (2, 2), (1, 1)])
+async def test_a_sampled_text_is_on_the_bill_of_the_request(server: dict[str, Any], most: int, asked: int) -> None:
+    usage = {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}}
+
+    def answer(request: Recorded) -> Turn:
+        messages = request.body["messages"]
+        wants_tool = len(messages) == 2 and request.body.get("tool_choice") != "none" and "tools" in request.body
+        turn = calls(("ask", {"what": "text"})) if wants_tool else text("Hi!")
+        return replace(turn, events=[*turn.events, usage])
+
+    with OpenAIServer(answer) as model:
+        async with (
+            asyncio.timeout(60),
+            Agent(
+                base_url=model.url, model="m", host=ScriptedHost(sampling=[True]), limits=Limits(model_calls=most)
+            ) as agent,
+        ):
+            await agent.add_mcp_server(**server)
+            result = await agent.run_to_completion("go")
+            assert len(model.chats) == result.usage.model_calls == asked <= most
+            assert result.usage == agent.usage
+            assert result.usage.total_tokens == 15 * asked
+            told = [str(message["content"]) for message in result.messages if message["role"] == "tool"]
+            assert any("no room" in each for each in told) is (most <= 2)
 
 
 async def test_a_sampling_request_that_is_too_long_reaches_neither_person_nor_model(server: dict[str, Any]) -> None:

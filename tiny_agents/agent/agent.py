@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
@@ -24,7 +25,7 @@ from tiny_agents.agent.loop.prices import Price, Prices, check_priced, checked_p
 from tiny_agents.agent.loop.request import Request, UserInput
 from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.agent.loop.rules import StopReason
-from tiny_agents.agent.loop.usage import Usage
+from tiny_agents.agent.loop.usage import Usage, usage_of_call
 from tiny_agents.agent.run_log import RunLog
 from tiny_agents.agent.sessions.history import requests_in, text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
@@ -36,6 +37,7 @@ from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
     ChatCompletionInputTool,
+    ChatCompletionOutput,
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.asking.asking import Seat
@@ -43,7 +45,8 @@ from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS
 from tiny_agents.mcp_client.asking.refusals import ChatRequest
 from tiny_agents.mcp_client.calls.gate import Gate
 from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
-from tiny_agents.mcp_client.host.host import Host
+from tiny_agents.mcp_client.host.host import Host, Refusal, SamplingReply, SamplingRequest
+from tiny_agents.mcp_client.host.sampling import sample
 from tiny_agents.mcp_client.observing.observing import ModelCall, Observer
 from tiny_agents.mcp_client.results.media import TakesImages
 from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS
@@ -218,6 +221,7 @@ class Agent(Loading, Composes, Steering):
         self._servers = [dict(server) for server in servers]
         self._required = frozenset(required)
         self._running = False
+        self._at_work: list[Request] = []  # the same list for all conversations with these servers
         self._locked: Locked | None = None
         self.description: str | None = None
 
@@ -443,6 +447,7 @@ class Agent(Loading, Composes, Steering):
             self.usage += self.result.usage
             self.stop_reason = stop
             self._running = False
+            self._at_work.remove(request)
             await self._saving.end(stop)
 
     def _begin(self, user_input: UserInput, limits: Limits, outer: Request | None) -> Request:
@@ -474,6 +479,7 @@ class Agent(Loading, Composes, Steering):
         )
         self.context.begin(request)
         self._requests.append(request.message)
+        self._at_work.append(request)
         return request
 
     def _require_rest(self) -> None:
@@ -511,6 +517,29 @@ class Agent(Loading, Composes, Steering):
         within = self.context.purse.run if isinstance(self.context.purse, Request) else None
         call = self._observing.model_call(within, params=params, messages=messages)
         return await self._seats.ask(messages, ChatRequest(messages, (), params), call), call
+
+    async def _sample(self, request: SamplingRequest) -> SamplingReply:
+        """Ask the model what a server wants to know, on the bill of the latest request that is being worked on."""
+        work = self._at_work[-1] if self._at_work else None
+        if work is not None and not work.has_room():
+            raise Refusal("the limits of the user's request leave no room for it")
+        seat = self._seats.all[0]
+        price = self._price(seat if request.model is None else replace(seat, model=request.model))
+
+        def counted(answer: ChatCompletionOutput) -> None:
+            usage = usage_of_call(answer.usage, request.messages, request.tools, answer.choices[0].message, price)
+            if work in self._at_work:
+                work.share(usage)
+            else:
+                self.usage += usage
+
+        if work is None:
+            return await sample(seat, self._observing, request, counted)
+        work.hold(1)
+        try:
+            return await sample(seat, self._observing, request, counted)
+        finally:
+            work.hold(-1)
 
     def _note_context(self) -> None:
         if self.session is not None:

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
@@ -42,7 +41,7 @@ from tiny_agents.mcp_client.connection.servers import (
     server_name,
 )
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
-from tiny_agents.mcp_client.host.host import Desk, Host, Reply
+from tiny_agents.mcp_client.host.host import Desk, Host, Reply, SamplingReply, SamplingRequest
 from tiny_agents.mcp_client.host.rounds import OnInput, PendingRounds, Round
 from tiny_agents.mcp_client.host.sampling import sample
 from tiny_agents.mcp_client.instructions import instructions_text
@@ -507,13 +506,17 @@ class MCPClient(Offers):
         return Desk(
             server,
             self._host,
-            partial(sample, self._seats.all[0], self._observing),
+            self._sample,
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
             models=(self.payload_model or "", *self._host.sampling_models),
             folders=options.roots,
             log_level=options.log_level,
         )
+
+    async def _sample(self, request: SamplingRequest) -> SamplingReply:
+        """Ask the model what a server wants to know. For subclasses that keep an account."""
+        return await sample(self._seats.all[0], self._observing, request)
 
     # ---- events
 

@@ -131,6 +131,11 @@ class Request:
             left["seconds"] = limits.seconds - (time.monotonic() - self._began)
         return left
 
+    def has_room(self) -> bool:
+        """Whether one more model call beside its own is within what is left."""
+        left = self.left()
+        return left["model_calls"] >= 1 and all(left.get(name, 1) > 0 for name in _SPENT)
+
     def share(self, usage: Usage) -> None:
         """An agent or a task that is a tool has used something."""
         self._inner.append(usage)
@@ -328,6 +333,7 @@ def _of_models(usages: Sequence[Usage]) -> list[Usage]:
     return [usage for usage in usages if usage.model_calls]
 
 
+_SPENT: tuple[LimitName, ...] = ("tokens", "cost_usd", "seconds")
 _SHARED: tuple[LimitName, ...] = ("model_calls", "tool_calls", "tokens", "cost_usd")
 _WITHOUT_ANSWER = frozenset({"aborted", "failed", "time_limit", "empty", "bad_output"})
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tiny_agents.errors import InferenceError
-from tiny_agents.inference.types.chat import ChatCompletionOutputToolCall
+from tiny_agents.inference.types.chat import ChatCompletionOutput, ChatCompletionOutputToolCall
 from tiny_agents.mcp_client.asking.asking import Seat
 from tiny_agents.mcp_client.calls.planning import parse_arguments
 from tiny_agents.mcp_client.host.host import Refusal, SampledCall, SamplingReply, SamplingRequest
@@ -20,8 +20,16 @@ from tiny_agents.mcp_client.tools.table import MAX_DESCRIPTION_CHARS, legal_name
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 
-async def sample(seat: Seat, observing: Observing, request: SamplingRequest) -> SamplingReply:
+async def sample(
+    seat: Seat,
+    observing: Observing,
+    request: SamplingRequest,
+    counted: Callable[[ChatCompletionOutput], None] = lambda _: None,
+) -> SamplingReply:
     """Ask the model what a server wants to know.
+
+    Args:
+        counted: Told of the model's answer, for who keeps an account.
 
     Raises:
         Refusal: The model could not be asked; why is logged, not told to the server.
@@ -44,6 +52,7 @@ async def sample(seat: Seat, observing: Observing, request: SamplingRequest) -> 
         with call.asking(model or seat.name, seat.client.settings.provider or "", seat.address):
             answer = await seat.client.chat.completions.create(list(request.messages), model=model, **params, **tools)
             call.answered(answer)
+            counted(answer)
     except InferenceError as error:
         logger.warning("MCP server '%s' asked the model in vain: %s", request.server, error)
         raise Refusal("the model could not be asked") from error
