@@ -169,8 +169,8 @@ async def test_a_host_that_fails_is_a_refusal(server: dict[str, Any]) -> None:
 
 async def test_a_protocol_can_be_prescribed() -> None:
     async with asyncio.timeout(60), no_model() as client:
-        await client.add_mcp_server(**bad_server("well_behaved", name="old", protocol="legacy"))
+        await client.add_mcp_server(**bad_server("insists_on_the_handshake", name="old", protocol="legacy"))
         await client.add_mcp_server(**busy_server(name="new", protocol="2026-07-28"))
         assert (await client.call_tool("work", {"steps": 1, "seconds": 0})).text == "done"
         with pytest.raises(ServerConnectionError, match="'older'"):
-            await client.add_mcp_server(**bad_server("well_behaved", name="older", protocol="2026-07-28"))
+            await client.add_mcp_server(**bad_server("insists_on_the_handshake", name="older", protocol="2026-07-28"))

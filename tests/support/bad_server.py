@@ -137,6 +137,23 @@ def well_behaved() -> None:
     serve()
 
 
+def insists_on_the_handshake() -> None:
+    """As servers of before 2026-07-28 do: nothing is answered before `initialize`."""
+    shaken = False
+
+    def before(request: dict[str, Any]) -> None:
+        nonlocal shaken
+        shaken = shaken or request["method"] == "initialize"
+
+    def tools(request: dict[str, Any]) -> dict[str, Any] | None:
+        if shaken:
+            return page(request)
+        say({"id": request["id"], "error": {"code": -32600, "message": "not initialized"}})
+        return None
+
+    serve(before=before, more={"tools/list": tools})
+
+
 def exits_at_start() -> None:
     sys.stderr.write("reading the configuration\nfatal: \x1b[31mno such key sk-abcdefghijklmnop\x1b[0m in settings\n")
     sys.exit(3)
