@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, delta, raw, text
 from tests.support.processes import linux_only
-from tests.support.program import PROGRAM, environment, script, write_agent
+from tests.support.program import PROGRAM, environment, run, script, write_agent
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")]
 if sys.platform != "win32":
@@ -147,3 +147,67 @@ def test_what_a_prompt_attaches_completes_and_pastes(tmp_path):
             terminal.wait_for(r"^ +model$")
             terminal.type(TAB)
             terminal.wait_for(r"^> /model$")
+
+
+def test_a_definition_that_changes_is_taken_up_without_losing_the_conversation(tmp_path):
+    servers = {"quick": script("quick_server.py", str(tmp_path / "waiting"))}
+    agent = write_agent(tmp_path, prompt="Be brief.", servers=servers)
+    with OpenAIServer([text("Hm.")]) as model:
+        command = [*PROGRAM, "run", agent, "--base-url", model.url, "--yes"]
+        with Terminal(command, env=environment(tmp_path), cwd=tmp_path, lines=60) as terminal:
+            do = Typist(terminal)
+            do("First")
+            write_agent(tmp_path, prompt="Be kind.", model="other", servers=servers | {"second": servers["quick"]})
+            assert "The agent's definition has changed: /reload takes it up." in do("/save")
+            assert "has changed" not in do("/save")  # said once
+            assert "the conversation goes on" in do("/reload")
+            assert "second: up, 4 tools" in do("/servers")
+            do("Second")
+            sent = model.chats[-1]
+            assert sent["model"] == "other"
+            assert [message["content"] for message in sent["messages"]] == ["Be kind.", "First", "Hm.", "Second"]
+            (tmp_path / "helper.yaml").write_text("model: m\nservres: {}\n")
+            do("/save")
+            assert "servres" in do("/reload")  # told, with what was probably meant
+            assert "second: up, 4 tools" in do("/servers")
+            do("Third")
+            assert len(model.chats[-1]["messages"]) == 6
+            terminal.clear()
+            terminal.type("/undo" + ENTER)
+            terminal.wait_for(r"^> Third$")
+            terminal.type(CTRL_C)
+            terminal.wait_for(READY)
+            terminal.type("/quit" + ENTER)
+            assert terminal.wait_for_exit() == 0
+            saved = re.search(r"--resume (\w+)", terminal.raw.decode())
+    assert saved is not None
+    shown = run("sessions", "show", saved[1], cwd=tmp_path).out
+    assert "First" in shown
+    assert "Second" in shown
+    assert "Third" not in shown
+
+
+def test_a_reload_asks_what_a_start_would_ask_and_can_be_stopped_there(tmp_path):
+    agent = write_agent(tmp_path)
+    with OpenAIServer([text("Hm.")]) as model:
+        command = [*PROGRAM, "run", agent, "--base-url", model.url]
+        with Terminal(command, env=environment(tmp_path), cwd=tmp_path, lines=60) as terminal:
+            do = Typist(terminal)
+            wanted = {"id": "word", "type": "promptString", "description": "The word"}
+            servers = {"quick": {**script("quick_server.py", "x"), "env": {"WORD": "${input:word}"}}}
+            write_agent(tmp_path, inputs=[wanted], servers=servers)
+            do("/save")
+            terminal.clear()
+            terminal.type("/reload" + ENTER)
+            terminal.wait_for(r"The word")
+            terminal.type(CTRL_C)
+            terminal.wait_for(r"^Stopped\.$")
+            terminal.wait_for(READY)
+            terminal.clear()
+            terminal.type("/reload" + ENTER)
+            terminal.wait_for(r"The word")
+            terminal.type("milk" + ENTER)
+            terminal.wait_for(r"the conversation goes on")
+            terminal.wait_for(READY)
+            assert "quick: up, 4 tools" in do("/servers")
+            assert "Hm." in do("Still here?")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_agents.cli.reloading import Watch
 from tiny_agents.cli.slash.serving import _json_object
 from tiny_agents.cli.slash.table import COMMANDS, Typed, as_text, find, parse
 from tiny_agents.errors import UsageError
@@ -56,3 +57,14 @@ def test_the_documentation_has_every_command():
         r"^\| `/(\w+)", (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8"), re.MULTILINE
     )
     assert documented == list(COMMANDS)
+
+
+def test_a_changed_a_new_and_a_missing_file_are_each_noticed_once(tmp_path):
+    there, new = tmp_path / "agent.yaml", tmp_path / "PROMPT.md"
+    there.write_text("model: a")
+    watch = Watch([there, new])
+    assert not watch.has_changed()
+    for change in (lambda: there.write_text("model: other"), lambda: new.write_text("Hi"), there.unlink):
+        change()
+        assert watch.has_changed()
+        assert not watch.has_changed()

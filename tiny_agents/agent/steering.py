@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from tiny_agents.agent.context.conversation import Context
 from tiny_agents.agent.loop.limits import Limits
+from tiny_agents.agent.loop.result import AgentResult
+from tiny_agents.agent.loop.rules import StopReason
+from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.agent.sessions.history import requests_in, text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.errors import UsageError
@@ -21,6 +24,9 @@ class Steering:
     messages: list[Any]
     session: Session | None
     limits: Limits
+    usage: Usage
+    result: AgentResult | None
+    stop_reason: StopReason | None
     context: Context
     payload_model: str | None
     _saving: Session | Unsaved
@@ -93,6 +99,29 @@ class Steering:
         self.context.restore(session.context if session is not None else None)
         self.context.tokens = 0
         self._requests = requests_in(self.messages)
+
+    def take_over(self, other: Self, *, keeps_session: bool = True) -> None:
+        """Go on with the conversation of `other`, which has none any more: end it.
+
+        The system prompt stays this agent's. What was used and what can be taken back come along.
+
+        Args:
+            keeps_session: Whether it is saved as it was before.
+
+        Raises:
+            UsageError: A run is going on.
+        """
+        self._require_rest()
+        other._require_rest()
+        system = self.system_prompt
+        self.messages, other.messages = other.messages, []
+        self.set_system_prompt(system)
+        self._requests, other._requests = other._requests, []
+        if keeps_session:
+            self.session, self._saving = other.session, other._saving
+            other.session, other._saving = None, Unsaved()
+        self.context.restore(other.context.saved())
+        self.usage, self.result, self.stop_reason = other.usage, other.result, other.stop_reason
 
     @property
     def can_roll_back(self) -> bool:

@@ -51,9 +51,7 @@ class Interrupts:
         assert task is not None  # we are in a coroutine
         self._task = task
         self._abort: asyncio.Event | None = None
-        self.listen()
-        for signum, code in LEAVING_SIGNALS.items():
-            self._handle(signum, partial(self.leave, code))
+        self._take_signals()
 
     def listen(self) -> None:
         """Take Ctrl+C (again): whoever reads a line from the terminal takes it away."""
@@ -81,6 +79,34 @@ class Interrupts:
             yield
         finally:
             self._abort = None
+
+    @contextmanager
+    def as_before_start(self) -> Iterator[None]:
+        """While this is open signals raise exceptions, as before there was an event loop: for work that blocks it.
+
+        Raises:
+            asyncio.CancelledError: A signal came.
+        """
+        try:
+            if sys.platform != "win32":
+                for signum in (signal.SIGINT, *LEAVING_SIGNALS):
+                    self._loop.remove_signal_handler(signum)
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            leave_by_exception()
+            yield
+        except KeyboardInterrupt:
+            raise asyncio.CancelledError from None
+        except Left as left:
+            self.leave(left.code)
+            raise asyncio.CancelledError from None
+        finally:
+            self._take_signals()
+
+    def _take_signals(self) -> None:
+        self.listen()
+        for signum, code in LEAVING_SIGNALS.items():
+            self._handle(signum, partial(self.leave, code))
 
     def _handle(self, signum: int, callback: Callable[[], None]) -> None:
         if signal.getsignal(signum) is signal.SIG_IGN:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +12,7 @@ from tiny_agents.agent.loop.request import UserInput
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts
 from tiny_agents.cli.prompt.attachments import prepare
+from tiny_agents.cli.prompt.keyboard import quiet_keyboard
 from tiny_agents.cli.prompt.pastes import LONG_CHARS
 from tiny_agents.cli.report import Reporter, terminal_is_gone
 from tiny_agents.cli.screen.events import Item
@@ -22,7 +21,7 @@ from tiny_agents.cli.screen.turns import kept, show_turn, stop_notice
 from tiny_agents.cli.slash.table import Typed, as_text, find, parse
 from tiny_agents.cli.slash.talk import Run, Talk
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.events import EventStream, ToolAnswered, ToolProgress
+from tiny_agents.mcp_client.events import ToolAnswered, ToolProgress
 
 
 class Lines(Protocol):
@@ -38,7 +37,6 @@ class Conversation:
 
     def __init__(self, talk: Talk, lines: Lines, interrupts: Interrupts, reporter: Reporter) -> None:
         self._talk = talk
-        self._agent = talk.agent
         self._lines = lines
         self._screen = talk.screen
         self._interrupts = interrupts
@@ -48,21 +46,27 @@ class Conversation:
     async def run(self) -> ExitCode:
         """Prompt after prompt. DONE at Ctrl+D, INTERRUPTED at Ctrl+C twice on an empty line."""
         self._interrupts.leave_when_idle = False
-        with quiet_keyboard() as self._hush, self._agent.events() as events:
-            listening = asyncio.create_task(self._note(events))
+        with quiet_keyboard() as self._hush:
+            listening = asyncio.create_task(self._note())
             try:
                 return await self._prompts()
             finally:
                 listening.cancel()
 
-    async def _note(self, events: EventStream) -> None:
-        async for event in events:
-            if not isinstance(event, (ToolAnswered, ToolProgress)):  # results are large, and kept elsewhere
-                self._talk.happened.append(event)
+    async def _note(self) -> None:
+        agent = None
+        while agent is not self._talk.agent:  # else its events have ended with it
+            agent = self._talk.agent
+            with agent.events() as events:
+                async for event in events:
+                    if not isinstance(event, (ToolAnswered, ToolProgress)):  # results are large, and kept elsewhere
+                        self._talk.happened.append(event)
 
     async def _prompts(self) -> ExitCode:
         about_to_leave = False
         while True:
+            if self._talk.watch is not None and self._talk.watch.has_changed():
+                self._screen.line("The agent's definition has changed: /reload takes it up.", Style.WARNING)
             try:
                 with self._reporter.holding_back():
                     prefill, self._talk.prefill = self._talk.prefill, ""
@@ -108,7 +112,7 @@ class Conversation:
                 self._screen.line("The conversation goes on; the up arrow brings your prompt back.", Style.DIM)
 
     def _run(self, said: UserInput, abort: asyncio.Event) -> AsyncGenerator[Item, None]:
-        return self._agent.run(said, abort_event=abort)
+        return self._talk.agent.run(said, abort_event=abort)
 
     async def _attached(self, text: str) -> UserInput:
         """The prompt with what it attaches, which is said.
@@ -117,7 +121,7 @@ class Conversation:
             UsageError: Something can't be attached; the prompt is there again, to be changed.
         """
         try:
-            prepared = await prepare(as_text(text), self._agent, Path.cwd())
+            prepared = await prepare(as_text(text), self._talk.agent, Path.cwd())
         except UsageError:
             self._talk.prefill = text if len(text) <= LONG_CHARS else ""
             raise
@@ -148,40 +152,11 @@ class Conversation:
         abort = asyncio.Event()
         with self._interrupts.stopping(abort):
             items = run(abort)
-            before = len(self._agent.messages)
+            before = len(self._talk.agent.messages)
             view = self._talk.view()
-            await show_turn(self._agent, items, view)
+            await show_turn(self._talk.agent, items, view)
         view.say_origin()
-        if self._agent.stop_reason == "aborted":
-            self._screen.line(f"Stopped. {kept(self._agent.messages[before:], view.said)}", Style.WARNING)
-        elif notice := stop_notice(self._agent):
+        if self._talk.agent.stop_reason == "aborted":
+            self._screen.line(f"Stopped. {kept(self._talk.agent.messages[before:], view.said)}", Style.WARNING)
+        elif notice := stop_notice(self._talk.agent):
             self._screen.line(notice, Style.WARNING)
-
-
-@contextmanager
-def quiet_keyboard() -> Iterator[Callable[[], None]]:
-    """While no line is being edited, keys aren't echoed into the middle of an answer but wait for the next prompt.
-
-    Gives a function that makes it so again: a shell that the program was suspended to may have changed it. Ctrl+C and
-    Ctrl+Z stay signals. The terminal is given back as it was.
-    """
-    if sys.platform == "win32":
-        yield lambda: None
-    else:
-        import termios
-
-        def hush() -> None:
-            with suppress(termios.error, OSError):  # the terminal is gone; whoever writes to it next will notice
-                mode = termios.tcgetattr(fd)
-                mode[0] &= ~termios.ICRNL  # Enter stays Enter
-                mode[3] &= ~(termios.ECHO | termios.ICANON)
-                termios.tcsetattr(fd, termios.TCSANOW, mode)
-
-        fd = sys.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        hush()
-        try:
-            yield hush
-        finally:
-            with suppress(termios.error, OSError):
-                termios.tcsetattr(fd, termios.TCSANOW, before)

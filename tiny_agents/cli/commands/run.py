@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -101,6 +102,7 @@ class Plan:
         shows_usage: Say at the end what was used.
         roots: Folders that all servers are told they may work in, but those with `roots` of their own.
         saving: How the conversation is saved; None if it isn't.
+        again: Prepares all of this anew.
     """
 
     definition: AgentDefinition
@@ -119,6 +121,7 @@ class Plan:
     log_content: bool = False
     quiet: bool = False
     tools: bool = True
+    again: Callable[[], Plan] | None = None
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -202,6 +205,7 @@ def prepare(arguments: Namespace, reporter: Reporter) -> Plan:
         log_content=arguments.log_content,
         quiet=arguments.quiet,
         tools=arguments.command != "chat",
+        again=partial(prepare, arguments, reporter),
     )
 
 
@@ -268,28 +272,18 @@ async def _run(plan: Plan, reporter: Reporter, machine: Machine | None = None) -
     interrupts = Interrupts()
     try:
         turn = asyncio.Lock()
-        host = _host(plan, reporter, turn)
-        known = KnownServers(file_of(os.environ))
-        session = await open_session(plan.saving)
-        agent = Agent.from_definition(
-            plan.definition,
-            plan.model,
-            host=host,
-            pinning=plan.pinning,
-            known_servers=known,
-            gate=_gate(plan, reporter, turn, machine),
-            session=session,
-            locked=plan.locked,
-            checksum=plan.checksum,
-            run_log=plan.log,
-            capture_content=True if plan.log_content else None,
+        make = partial(
+            _agent,
+            host=_host(plan, reporter, turn),
+            known=KnownServers(file_of(os.environ)),
+            gate=partial(_gate, reporter=reporter, turn=turn, machine=machine),
         )
-        if not plan.tools:
-            agent.exit_loop_tools = ()
+        session = await open_session(plan.saving)
+        agent = make(plan, session)
         try:
             if machine is not None:
                 machine.begin(plan.definition, plan.model, session)
-            return await _work(agent, session, plan, interrupts, reporter, machine)
+            return await _work(agent, session, plan, make, interrupts, reporter, machine)
         finally:
             await undisturbed(agent.cleanup())
     except asyncio.CancelledError:
@@ -301,6 +295,31 @@ async def _run(plan: Plan, reporter: Reporter, machine: Machine | None = None) -
             raise
         reporter.error(error)
         return ExitCode.FAILED
+
+
+Make = Callable[[Plan, Session | None], Agent]
+"""Makes the agent that a plan is about; nothing of it is started."""
+
+
+def _agent(
+    plan: Plan, session: Session | None, *, host: Host, known: KnownServers, gate: Callable[[Plan], PermissionGate]
+) -> Agent:
+    agent = Agent.from_definition(
+        plan.definition,
+        plan.model,
+        host=host,
+        pinning=plan.pinning,
+        known_servers=known,
+        gate=gate(plan),
+        session=session,
+        locked=plan.locked,
+        checksum=plan.checksum,
+        run_log=plan.log,
+        capture_content=True if plan.log_content else None,
+    )
+    if not plan.tools:
+        agent.exit_loop_tools = ()
+    return agent
 
 
 def _host(plan: Plan, reporter: Reporter, turn: asyncio.Lock) -> Host:
@@ -322,6 +341,7 @@ async def _work(
     agent: Agent,
     session: Session | None,
     plan: Plan,
+    make: Make,
     interrupts: Interrupts,
     reporter: Reporter,
     machine: Machine | None,
@@ -333,20 +353,12 @@ async def _work(
         finally:
             if machine is not None:
                 machine.servers(agent, events.taken())
-    if plan.accept_tools:
-        for server, names in agent.accept_tools().items():
-            reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")
-    if not agent.failed_servers and not plan.definition.tools.agents:  # whose servers start with their first task
-        tools = [(name, tool.name) for name, connection in agent.connections.items() for tool in connection.tools]
-        for rule in permissions_of(plan.definition).idle(tools):
-            reporter.warning(f"permissions: {one_line(rule)} fits no tool of this agent's servers")
     one_shot = plan.prompt is not None
     nothing_works = bool(agent.failed_servers) and not agent.connections
-    for error in agent.failed_servers.values():
-        (reporter.error if one_shot and nothing_works else reporter.warning)(error)
+    _say_what_loaded(agent, plan, reporter, reporter.error if one_shot and nothing_works else reporter.warning)
     say_what_changed(plan.saving, [tool.function.name for tool in agent.available_tools], reporter)
     if plan.prompt is None:
-        return await _converse(agent, session, plan, interrupts, reporter)
+        return await _converse(agent, session, plan, make, interrupts, reporter)
     if nothing_works:
         return ExitCode.FAILED
     if machine is None:
@@ -355,6 +367,19 @@ async def _work(
     if (notice := stop_notice(agent)) is not None:
         reporter.notice(notice)
     return _exit_code(agent)
+
+
+def _say_what_loaded(agent: Agent, plan: Plan, reporter: Reporter, failed: Callable[[BaseException], None]) -> None:
+    """What there is to say once servers were started; those that could not be go to `failed`."""
+    if plan.accept_tools:
+        for server, names in agent.accept_tools().items():
+            reporter.notice(f"Accepted as they are now, of {one_line(server)}: {', '.join(map(one_line, names))}.")
+    if not agent.failed_servers and not plan.definition.tools.agents:  # whose servers start with their first task
+        tools = [(name, tool.name) for name, connection in agent.connections.items() for tool in connection.tools]
+        for rule in permissions_of(plan.definition).idle(tools):
+            reporter.warning(f"permissions: {one_line(rule)} fits no tool of this agent's servers")
+    for error in agent.failed_servers.values():
+        failed(error)
 
 
 def _exit_code(agent: Agent) -> ExitCode:
@@ -425,17 +450,18 @@ async def _answer(agent: Agent, session: Session | None, plan: Plan, prompt: str
 
 
 async def _converse(
-    agent: Agent, session: Session | None, plan: Plan, interrupts: Interrupts, reporter: Reporter
+    agent: Agent, session: Session | None, plan: Plan, make: Make, interrupts: Interrupts, reporter: Reporter
 ) -> ExitCode:
     from tiny_agents.cli.live.shelf import Shelf
     from tiny_agents.cli.prompt.line_editor import LineEditor, open_history
     from tiny_agents.cli.prompt.prompt_completion import PromptCompleter
+    from tiny_agents.cli.reloading import Watch, reload
     from tiny_agents.cli.repl import Conversation
     from tiny_agents.cli.screen.status import prompt_words
     from tiny_agents.cli.screen.views import screen_and_views
     from tiny_agents.cli.slash.talk import Talk
 
-    screen, view = screen_and_views(agent, sys.stdout)
+    screen, view = screen_and_views(sys.stdout)
     reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
@@ -444,11 +470,24 @@ async def _converse(
         agent, plan.definition, screen, Shelf(), lambda: view(talk), saving=plan.saving, secrets=reporter.secrets
     )
     past_prompts = open_history(data_dir(os.environ), plan.definition.name, owner_of(plan.definition), reporter.warning)
-    lines = LineEditor(past_prompts, PromptCompleter(talk), partial(prompt_words, agent))
-    code = await Conversation(talk, lines, interrupts, reporter).run()
-    session = agent.session
+    lines = LineEditor(past_prompts, PromptCompleter(talk), lambda: prompt_words(talk.agent))
+
+    async def load(other: Agent, plan: Plan) -> None:
+        await _load_tools(other, reporter)
+        _say_what_loaded(other, plan, reporter, reporter.warning)
+
+    talk.watch = Watch(plan.definition.sources)
+    if plan.again is not None:
+        talk.reload = partial(
+            reload, talk, interrupts, prepare=plan.again, make=lambda plan: make(plan, None), load=load
+        )
+    try:
+        code = await Conversation(talk, lines, interrupts, reporter).run()
+    finally:
+        if talk.agent is not agent:  # whoever made the first one ends it
+            await undisturbed(talk.agent.cleanup())
     if plan.shows_usage:
-        screen.line(str(agent.usage), Style.DIM)
-    if way_back := how_to_come_back(session):
+        screen.line(str(talk.agent.usage), Style.DIM)
+    if way_back := how_to_come_back(talk.agent.session):
         screen.line(f"Come back to this conversation with: {way_back}", Style.DIM)
     return code

@@ -29,9 +29,7 @@ class AnswerView(TurnView, Protocol):
     def abandon(self) -> None: ...
 
 
-def screen_and_views(
-    agent: Agent, stream: TextIO, env: Mapping[str, str] = os.environ
-) -> tuple[Screen, Callable[[Talk], TurnView]]:
+def screen_and_views(stream: TextIO, env: Mapping[str, str] = os.environ) -> tuple[Screen, Callable[[Talk], TurnView]]:
     """The screen of a conversation, and what makes the view of each of its turns."""
     if not abilities(stream, env).redraws:
         plain = Screen(stream, stream, env=env)
@@ -40,7 +38,7 @@ def screen_and_views(
     from tiny_agents.cli.live.screen import LiveScreen  # with it comes rich
 
     screen = LiveScreen(stream, stream, env=env)
-    return screen, lambda talk: _live(agent, screen, talk.shelf, unfolded=talk.unfolded)
+    return screen, lambda talk: _live(talk.agent, screen, talk.shelf, unfolded=talk.unfolded)
 
 
 def screen_and_answer(

@@ -52,6 +52,14 @@ async def edit(talk: Talk, text: str) -> Run | None:
     return None
 
 
+async def reload(talk: Talk, _: str) -> Run | None:
+    """The agent as its definition is now; the conversation stays."""
+    if talk.reload is None:
+        raise UsageError("this agent has no definition to reload")
+    await talk.reload()
+    return None
+
+
 COMMANDS = (
     SlashCommand("system", "[TEXT]", "the system prompt; replace it", system),
     SlashCommand("compact", "", "have the older part of the conversation summed up", compact),
@@ -59,4 +67,5 @@ COMMANDS = (
     SlashCommand("undo", "", "take the last request back", undo),
     SlashCommand("retry", "", "make the last request again", retry),
     SlashCommand("edit", "[TEXT]", "write the next prompt in your editor (so does Ctrl+X Ctrl+E)", edit),
+    SlashCommand("reload", "", "take up the agent's definition as it is now", reload),
 )

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.types import AgentDefinition
@@ -23,6 +24,13 @@ Run = Callable[[asyncio.Event], AsyncGenerator[Item, None]]
 """Starts a run of the agent that the event stops."""
 
 
+class Watched(Protocol):
+    """Files that may change."""
+
+    def has_changed(self) -> bool:
+        """Whether they did since this was last asked."""
+
+
 @dataclass(slots=True)
 class Talk:
     """A conversation at the terminal.
@@ -30,6 +38,8 @@ class Talk:
     Attributes:
         view: Makes what shows a turn.
         shelf: What was shown only in part.
+        watch: Tells when the definition has changed on disk.
+        reload: Takes the definition up as it is now.
         saving: How the conversation is saved; None if it isn't.
         secrets: Texts that are never written.
         happened: What happened at the servers lately.
@@ -44,6 +54,8 @@ class Talk:
     screen: Screen
     shelf: Shelf
     view: Callable[[], TurnView]
+    watch: Watched | None = None
+    reload: Callable[[], Awaitable[None]] | None = None
     saving: Saving | None = None
     happened: deque[ServerEvent] = field(default_factory=lambda: deque(maxlen=MAX_LOG))
     secrets: Sequence[str] = field(default=(), repr=False)
