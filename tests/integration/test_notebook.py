@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 from tests.support.mcp_servers import bad_server, stdio_server
+from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
 from tests.support.processes import Mark, linux_only
 
 pytestmark = pytest.mark.integration
@@ -57,6 +59,35 @@ class Notebook:
     def until_printed(self, text: str) -> None:
         deadline = time.monotonic() + WITHIN_S
         while text not in str(self._message(deadline)["content"].get("text")):
+            pass
+
+    def shown(self, cell: str) -> list[dict[str, Any]]:
+        """Its outputs as they are saved with it, by MIME type; an error of the cell fails the test."""
+        outputs, error = self.outputs_of(self.start(cell))
+        assert error is None, error
+        return outputs
+
+    def outputs_of(self, cell: str) -> tuple[list[dict[str, Any]], str | None]:
+        outputs: dict[str, dict[str, Any]] = {}
+        error = None
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            message = self._message(deadline)
+            if message["parent_header"].get("msg_id") != cell:
+                continue
+            content = message["content"]
+            match message["msg_type"]:
+                case "display_data" | "update_display_data" | "execute_result":
+                    name = content.get("transient", {}).get("display_id") or f"output {len(outputs)}"
+                    outputs[name] = content["data"]
+                case "error":
+                    error = f"{content['ename']}: {content['evalue']}"
+                case "status" if content["execution_state"] == "idle":
+                    return list(outputs.values()), error
+
+    def until_shown(self, html: str) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while html not in str(self._message(deadline)["content"].get("data", {}).get("text/html")):
             pass
 
     def _message(self, deadline: float) -> dict[str, Any]:
@@ -132,3 +163,68 @@ def test_an_interrupt_in_the_middle_of_a_call_leaves_the_client_usable(notebook:
     assert mark.pids() == [pid]  # not one that was started again
     notebook.run("await client.cleanup()")
     assert not mark.pids()
+
+
+def _model(request: Recorded) -> Turn:
+    """Calls what the user names; what a tool answered leads to a table."""
+    last = request.body["messages"][-1]
+    if last["role"] == "tool" or not isinstance(last["content"], str):  # the picture comes after the tool's message
+        return text("**Done.**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<script>alert('said')</script>")
+    if last["content"] in ("picture", "wait"):
+        return calls((last["content"], {}), ids=[f"c{len(request.body['messages'])}"])
+    asked = [m for m in request.body["messages"] if m["role"] == "user" and isinstance(m["content"], str)]
+    return text(f"You said {len(asked)} things.")
+
+
+def test_runs_are_shown_as_html_that_stays_and_an_interrupt_leaves_the_agent_usable(notebook: Notebook) -> None:
+    with OpenAIServer(_model) as model:
+        notebook.run(
+            f"""
+            %load_ext tiny_agents.notebook
+            from tiny_agents import Agent
+            from tiny_agents.notebook import show
+            agent = Agent(base_url={model.url!r}, model="m", servers=[{stdio_server(name="desk")!r}])
+            await agent.load_tools()
+            """
+        )
+        shown = notebook.shown("await show(agent.run('picture'))")
+        assert len(shown) == 1  # the value of the line isn't shown a second time
+        page = shown[0]["text/html"]
+        assert '<img alt="a picture"' in page
+        assert 'src="data:image/png;base64,' in page
+        assert "<details" in page
+        assert "<td>1</td>" in page
+        assert "2 model calls" in page
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+        assert shown[0]["text/plain"].startswith("**Done.**")
+
+        cell = notebook.start("await show(agent.run('wait'))")
+        notebook.until_shown("<b>wait</b>")
+        notebook.manager.interrupt_kernel()
+        left, error = notebook.outputs_of(cell)
+        assert error is not None
+        assert error.startswith(("KeyboardInterrupt", "CancelledError"))
+        assert "Interrupted." in left[-1]["text/html"]
+        assert notebook.run("print(agent.stop_reason)") == "aborted\n"
+
+        (again,) = notebook.shown("%%agent agent\nAre you still there?")
+        assert "You said 3 things." in again["text/html"]
+        (again,) = notebook.shown("%%agent agent --new\nAnd now?")
+        assert "You said 1 things." in again["text/html"]
+        assert notebook.run("print(agent.result)") == "You said 1 things.\n"
+        (turn,) = notebook.shown(
+            "said = await show(agent.process_single_turn_with_tools([{'role': 'user', 'content': 'Hi'}]))"
+        )
+        assert "You said 1 things." in turn["text/html"]
+        assert notebook.run("print(said)") == "You said 1 things.\n"
+        assert "<div" in notebook.shown("agent.result")[0]["text/html"]
+        assert "UsageError" in str(notebook.end_of(notebook.start("%%agent agent --old\nHello"))[1])
+        notebook.run("%%agent agent --close\n")
+
+        page = (Path(__file__).parents[2] / "docs" / "notebook.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+        outputs = [notebook.shown(block.replace("http://localhost:8080", model.origin)) for block in blocks]
+        assert [len(shown) for shown in outputs] == [1, 1, 0, 1, 1, 0]
+        assert "You said 2 things." in outputs[3][0]["text/html"]
+        assert outputs[4][0]["text/html"].startswith("<div")

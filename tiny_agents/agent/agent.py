@@ -27,6 +27,7 @@ from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.agent.loop.rules import StopReason
 from tiny_agents.agent.loop.usage import Usage, usage_of_call
 from tiny_agents.agent.run_log import RunLog
+from tiny_agents.agent.runs import Run, known_as
 from tiny_agents.agent.sessions.history import requests_in, text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.steering import Steering
@@ -335,7 +336,9 @@ class Agent(Loading, Composes, Steering):
             UsageError: A run of this agent is still going on, or the agent has been closed.
         """
         items = self._run(user_input, abort_event, limits)
-        return self._events.beside(items) if events else items
+        if events:
+            return known_as(self._events.beside(items), Run(lambda: self.result, with_events=lambda stream: stream))
+        return known_as(items, Run(lambda: self.result, with_events=self._events.beside))
 
     async def run_to_completion(
         self, user_input: UserInput, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None

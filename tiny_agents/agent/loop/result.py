@@ -71,6 +71,17 @@ class AgentResult:
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
         return self._shown()
 
+    def notes(self) -> list[str]:
+        """What a reader is told below the answer: who gave it, what was used, why the run ended before it was done."""
+        ended = "" if self.stop_reason in ("done", "exit_tool") else str(self.limit or f"ended: {self.stop_reason}")
+        calls = f"{self.tool_calls} tool call{'s' if self.tool_calls != 1 else ''}" if self.tool_calls else ""
+        return [note for note in (ended, self.model, str(self.usage), calls, f"{self.duration_s:.1f} s") if note]
+
+    def _repr_html_(self) -> str:
+        from tiny_agents.safe_html import result_html
+
+        return result_html(self.text, self.notes(), self.problem)
+
     def _shown(self) -> Iterator[tuple[str, Any]]:
         text = self.text if len(self.text) <= _SHOWN_CHARS else self.text[:_SHOWN_CHARS] + "…"
         yield "text", text

@@ -84,6 +84,11 @@ class ChatCompletionInputMessage(Record):
     reasoning_details: list[Any] | None = None
     thinking_blocks: list[Any] | None = None
 
+    def _repr_html_(self) -> str:
+        from tiny_agents.safe_html import message_html
+
+        return message_html(self)
+
     def _is_plain(self) -> bool:
         if self._source is not None or type(self.content) not in (str, NoneType):
             return False
@@ -138,6 +143,11 @@ class ChatCompletionInputTool(Record):
 
     function: ChatCompletionInputFunctionDefinition
     type: str = "function"
+
+    def _repr_html_(self) -> str:
+        from tiny_agents.safe_html import tool_html
+
+        return tool_html(self)
 
 
 # ---------------------------------------------------------------- what comes back, whole

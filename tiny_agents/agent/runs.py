@@ -1,0 +1,38 @@
+"""Whose run an iteration is, for those who get nothing but the iteration, such as a display."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from tiny_agents.agent.loop.result import AgentResult
+
+Items = TypeVar("Items", bound=AsyncGenerator[Any, None])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    Attributes:
+        result: What came of it, once it is over.
+        with_events: The same iteration with the events of the servers among its items.
+    """
+
+    result: Callable[[], AgentResult | None]
+    with_events: Callable[[AsyncGenerator[Any, None]], AsyncGenerator[Any, None]]
+
+
+_RUNS: WeakKeyDictionary[AsyncGenerator[Any, None], Run] = WeakKeyDictionary()
+
+
+def known_as(items: Items, run: Run) -> Items:
+    """`items`, of which `run_of` knows from now on as long as they exist."""
+    _RUNS[items] = run
+    return items
+
+
+def run_of(items: object) -> Run | None:
+    """The run that `Agent.run` returned as `items`; None if they come from elsewhere."""
+    return _RUNS.get(items) if isinstance(items, AsyncGenerator) else None
