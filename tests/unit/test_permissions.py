@@ -268,6 +268,15 @@ def definition(text: str, **more: Any) -> AgentDefinition:
         ("permissions: {unattended: deny}", False, WRITES, "ask", "deny"),
         ("permissions: {default: allow}", False, WRITES, "allow", ""),
         ("permissions: {allow: [files.*]}", False, WRITES, "allow", ""),
+        # Python functions, agents and tasks: where somebody chose `ask` or `deny`, or it was downloaded
+        ("", False, FUNCTION, "allow", ""),
+        ("permissions: {default: destructive}", False, FUNCTION, "allow", ""),
+        ("permissions: {default: ask}", False, FUNCTION, "ask", "deny"),
+        ("permissions: {default: deny}", False, FUNCTION, "deny", ""),
+        ("permissions: {default: deny, allow: [function.add]}", False, FUNCTION, "allow", ""),
+        ("permissions: {default: deny}", False, call("function.load_skill"), "allow", ""),
+        ("", True, FUNCTION, "ask", "allow"),
+        ("permissions: {default: deny}", True, FUNCTION, "deny", ""),
         # one that was downloaded can't allow anything
         ("", True, READS, "ask", "allow"),
         ("permissions: {default: allow}", True, READS, "ask", "allow"),

@@ -12,11 +12,12 @@ from tiny_agents.agent.composition.media_files import MediaFiles
 from tiny_agents.agent.composition.python_files import public_functions
 from tiny_agents.agent.composition.subagents import Subagent, check_circle, described
 from tiny_agents.agent.composition.tasks import Task
-from tiny_agents.agent.skills.library import LOAD_SKILL, Skills
+from tiny_agents.agent.skills.library import Skills
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.mcp_client.events import InnerEvent
 from tiny_agents.mcp_client.tools.functions import Functions
+from tiny_agents.mcp_client.tools.table import LOAD_SKILL
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
@@ -59,7 +60,7 @@ class Composition:
             return
         self._skills = Skills(folders, pinned)
         if not self._functions.has(LOAD_SKILL):
-            self._functions.add(self._skills.load_skill, LOAD_SKILL, None)
+            self._functions.add(self._skills.load_skill, LOAD_SKILL, None, own=True)
 
     def add_python_file(self, path: Path, sha256: str | None = None) -> None:
         """Its functions become tools when the agent starts; nothing of it is run before."""

@@ -18,7 +18,9 @@ What may destroy something is what its server says: a tool that is read-only, or
 not asked about, any other is; so a server that is silent is asked about. Nobody checks what a server says of its tools. So
 these hints count only where a person (or the default below) chose `destructive`, and never against a rule, `ask` or `deny`.
 
-Python functions (their server is called `function`) are the program's own: they are allowed where no rule names them.
+Python functions (their server is called `function`) are the program's own: they are allowed where no rule names them. Not so
+where a definition was downloaded, or its `default` or the command line says `ask` or `deny`: that is about Python files,
+agents and tasks too. Tools of this package that only read what the agent has anyway are always allowed.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.calls.gate import CallRequest
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS
+from tiny_agents.mcp_client.tools.table import LOAD_SKILL, READ_LINK
 
 if TYPE_CHECKING:
     from tiny_agents.agent.definition.types import AgentDefinition
@@ -41,6 +44,7 @@ Default = Literal["allow", "ask", "deny", "destructive"]
 ApprovalWord = Literal["never", "destructive", "always"]
 
 DEFAULTS: tuple[Default, ...] = ("allow", "ask", "deny", "destructive")
+_READING = frozenset({LOAD_SKILL, READ_LINK})
 APPROVALS: Mapping[ApprovalWord, Default] = {"never": "allow", "destructive": "destructive", "always": "ask"}
 
 
@@ -134,6 +138,7 @@ class Permissions:
         unattended: What becomes of a call that somebody would have to be asked about, where nobody can be; None: it is
             refused, unless only a default that nobody chose (`chosen`) wants it asked about.
         chosen: Whether a person chose `default`.
+        functions: Whether `default` is about Python functions, too.
     """
 
     default: Default = "destructive"
@@ -143,6 +148,7 @@ class Permissions:
     approval: Mapping[str, Default] = field(default_factory=dict)
     unattended: Literal["allow", "deny"] | None = None
     chosen: bool = True
+    functions: bool = False
 
     @classmethod
     def of(
@@ -179,7 +185,7 @@ class Permissions:
         asking = max((rule.specificity for rule in self.ask if rule.fits(request, anywhere=True)), default=-1)
         if max(allowing, asking) >= 0:
             return Ruling("allow") if allowing > asking else Ruling("ask", unattended=self.unattended or "deny")
-        if request.server == FUNCTIONS:
+        if request.server == FUNCTIONS and (not self.functions or request.tool in _READING):
             return Ruling("allow")
         approval = self.approval.get(request.server) if not request.path else None
         implied = approval is None and not self.chosen
@@ -215,7 +221,7 @@ class Permissions:
         """The same where the user says it once for all: "ask" about every call that no rule allows; "allow" or "deny" what
         would be asked about."""
         if mode == "ask":
-            return replace(self, default="ask", approval={}, chosen=True, unattended=None)
+            return replace(self, default="ask", approval={}, chosen=True, unattended=None, functions=True)
         return replace(self, unattended=mode)
 
 
@@ -258,7 +264,8 @@ def permissions_of(definition: AgentDefinition) -> Permissions:
     asks, denies = tuple(said.get("ask", ())), tuple(said.get("deny", ()))
     if definition.downloaded:
         default: Default = "deny" if said.get("default") == "deny" else "ask"
-        return Permissions(default, (), asks, denies, chosen=said.get("default") in ("ask", "deny"))
+        chosen = said.get("default") in ("ask", "deny")
+        return Permissions(default, (), asks, denies, chosen=chosen, functions=True)
     approval = {server.name: APPROVALS[server.approval] for server in definition.servers if server.approval}
     return Permissions(
         said.get("default", "destructive"),
@@ -268,4 +275,5 @@ def permissions_of(definition: AgentDefinition) -> Permissions:
         approval,
         said.get("unattended"),
         chosen="default" in said,
+        functions=said.get("default") in ("ask", "deny"),
     )

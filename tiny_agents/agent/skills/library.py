@@ -19,11 +19,9 @@ from tiny_agents.agent.skills.reading import (
     skill_folders,
 )
 from tiny_agents.errors import ConfigError, UsageError
+from tiny_agents.mcp_client.tools.table import LOAD_SKILL
 
 logger = logging.getLogger("tiny_agents.agent")
-
-LOAD_SKILL = "load_skill"
-"""Name of the tool."""
 
 MAX_LISTED_CHARS = 16_000
 """Most of what the system prompt says about skills."""

@@ -43,7 +43,10 @@ READ_LINK = "read_resource_link"
 SEARCH_TOOLS = "search_tools"
 """Our own tool that finds tools; offered where there are many."""
 
-OWN_TOOLS = frozenset({READ_ON, READ_LINK, SEARCH_TOOLS})
+LOAD_SKILL = "load_skill"
+"""The tool with which an agent's model reads its skills."""
+
+OWN_TOOLS = frozenset({READ_ON, READ_LINK, SEARCH_TOOLS, LOAD_SKILL})
 """The model is told to use these, so no other tool may go by such a name."""
 
 RESERVED_NAMES = OWN_TOOLS | {"task_complete", "ask_question"}
