@@ -246,6 +246,19 @@ def test_a_block_higher_than_the_screen_scrolls_away_once():
     assert turn.end() == [f" • item {number}" for number in range(40)]
 
 
+@pytest.mark.parametrize("widths", [(30, 60), (60, 30), (30, 60, 20, 59)])
+def test_no_text_is_lost_where_the_terminal_changes_its_width_meanwhile(widths):
+    turn = Turn()
+    words = [f"word{n}" for n in range(200)]
+    for part, columns in enumerate(widths):
+        start, end = part * 200 // len(widths), (part + 1) * 200 // len(widths)
+        turn.feed(Text("".join(f"{word} " for word in words[start:end])))
+        turn.live(columns=columns, rows=6)
+    shown = "\n".join(turn.end()).split()
+    assert list(dict.fromkeys(shown)) == words
+    assert len(shown) <= len(words) + 10 * len(widths)  # at most a line is there again
+
+
 def test_a_call_is_one_block_from_its_start_to_its_result():
     turn = Turn().feed(Text("Let me look."), CALL)
     turn.now = 2.5

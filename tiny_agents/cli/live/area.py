@@ -28,6 +28,11 @@ def width(line: Drawn) -> int:
     return columns(_STYLING.sub("", line))
 
 
+def letters(line: Drawn) -> int:
+    """Characters of a line that aren't spaces: as many as there are in its text however it is wrapped."""
+    return len("".join(_STYLING.sub("", line).split()))
+
+
 def frame(before: Sequence[Drawn], lines: Sequence[Drawn]) -> str:
     """What makes the rows that show `before` show `lines`, touching only what differs.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial, singledispatchmethod
+from itertools import accumulate
 
-from tiny_agents.cli.live.area import Drawn, drawn
+from tiny_agents.cli.live.area import Drawn, drawn, letters
 from tiny_agents.cli.live.blocks import Block, BlockReader
 from tiny_agents.cli.live.images import ShownImage
 from tiny_agents.cli.live.markdown import MarkdownLines
@@ -72,6 +73,8 @@ class TurnLines:
         self._reader = BlockReader()
         self._gap = False  # a block of text was the last that stayed
         self._scrolled = 0  # lines of the unfinished block that stayed already
+        self._scrolled_letters = 0  # what is in them, which tells where they end in lines of another length
+        self._scrolled_for = 0  # columns
         self._thought: list[str] = []
         self._thought_line = ""  # of an unfolded thought, the line that isn't finished
         self._thinking_since: float | None = None
@@ -193,20 +196,30 @@ class TurnLines:
         if not block.source:
             return []
         lines = self._with_gap(block, self._markdown.lines(block, columns, wrap_code=True))
-        shown = lines[self._scrolled :]
+        shown = lines[self._past(lines, columns) :]
         if (over := len(shown) - room) > 0:
             stable += shown[:over]
             self._scrolled += over
+            self._scrolled_letters = sum(map(letters, lines[: self._scrolled]))
+            self._scrolled_for = columns
         return shown[max(over, 0) :]
 
     def _block(self, block: Block) -> Part:
         def lines(columns: int) -> list[Drawn]:
-            scrolled, self._scrolled = self._scrolled, 0
-            rendered = self._with_gap(block, self._markdown.lines(block, columns, wrap_code=scrolled > 0))
-            self._gap = True
-            return rendered[scrolled:]
+            rendered = self._with_gap(block, self._markdown.lines(block, columns, wrap_code=self._scrolled > 0))
+            past = self._past(rendered, columns)
+            self._gap, self._scrolled = True, 0
+            return rendered[past:]
 
         return lines
+
+    def _past(self, lines: list[Drawn], columns: int) -> int:
+        """How many lines of the unfinished block stayed already; of another width, those that are whole in what did."""
+        if self._scrolled and columns != self._scrolled_for:
+            totals = accumulate(map(letters, lines))
+            self._scrolled = sum(total <= self._scrolled_letters for total in totals)
+            self._scrolled_for = columns
+        return self._scrolled
 
     def _with_gap(self, block: Block, lines: list[Drawn]) -> list[Drawn]:
         return [Drawn(""), *lines] if self._gap and lines and not block.follows else lines
