@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -57,7 +58,7 @@ def example(
         return run("run", str(folder / name), *flags, cwd=tmp_path, **env), server
 
 
-def script(name: str, model: Script, tmp_path: Path, *args: str) -> tuple[str, OpenAIServer]:
+def script(name: str, model: Script, tmp_path: Path, *args: str, stdin: str = "") -> tuple[str, OpenAIServer]:
     """Run a script of the folder; what it printed."""
     with OpenAIServer(model) as server:
         env = environment(tmp_path, TINY_AGENTS_BASE_URL=server.url, TINY_AGENTS_MODEL="m")
@@ -65,6 +66,7 @@ def script(name: str, model: Script, tmp_path: Path, *args: str) -> tuple[str, O
             [sys.executable, "-X", "utf8", str(EXAMPLES / name), *args],
             cwd=tmp_path,
             env=env,
+            input=stdin,
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -257,6 +259,79 @@ def test_a_conversation_goes_on_where_it_was_left(tmp_path: Path) -> None:
     assert printed == "A feather.\n3 messages were there\nMiro.\n"
 
 
+def test_a_script_without_async_asks_and_asks_again(tmp_path: Path) -> None:
+    def model(request: Recorded) -> Turn:
+        asked = [m for m in request.body["messages"] if m["role"] == "user"]
+        if len(asked) == 2:
+            return text("Three.")
+        return text("Four.") if results(request) else calls(("word_count", {"text": "the quick brown fox"}))
+
+    printed, server = script("script.py", model, tmp_path)
+    assert printed.splitlines()[:2] == ["Four.", "Three."]
+    assert results(server.requests[1]) == ["4"]
+
+
+def test_several_questions_at_once_and_one_that_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDS_EACH", "2")
+
+    def model(request: Recorded) -> Turn:
+        if "Rome" in last(request)["content"]:
+            return text("All roads", then="stall")
+        return text("Oslo has a fjord.")
+
+    printed, server = script("gather.py", model, tmp_path, "Oslo", "Rome")
+    assert printed == "Oslo has a fjord.\nRome took too long.\n"
+    assert server.gone.wait(10)
+
+
+def test_the_bot_answers_many_users_each_in_their_own_conversation(tmp_path: Path) -> None:
+    def model(request: Recorded) -> Turn:
+        said = [m["content"] for m in request.body["messages"] if m["role"] == "user"]
+        return status(400) if "bad" in said else text("You said: " + ", ".join(said))
+
+    heard = "ann: one\nbob: uno\nann: two\neve: bad\n" + "joe: again\n" * 5
+    printed, _ = script("bot.py", model, tmp_path, stdin=heard)
+    lines = printed.splitlines()
+    assert [line for line in lines if line.startswith("@ann")] == ["@ann You said: one", "@ann You said: one, two"]
+    assert "@bob You said: uno" in lines
+    assert "@eve Sorry, that didn't work." in lines
+    assert lines.count("@joe One after the other, please.") == 2
+    assert len(lines) == 9
+
+
+def test_the_service_streams_to_the_browser_and_stops_where_the_page_is_closed(tmp_path: Path) -> None:
+    def model(request: Recorded) -> Turn:
+        if last(request)["content"] == "stall":
+            return text("Well", then="stall")
+        return text("Four.") if results(request) else calls(("word_count", {"text": "a b c d"}))
+
+    def ask(question: str, kind: str = "application/json") -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", int(address.rpartition(":")[2]), timeout=30)
+        connection.request("POST", "/ask", json.dumps({"question": question}), {"Content-Type": kind})
+        return connection.getresponse()
+
+    with OpenAIServer(model) as server:
+        env = environment(tmp_path, TINY_AGENTS_BASE_URL=server.url, TINY_AGENTS_MODEL="m")
+        command = [sys.executable, "-X", "utf8", str(EXAMPLES / "serve.py"), "0"]
+        with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, encoding="utf-8") as service:
+            try:
+                assert service.stdout is not None
+                address = service.stdout.readline().strip()
+                lines = [json.loads(line) for line in ask("How many?").read().splitlines()]
+                assert lines[:2] == [{"tool": "word_count", "failed": False}, {"text": "Four."}]
+                assert lines[2]["stop_reason"] == "done"
+                assert ask("x", "text/plain").status == 415
+                assert ask("x" * 30_000).status == 413
+                assert service.stdout.readline() == "stopped: done\n"
+                stalled = ask("stall")
+                assert json.loads(stalled.readline()) == {"text": "Well"}
+                stalled.close()
+                assert service.stdout.readline() == "stopped: the page was closed\n"
+                assert server.gone.wait(10)
+            finally:
+                service.terminate()
+
+
 # ---- all of them
 
 
@@ -264,7 +339,8 @@ def test_every_example_has_its_test_and_its_line_on_the_page() -> None:
     assert len(AGENTS) + len(SCRIPTS) >= 12
     own = Path(__file__).read_text(encoding="utf-8")
     page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    run_here = set(re.findall(r'(?:example|script)\("([^"]+)"', own)) | set(re.findall(r'EXAMPLES / "([a-z]+)"\)', own))
+    started = re.findall(r'(?:example|script)\("([^"]+)"|EXAMPLES / "([a-z_]+\.py)"', own)
+    run_here = {name for names in started for name in names if name} | set(re.findall(r'EXAMPLES / "([a-z]+)"\)', own))
     assert run_here == {*AGENTS, *SCRIPTS}
     assert set(re.findall(r"^\| \[([^\]]+)\]\(", page, re.MULTILINE)) == {*AGENTS, *SCRIPTS}
     assert all((EXAMPLES / link).exists() for link in re.findall(r"\]\((?!http|\.\.)([^)]+)\)", page))

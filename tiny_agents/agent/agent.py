@@ -31,6 +31,7 @@ from tiny_agents.agent.runs import Run, known_as
 from tiny_agents.agent.sessions.history import requests_in, text_of
 from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.steering import Steering
+from tiny_agents.agent.synchronous import Synchronous
 from tiny_agents.errors import OutputError, ServerError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.settings import is_url
@@ -62,7 +63,7 @@ Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 DEFAULT_MAX_TURNS = DEFAULT_MODEL_CALLS
 
 
-class Agent(Loading, Composes, Steering):
+class Agent(Synchronous, Loading, Composes, Steering):
     """A model, its tools and the conversation with it.
 
         async with Agent(model="Qwen/Qwen3-32B", servers=[{"type": "stdio", "command": "my-server"}]) as agent:
