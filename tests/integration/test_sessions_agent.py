@@ -315,3 +315,26 @@ async def test_an_id_may_be_shortened_as_long_as_it_is_unique() -> None:
     assert (await Session.resume(store)).id == "abc3"
     with pytest.raises(SessionNotFoundError, match="2 sessions start with 'aa': aab2, aaa1"):
         await Session.resume(store, "aa")
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_another_agent_goes_on_with_a_conversation_and_saves_it_if_it_may(keeps: bool) -> None:
+    store = Watched()
+    session = Session(store)
+    async with agent_with([text("One."), text("Two.")], session) as (before, model):
+        await before.run_to_completion("First")
+        async with Agent(base_url=model.url, model="m", prompt="Be kind.") as now:
+            now.take_over(before, keeps_session=keeps)
+            await before.cleanup()
+            await now.run_to_completion("Second")
+            assert [message["content"] for message in model.chats[-1]["messages"]] == [
+                "Be kind.",
+                "First",
+                "One.",
+                "Second",
+            ]
+            assert now.usage.model_calls == 2
+            assert now.rollback() == "Second"
+            assert now.rollback() == "First"
+    said = [words for _, words in store.said(session.id)]
+    assert said == ([] if keeps else ["First", "One."])
