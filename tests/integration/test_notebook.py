@@ -220,7 +220,8 @@ def test_runs_are_shown_as_html_that_stays_and_an_interrupt_leaves_the_agent_usa
         assert notebook.run("print(said)") == "You said 1 things.\n"
         assert "<div" in notebook.shown("agent.result")[0]["text/html"]
         assert "UsageError" in str(notebook.end_of(notebook.start("%%agent agent --old\nHello"))[1])
-        notebook.run("%%agent agent --close\n")
+        assert notebook.shown("%%agent agent --close") == []
+        assert "has been closed" in str(notebook.end_of(notebook.start("%%agent agent\nHello"))[1])
 
         page = (Path(__file__).parents[2] / "docs" / "notebook.md").read_text(encoding="utf-8")
         blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)

@@ -202,5 +202,6 @@ def test_a_cell_of_the_magic_is_awaited_and_others_are_left_alone() -> None:
     assert awaited(["%%agent clock --new\n", "What's\n", "up?\n"]) == [
         "await get_ipython().run_cell_magic('agent', 'clock --new', \"What's\\nup?\\n\")\n"
     ]
-    for other in (["%%agents x\n"], ["%%agent\n"], ["%%agent?\n"], ["x = 1\n", "%%agent x\n"], []):
+    assert awaited(["%%agent\n"])[0].startswith("await ")
+    for other in (["%%agents x\n"], ["%%agent?\n"], ["x = 1\n", "%%agent x\n"], []):
         assert awaited(other) == other

@@ -28,7 +28,7 @@ class _OnceQuiet:
     def _ipython_display_(self) -> None:
         if self._shown_in != _cell():
             bundle = {"text/plain": repr(self), "text/html": self._html()}
-            _ipython().display(bundle, raw=True)
+            _ipython().display.display(bundle, raw=True)
 
     def _html(self) -> str:
         raise NotImplementedError
@@ -109,7 +109,7 @@ class _Output:
         self._transcript = transcript
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
-        self._handle = _ipython().display(self._bundle(), raw=True, display_id=True)
+        self._handle = _ipython().display.display(self._bundle(), raw=True, display_id=True)
 
     def changed(self) -> None:
         """Show it soon."""
@@ -136,10 +136,11 @@ class _Output:
 
 
 def _ipython() -> Any:
-    return require("IPython.display", extra="notebook", purpose="Showing a run in a notebook")
+    """The module `IPython`; its `display.display` shows."""
+    return require("IPython", extra="notebook", purpose="Showing a run in a notebook")
 
 
 def _cell() -> int:
     """The number of the cell that runs."""
-    shell = require("IPython", extra="notebook", purpose="Showing a run in a notebook").get_ipython()
+    shell = _ipython().get_ipython()
     return int(shell.execution_count) if shell is not None else 0

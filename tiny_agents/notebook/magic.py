@@ -72,7 +72,7 @@ class AgentMagic:
             return await show(agent.run(cell.strip())) if cell.strip() else None
         finally:
             if wanted.close:
-                self._loaded.pop(wanted.agent, None)
+                self._loaded = {ref: other for ref, other in self._loaded.items() if other is not agent}
                 await agent.cleanup()
 
     async def _agent(self, ref: str, *, trust: bool) -> Agent:
@@ -95,9 +95,8 @@ def awaited(lines: list[str]) -> list[str]:
     if not lines or lines[0].split(maxsplit=1)[:1] != ["%%agent"]:
         return lines
     line = lines[0].strip().removeprefix("%%agent").strip()
-    if not line or line.startswith("?"):
-        return lines
-    return [f"await get_ipython().run_cell_magic('agent', {line!r}, {''.join(lines[1:])!r})\n"]
+    body = "".join(lines[1:]) or "\n"  # IPython refuses an empty one, which `--close` has
+    return [f"await get_ipython().run_cell_magic('agent', {line!r}, {body!r})\n"]
 
 
 def load_ipython_extension(shell: Any) -> None:
