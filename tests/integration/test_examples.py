@@ -272,7 +272,7 @@ def test_a_script_without_async_asks_and_asks_again(tmp_path: Path) -> None:
 
 
 def test_several_questions_at_once_and_one_that_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECONDS_EACH", "2")
+    monkeypatch.setenv("SECONDS_EACH", "6")
 
     def model(request: Recorded) -> Turn:
         if "Rome" in last(request)["content"]:

@@ -82,6 +82,16 @@ def test_imports_point_one_way(layer: str) -> None:
         assert imports_of(path) <= allowed, path
 
 
+def test_nothing_imports_the_notebook_and_it_does_not_know_the_command_line() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = path.is_relative_to(PACKAGE / "notebook")
+        modules = [node.module or "" for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
+        assert inside or not any(module.startswith("tiny_agents.notebook") for module in modules), path
+        if inside:
+            assert "cli" not in imports_of(path), path
+    assert modules_loaded_by("import tiny_agents.notebook") & {"IPython", "markdown_it", "rich", "mcp"} == set()
+
+
 @pytest.mark.parametrize(
     ("package", "only_in"),
     [
