@@ -69,7 +69,7 @@ def test_a_no_and_ctrl_c_leave_nothing_behind(world: OAuthWorld, tmp_path: Path)
     with terminal(tmp_path, "login", world.url) as screen:
         screen.wait_for(r"Open this page\?")
         screen.type(ENTER)
-        screen.wait_for(r"and you did not agree to it")
+        screen.wait_for(r"you did not\s+agree to it")
         assert screen.wait_for_exit() == 1
     with terminal(tmp_path, "login", world.url) as screen:
         screen.wait_for(r"Open this page\?")

@@ -50,18 +50,29 @@ def counted(turn: Turn) -> Turn:
     return Turn([*turn.events, USAGE], turn.message)
 
 
+class WhileObserving(SimpleSpanProcessor):
+    """Exports while these tests run. A provider stays for the life of its process, and other tests share that."""
+
+    on = True
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self.on:
+            super().on_end(span)
+
+
 @pytest.fixture(scope="module")
 def sdk() -> Iterator[tuple[InMemorySpanExporter, InMemoryMetricReader]]:
     """The SDK, set up once for this process, as a program does it."""
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracing = TracerProvider()
-    tracing.add_span_processor(SimpleSpanProcessor(exporter))
+    processor = WhileObserving(exporter)
+    tracing.add_span_processor(processor)
     measuring = MeterProvider([reader])
     trace.set_tracer_provider(tracing)
     metrics.set_meter_provider(measuring)
     yield exporter, reader
-    tracing.shutdown()
-    measuring.shutdown()
+    processor.on = False
+    exporter.clear()
 
 
 class Spans:
