@@ -41,7 +41,7 @@ from tiny_agents.mcp_client.connection.servers import (
     server_name,
 )
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
-from tiny_agents.mcp_client.host.host import Desk, Host, Reply, SamplingReply, SamplingRequest
+from tiny_agents.mcp_client.host.host import Desk, Host, Reply, SamplingReply, SamplingRequest, held_weakly
 from tiny_agents.mcp_client.host.rounds import OnInput, PendingRounds, Round
 from tiny_agents.mcp_client.host.sampling import sample
 from tiny_agents.mcp_client.instructions import instructions_text
@@ -506,7 +506,7 @@ class MCPClient(Offers):
         return Desk(
             server,
             self._host,
-            self._sample,
+            held_weakly(self._sample),
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
             models=(self.payload_model or "", *self._host.sampling_models),

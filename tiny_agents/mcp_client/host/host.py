@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -217,6 +218,18 @@ Asked = FormRequest | UrlRequest | SamplingRequest | RootsRequest | Authorizatio
 
 Sample = Callable[[SamplingRequest], Awaitable[SamplingReply]]
 """Asks our model."""
+
+
+def held_weakly(method: Sample) -> Sample:
+    """`method` without keeping its object alive: a desk lives as long as a connection, a dropped client must not."""
+    held = weakref.WeakMethod(method)
+
+    async def sample(request: SamplingRequest) -> SamplingReply:
+        if (method := held()) is None:
+            raise Refusal("the client is gone")
+        return await method(request)
+
+    return sample
 
 
 @dataclass(slots=True)
