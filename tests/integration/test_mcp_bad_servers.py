@@ -79,7 +79,7 @@ async def test_a_server_that_exits_at_once_is_quoted_without_its_secrets() -> No
 
 
 async def test_a_server_that_is_killed_at_start() -> None:
-    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    script = "import os, signal, sys; sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)"
     error = await refused({"type": "stdio", "command": sys.executable, "args": ["-c", script], "name": "short"})
     assert str(error) == "MCP server 'short' was ended by SIGKILL before it was ready."
 
