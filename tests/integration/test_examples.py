@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def example(
         return run("run", str(folder / name), *flags, cwd=tmp_path, **env), server
 
 
-def script(name: str, model: Script, tmp_path: Path, *args: str, stdin: str = "") -> tuple[str, OpenAIServer]:
+def script(name: str, model: Script, tmp_path: Path, *args: str) -> tuple[str, OpenAIServer]:
     """Run a script of the folder; what it printed."""
     with OpenAIServer(model) as server:
         env = environment(tmp_path, TINY_AGENTS_BASE_URL=server.url, TINY_AGENTS_MODEL="m")
@@ -66,7 +67,7 @@ def script(name: str, model: Script, tmp_path: Path, *args: str, stdin: str = ""
             [sys.executable, "-X", "utf8", str(EXAMPLES / name), *args],
             cwd=tmp_path,
             env=env,
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -285,13 +286,29 @@ def test_several_questions_at_once_and_one_that_is_given_up(tmp_path: Path, monk
 
 
 def test_the_bot_answers_many_users_each_in_their_own_conversation(tmp_path: Path) -> None:
+    joe_was_refused = threading.Event()
+
     def model(request: Recorded) -> Turn:
         said = [m["content"] for m in request.body["messages"] if m["role"] == "user"]
+        if "again" in said:  # slow, so that the messages after it have to wait
+            assert joe_was_refused.wait(30)
         return status(400) if "bad" in said else text("You said: " + ", ".join(said))
 
-    heard = "ann: one\nbob: uno\nann: two\neve: bad\n" + "joe: again\n" * 5
-    printed, _ = script("bot.py", model, tmp_path, stdin=heard)
-    lines = printed.splitlines()
+    with OpenAIServer(model) as server:
+        env = environment(tmp_path, TINY_AGENTS_BASE_URL=server.url, TINY_AGENTS_MODEL="m")
+        command = [sys.executable, "-X", "utf8", str(EXAMPLES / "bot.py")]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=tmp_path, env=env, stdin=pipe, stdout=pipe, encoding="utf-8") as room:
+            assert room.stdin is not None
+            assert room.stdout is not None
+            room.stdin.write("ann: one\nbob: uno\nann: two\neve: bad\n" + "joe: again\n" * 5)
+            room.stdin.close()
+            lines = []
+            for line in room.stdout:
+                lines.append(line.rstrip("\n"))
+                if lines.count("@joe One after the other, please.") == 2:
+                    joe_was_refused.set()
+            assert room.wait(30) == 0
     assert [line for line in lines if line.startswith("@ann")] == ["@ann You said: one", "@ann You said: one, two"]
     assert "@bob You said: uno" in lines
     assert "@eve Sorry, that didn't work." in lines
