@@ -311,10 +311,7 @@ def _add_trust(commands: Any) -> None:
     add.add_argument("agent", metavar="AGENT", help=HUB_AGENT)
     add.add_argument("--yes", action="store_true", help="agree without being asked")
     _add_allow_path(add)
-    revoke = actions.add_parser("revoke", help="be asked again")
-    which = revoke.add_mutually_exclusive_group(required=True)
-    which.add_argument("agent", metavar="AGENT", nargs="?", help="as `trust list` shows it")
-    which.add_argument("--all", action="store_true", help="all agents")
+    _add_revoke(actions, "trust list")
 
 
 def _add_permissions(commands: Any) -> None:
@@ -326,9 +323,13 @@ def _add_permissions(commands: Any) -> None:
     )
     actions = permissions.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
     actions.add_parser("list", help="show them")
+    _add_revoke(actions, "permissions list")
+
+
+def _add_revoke(actions: Any, shown_by: str) -> None:
     revoke = actions.add_parser("revoke", help="be asked again")
     which = revoke.add_mutually_exclusive_group(required=True)
-    which.add_argument("agent", metavar="AGENT", nargs="?", help="as `permissions list` shows it")
+    which.add_argument("agent", metavar="AGENT", nargs="?", help=f"as `{shown_by}` shows it")
     which.add_argument("--all", action="store_true", help="all agents")
 
 

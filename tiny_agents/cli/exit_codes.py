@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
 
 
 class Left(BaseException):
-    """The program was asked to leave before its event loop ran."""
+    """The program was asked to leave, by a signal."""
 
     def __init__(self, code: ExitCode) -> None:
         self.code = code

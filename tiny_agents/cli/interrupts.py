@@ -1,7 +1,8 @@
 """Signals: Ctrl+C stops a turn, or leaves; SIGTERM and SIGHUP leave. Leaving always passes through the clean-up.
 
 Before there is an event loop a signal raises `Left`, which unwinds the stack (and gives the terminal its echo back).
-In the event loop it cancels the main task, once: what is being cleaned up is not interrupted again.
+In the event loop it cancels the main task, once, which then ends by `Left`: what is being cleaned up isn't interrupted
+again.
 """
 
 from __future__ import annotations
@@ -69,6 +70,20 @@ class Interrupts:
         if self.exit_code is None:
             self.exit_code = code
             self._task.cancel()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Around the main task's work: the cancellation that a signal asked for goes on as `Left`.
+
+        Raises:
+            Left: The program was asked to leave.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.exit_code is None:
+                raise
+            raise Left(self.exit_code) from None
 
     @contextmanager
     def stopping(self, abort: asyncio.Event) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import shutil
@@ -22,7 +21,6 @@ from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.model_choice import ModelSettings, is_url
 from tiny_agents.cli.asking.asking import TerminalHost
 from tiny_agents.cli.asking.consent import require_trust
-from tiny_agents.cli.exit_codes import Left
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
 from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
 from tiny_agents.cli.prompt.prompts import is_terminal
@@ -156,8 +154,7 @@ async def with_servers(
     Raises:
         Left: The program was asked to leave.
     """
-    interrupts = Interrupts()
-    try:
+    with Interrupts().leaving():
         agent = Agent.from_definition(
             definition,
             NO_MODEL,
@@ -170,10 +167,6 @@ async def with_servers(
             return await work(agent)
         finally:
             await undisturbed(agent.cleanup())
-    except asyncio.CancelledError:
-        if interrupts.exit_code is None:
-            raise
-        raise Left(interrupts.exit_code) from None
 
 
 def _host(reporter: Reporter) -> Host:

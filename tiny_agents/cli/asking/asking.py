@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from tiny_agents.cli.asking.forms import YES, asks_for_secret, fields_of, read_field
+from tiny_agents.cli.prompt.keyboard import line_keyboard
 from tiny_agents.cli.screen.safe_text import neutralise, one_line, shorten
 from tiny_agents.mcp_client.host.host import (
     AuthorizationReply,
@@ -198,7 +198,7 @@ async def read_terminal_line(question: str, screen: TextIO | None = None) -> str
         screen: Where the question is shown; standard output if left out.
     """
     screen = screen or sys.stdout
-    with _line_mode():
+    with line_keyboard(fresh=True):
         screen.write(f"{question} ")
         screen.flush()
         if sys.platform == "win32":
@@ -217,23 +217,3 @@ async def read_terminal_line(question: str, screen: TextIO | None = None) -> str
             finally:
                 loop.remove_reader(fd)
             return os.read(fd, 65_536).decode("utf-8", "replace") or None
-
-
-@contextmanager
-def _line_mode() -> Iterator[None]:
-    """A terminal that shows what is typed and hands over whole lines; a conversation switches that off."""
-    if sys.platform == "win32":
-        yield
-    else:
-        import termios
-
-        fd = sys.stdin.fileno()
-        before = termios.tcgetattr(fd)
-        mode = termios.tcgetattr(fd)
-        mode[0] |= termios.ICRNL
-        mode[3] |= termios.ECHO | termios.ICANON
-        termios.tcsetattr(fd, termios.TCSAFLUSH, mode)
-        try:
-            yield
-        finally:
-            termios.tcsetattr(fd, termios.TCSANOW, before)

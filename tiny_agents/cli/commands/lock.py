@@ -26,18 +26,15 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import load_as_locked, prints_of
-from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.cli.asking.consent import require_trust
-from tiny_agents.cli.exit_codes import ExitCode, Left
+from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
 from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
 from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
 from tiny_agents.cli.screen.safe_text import one_line
+from tiny_agents.cli.servers import NO_MODEL
 from tiny_agents.errors import ConfigError, ServerConnectionError, TinyAgentsError
-
-NO_MODEL = ModelSettings("none", base_url="http://localhost")
-"""Servers are started without one; nothing is ever sent there."""
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -133,8 +130,7 @@ def _tools(definition: AgentDefinition, arguments: Namespace, reporter: Reporter
 
 
 async def _look(definition: AgentDefinition) -> Prints:
-    interrupts = Interrupts()
-    try:
+    with Interrupts().leaving():
         agent = Agent.from_definition(definition, NO_MODEL, pinning="off")
         try:
             await agent.load_tools()
@@ -143,7 +139,3 @@ async def _look(definition: AgentDefinition) -> Prints:
             return prints_of(agent.connections)
         finally:
             await undisturbed(agent.cleanup())
-    except asyncio.CancelledError:
-        if interrupts.exit_code is None:
-            raise
-        raise Left(interrupts.exit_code) from None

@@ -105,9 +105,8 @@ async def _log_in(servers: list[dict[str, Any]], reporter: Reporter) -> int:
     from tiny_agents.inference.async_client import AsyncInferenceClient
     from tiny_agents.mcp_client.client import MCPClient
 
-    interrupts = Interrupts()
     failed = False
-    try:
+    with Interrupts().leaving():
         client = MCPClient(client=AsyncInferenceClient(), host=TerminalHost(lambda: None))
         try:
             for server in servers:
@@ -120,10 +119,6 @@ async def _log_in(servers: list[dict[str, Any]], reporter: Reporter) -> int:
                     reporter.notice(_outcome(server, client))
         finally:
             await undisturbed(client.cleanup())
-    except asyncio.CancelledError:
-        if interrupts.exit_code is None:
-            raise
-        return interrupts.exit_code
     return ExitCode.FAILED if failed else ExitCode.DONE
 
 

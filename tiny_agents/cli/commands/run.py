@@ -271,25 +271,22 @@ async def _run(plan: Plan, reporter: Reporter, machine: Machine | None = None) -
     """Start the agent, work, end its servers. Errors are told here: they no longer mean that nothing was started."""
     interrupts = Interrupts()
     try:
-        turn = asyncio.Lock()
-        make = partial(
-            _agent,
-            host=_host(plan, reporter, turn),
-            known=KnownServers(file_of(os.environ)),
-            gate=partial(_gate, reporter=reporter, turn=turn, machine=machine),
-        )
-        session = await open_session(plan.saving)
-        agent = make(plan, session)
-        try:
-            if machine is not None:
-                machine.begin(plan.definition, plan.model, session)
-            return await _work(agent, session, plan, make, interrupts, reporter, machine)
-        finally:
-            await undisturbed(agent.cleanup())
-    except asyncio.CancelledError:
-        if interrupts.exit_code is None:
-            raise
-        return interrupts.exit_code
+        with interrupts.leaving():
+            turn = asyncio.Lock()
+            make = partial(
+                _agent,
+                host=_host(plan, reporter, turn),
+                known=KnownServers(file_of(os.environ)),
+                gate=partial(_gate, reporter=reporter, turn=turn, machine=machine),
+            )
+            session = await open_session(plan.saving)
+            agent = make(plan, session)
+            try:
+                if machine is not None:
+                    machine.begin(plan.definition, plan.model, session)
+                return await _work(agent, session, plan, make, interrupts, reporter, machine)
+            finally:
+                await undisturbed(agent.cleanup())
     except Exception as error:
         if isinstance(error, BrokenPipeError) or terminal_is_gone(error):
             raise

@@ -37,8 +37,12 @@ def quiet_keyboard() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def line_keyboard() -> Iterator[None]:
-    """Within `quiet_keyboard`: a line can be typed, and is echoed, as before the conversation."""
+def line_keyboard(*, fresh: bool = False) -> Iterator[None]:
+    """Within `quiet_keyboard`: a line can be typed, and is echoed, as before the conversation.
+
+    Args:
+        fresh: What was typed before is forgotten, so that it isn't taken for the answer to a question.
+    """
     if sys.platform == "win32":
         yield
     else:
@@ -49,7 +53,7 @@ def line_keyboard() -> Iterator[None]:
         mode = termios.tcgetattr(fd)
         mode[0] |= termios.ICRNL
         mode[3] |= termios.ECHO | termios.ICANON
-        termios.tcsetattr(fd, termios.TCSANOW, mode)
+        termios.tcsetattr(fd, termios.TCSAFLUSH if fresh else termios.TCSANOW, mode)
         try:
             yield
         finally:
