@@ -26,8 +26,9 @@ from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted
 from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, NotOAuth, Place, Rejected, T
 from tiny_agents.mcp_client.oauth.loopback import Loopback, PortInUse, listening
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
-from tiny_agents.mcp_client.oauth.sending import Sender, origin
+from tiny_agents.mcp_client.oauth.sending import Sender
 from tiny_agents.mcp_client.oauth.store import Client, Login, Slot, Tokens, Unreadable, without_query
+from tiny_agents.mcp_client.transports.answers import origin
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

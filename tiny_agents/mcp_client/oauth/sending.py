@@ -11,6 +11,7 @@ from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.flow import Flow, LoginFailed, T
 from tiny_agents.mcp_client.oauth.store import Kept
+from tiny_agents.mcp_client.transports.answers import bounded_body, origin
 
 HTTP_TIMEOUT_S = 30.0
 REVOKE_S = 10.0
@@ -60,7 +61,8 @@ class Sender:
             request.extensions = {**request.extensions, "timeout": httpx2.Timeout(HTTP_TIMEOUT_S).as_dict()}
             try:
                 response = await self._http.send(request, stream=True, follow_redirects=False)
-                body = await _body(response)
+                # one that is too long is as good as none
+                body = await bounded_body(response, MAX_ANSWER_BYTES) or b""
             except httpx2.RequestError as error:
                 reason = str(error) or type(error).__name__
                 where = origin(request.url)
@@ -89,21 +91,3 @@ async def log_out(kept: Kept) -> str:
         return str(error) or f"{login.issuer} did not answer"
     finally:
         await sender.close()
-
-
-def origin(url: httpx2.URL) -> str:
-    """Scheme, host and port, to compare and to show."""
-    return f"{url.scheme}://{url.netloc.decode()}"
-
-
-async def _body(response: httpx2.Response) -> bytes:
-    """All of it; nothing if it is too long, which then makes no sense to whoever reads it."""
-    body = bytearray()
-    try:
-        async for data in response.aiter_bytes():
-            body += data
-            if len(body) > MAX_ANSWER_BYTES:
-                return b""
-    finally:
-        await response.aclose()
-    return bytes(body)

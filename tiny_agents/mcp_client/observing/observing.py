@@ -128,8 +128,8 @@ class Operation:
             _current.reset(token)
 
     @contextmanager
-    def going_on(self) -> Iterator[None]:
-        """From its begin to its end, in one task."""
+    def beginning(self) -> Iterator[None]:
+        """From its begin on, in one task; an error ends it."""
         self.begin()
         try:
             with self.within():
@@ -137,6 +137,12 @@ class Operation:
         except BaseException as error:
             self.end(error)
             raise
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """From its begin to its end, in one task."""
+        with self.beginning():
+            yield
         self.end()
 
 
@@ -205,13 +211,8 @@ class ModelCall(Operation):
         """Until the answer begins; an error ends the operation."""
         self.model, self.provider, (self.host, self.port) = model, provider, place
         self.first_chunk_s = None
-        self.begin()
-        try:
-            with self.within():
-                yield
-        except BaseException as error:
-            self.end(error)
-            raise
+        with self.beginning():
+            yield
 
     def heard(self) -> None:
         """A piece of the answer is there."""

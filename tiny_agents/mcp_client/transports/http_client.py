@@ -19,6 +19,7 @@ from tiny_agents.errors import redact
 from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
 from tiny_agents.mcp_client.tools.mending import PairMender, mended_text
+from tiny_agents.mcp_client.transports.answers import bounded_body, origin
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Longest JSON answer, and largest event of a streamed one, as much as a line of a stdio server."""
@@ -120,7 +121,7 @@ class WatchedClient(httpx2.AsyncClient):
             return httpx2.Response(status, headers=kept, stream=_MendedEvents(response), request=request)
         if not kind.startswith("application/json"):
             return response
-        body = await _body(response, MAX_ANSWER_BYTES)
+        body = await bounded_body(response, MAX_ANSWER_BYTES)
         if body is None:
             problem = f"the answer is too long: at most {MAX_ANSWER_BYTES:,} bytes are read"
             return _error(request, 500, CODE_REFUSED, problem)
@@ -131,7 +132,7 @@ class WatchedClient(httpx2.AsyncClient):
         """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""
         status = self._watch.status = response.status_code
         self._watch.denied = ""
-        body = await _body(response, MAX_ERROR_BYTES)
+        body = await bounded_body(response, MAX_ERROR_BYTES)
         if status == 404 and "mcp-session-id" in request.headers:
             return _error(request, status, CODE_UNREACHABLE, "has ended the session")
         if body is not None and _is_rpc_error(body):
@@ -157,11 +158,6 @@ class _MendedEvents(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
-def origin(url: httpx2.URL) -> str:
-    """Scheme, host and port of `url`, as one text to compare and to show."""
-    return f"{url.scheme}://{url.netloc.decode()}"
-
-
 def is_notice(request: httpx2.Request) -> bool:
     """Whether nobody waits for the answer. The SDK sends notifications one after the other, and calls after them."""
     if request.method == "POST":
@@ -181,19 +177,6 @@ async def _redirect(request: httpx2.Request, response: httpx2.Response) -> httpx
     bare = httpx2.Response(response.status_code, headers=kept, request=request)
     bare.next_request = response.next_request
     return bare
-
-
-async def _body(response: httpx2.Response, limit: int) -> bytes | None:
-    """The whole body, unpacked; None if it is longer than `limit` bytes. Closes the response."""
-    body = bytearray()
-    try:
-        async for data in response.aiter_bytes():
-            body += data
-            if len(body) > limit:
-                return None
-    finally:
-        await response.aclose()
-    return bytes(body)
 
 
 def _is_rpc_error(body: bytes) -> bool:

@@ -109,7 +109,7 @@ async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.
     """Where messages are to be posted: the first thing a server says. Only its own host is trusted."""
     import httpx2
 
-    from tiny_agents.mcp_client.transports.http_client import origin
+    from tiny_agents.mcp_client.transports.answers import origin
 
     try:
         async for event in events:
