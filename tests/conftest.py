@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -29,3 +30,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))  # conversations, answers, locks
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "no-hf-home"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line that counts the scenarios of the fault suite, by the side on which something goes wrong."""
+    outcomes: dict[str, str] = {}
+    for outcome in ("passed", "skipped", "failed", "error"):  # a scenario that passed and left something is an error
+        for report in terminalreporter.stats.get(outcome, []):
+            if report.nodeid.startswith("tests/faults/test_"):
+                outcomes[report.nodeid] = outcome
+    if outcomes:
+        sides = Counter((name.split("_")[1], outcome) for name, outcome in outcomes.items())
+        said = "; ".join(f"{side}: {count} {outcome}" for (side, outcome), count in sorted(sides.items()))
+        terminalreporter.write_line(f"fault suite: {len(outcomes)} scenarios; {said}")
