@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tiny_agents.cli.live.area import Drawn, drawn, erased, frame, rows_of, width
 from tiny_agents.cli.live.blocks import FENCE_LINES, LONGEST, Block, BlockReader
 from tiny_agents.cli.live.images import ShownImage, images_of, inline, show_images
-from tiny_agents.cli.live.markdown import MarkdownLines
+from tiny_agents.cli.live.markdown import MarkdownLines, narrowed
 from tiny_agents.cli.live.screen import LiveScreen
 from tiny_agents.cli.live.shelf import Shelf
-from tiny_agents.cli.live.turn_lines import TurnLines
+from tiny_agents.cli.live.turn_lines import BLOCK_WORK, FRAME_WORK, TurnLines
 from tiny_agents.cli.screen.events import Text, Thought, ToolCall, ToolResult
 from tiny_agents.mcp_client import events as happening
 from tiny_agents.mcp_client.results.results import ToolResult as Result
@@ -50,12 +50,13 @@ def blocks(text, size=1):
     reader, found = BlockReader(), []
     for start in range(0, len(text), size):
         reader.feed(text[start : start + size])
-        found += reader.finished()
+        found += iter(reader.take, None)
     return [*found, *reader.end()]
 
 
 def as_lines(text, columns=79, colour=False):
-    return [line for block in blocks(text) for line in MarkdownLines(colour=colour).lines(block, columns)]
+    markdown = MarkdownLines(colour=colour)
+    return [line for block in blocks(text) for line in markdown.lines(block, columns)]
 
 
 # ---- blocks
@@ -92,6 +93,61 @@ def test_a_paragraph_without_end_is_cut_behind_a_word():
     assert len(first.source) <= LONGEST
     assert first.source.endswith(" ")
     assert all(block.follows for block in rest)
+
+
+ROWS = [
+    f"| item {n} | {n * n} | words about {n}, and more of them than fit in a line of that width |" for n in range(200)
+]
+TABLE = "\n".join(["| name | square | what |", "|---|--:|---|", *ROWS, "", "After it."])
+LISTS = "\n".join(f"{n}. point {n} of some\n     - and one below it" for n in range(200))
+QUOTE = "\n".join(f"> line {n} of what somebody said" for n in range(200))
+
+
+@pytest.mark.parametrize("text", [TABLE, LISTS, QUOTE, "word " * 5000, "x" * 20_000, "a\n" * 5000])
+def test_long_blocks_are_cut_at_the_same_places_however_they_come(text):
+    whole = blocks(text, len(text))
+    assert len(whole) > 1
+    assert all(len(block.source) <= LONGEST + 100 for block in whole)
+    for size in (7, 999, 4096):
+        assert blocks(text, size) == whole
+
+
+def test_a_long_table_is_finished_in_parts_that_show_as_one():
+    table = as_lines(TABLE, 60)
+    assert len(blocks(TABLE)) > 3
+    assert [row for row in table if "name" in row and "square" in row] == [table[0]]
+    places = [row.index("words") for row in table if "item" in row]
+    assert places[0] == table[0].index("what")
+    assert set(places) <= {places[0], places[0] + 1, places[0] + 2}  # as the numbers grow
+    assert [int(found[1]) for row in table if (found := re.match(r" item (\d+)", row))] == list(range(200))
+    assert table[-1] == "After it."
+
+
+def test_a_long_list_is_finished_in_parts_that_show_as_one():
+    lines = as_lines(LISTS)
+    assert len(blocks(LISTS)) > 3
+    assert [line.strip() for line in lines[::2]] == [f"{n}. point {n} of some" for n in range(200)]
+    assert {line.strip() for line in lines[1::2]} == {"• and one below it"}
+
+
+def test_nothing_of_a_narrow_table_is_hidden():
+    address = "https://example.org/a/rather/long/address"
+    narrow = as_lines(f"| a | b |\n|---|---|\n| {address} | {'y' * 30} |", 30)
+    assert max(map(len, narrow)) <= 30
+    shown = "".join("".join(line.split()) for line in narrow)
+    assert sum(map(shown.count, "/yrl")) >= sum(map((address + "y" * 30).count, "/yrl"))
+    heads = [f"head{n}" for n in range(12)]
+    tiny = as_lines(f"|{'|'.join(heads)}|\n|{'---|' * 12}\n|{'|'.join(heads)}|", 30)
+    assert " ".join(tiny).split() == (" | ".join(heads) + " " + " | ".join(heads)).split()
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=6), st.integers(1, 100))
+def test_columns_are_narrowed_from_the_widest_and_no_more_than_needed(widths, room):
+    found = narrowed(widths, room)
+    assert all(1 <= new <= max(old, 1) for new, old in zip(found, widths, strict=True))
+    assert sum(found) == max(min(sum(max(width, 1) for width in widths), room), len(widths))
+    given_way = [new for new, old in zip(found, widths, strict=True) if new < old]
+    assert not given_way or max(found) <= min(given_way) + 1
 
 
 # ---- Markdown
@@ -244,6 +300,46 @@ def test_a_block_higher_than_the_screen_scrolls_away_once():
         turn.feed(Text(f"- item {number}\n"))
         assert len(turn.live(rows=8)) <= 8
     assert turn.end() == [f" • item {number}" for number in range(40)]
+
+
+def test_a_frame_lays_out_a_bounded_part_of_what_came_and_the_next_ones_the_rest(monkeypatch):
+    laid_out = []
+    rendered = MarkdownLines._rendered
+
+    def counting(self, block, *arguments, **options):
+        laid_out.append(len(block.source))
+        return rendered(self, block, *arguments, **options)
+
+    monkeypatch.setattr(MarkdownLines, "_rendered", counting)
+    turn = Turn().feed(Text(f"{TABLE}\n\n" * 5), CALL)
+    frames = 0
+    while not frames or turn.lines.is_behind:
+        laid_out.clear()
+        turn.live(rows=8)
+        assert sum(laid_out) < FRAME_WORK + LONGEST
+        assert len(laid_out) <= FRAME_WORK / BLOCK_WORK
+        frames += 1
+    assert frames > 10
+    lines = turn.end()
+    assert len([line for line in lines if line.startswith(" item 199 ")]) == 5
+    assert lines[-2] == '▸ time.now {"zone": "Asia/Tokyo"}'
+
+
+def test_what_a_frame_before_had_laid_out_is_not_laid_out_again(monkeypatch):
+    turn = Turn().feed(Text("One *two"))
+    turn.live()
+    monkeypatch.setattr(MarkdownLines, "_rendered", None)
+    assert turn.live()[0] == "One *two"
+
+
+def test_at_the_end_more_than_a_frame_can_lay_out_is_counted():
+    turn = Turn().feed(Text("word " * 20_000), CALL)
+    lines = turn.end()
+    assert len(lines) < 200
+    (left_out,) = [line for line in lines if line.startswith("…")]
+    shown = sum(line.count("word") * 5 for line in lines)
+    assert left_out == f"… {100_000 - shown:,} more characters that came aren't shown."
+    assert lines[-2] == '▸ time.now {"zone": "Asia/Tokyo"}'
 
 
 @pytest.mark.parametrize("widths", [(30, 60), (60, 30), (30, 60, 20, 59)])

@@ -154,7 +154,7 @@ class Conversation:
             items = run(abort)
             before = len(self._talk.agent.messages)
             view = self._talk.view()
-            await show_turn(self._talk.agent, items, view)
+            await show_turn(self._talk.agent, items, view, abort)
         view.say_origin()
         if self._talk.agent.stop_reason == "aborted":
             self._screen.line(f"Stopped. {kept(self._talk.agent.messages[before:], view.said)}", Style.WARNING)

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field, replace
 
 FENCE_LINES = 40
 """Lines of code after which a listing is shown in parts: what is finished of it needn't be drawn again."""
-LONGEST = 12_000
-"""Characters of an unfinished block; a longer one is cut behind a word."""
+LONG = 2_000
+"""Characters from which on a block is shown in parts, too: it is cut before the next line that can begin one."""
+LONGEST = 6_000
+"""Characters of an unfinished block; a longer one is cut behind a line, or a word."""
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^`\n]*)$")
+_ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)])[ \t]")
+_TABLE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,8 @@ class Block:
 
     Attributes:
         follows: It continues the block before, so nothing goes between them.
-        opened: It is code whose fence was opened in an earlier part; `source` has it, too.
-        unclosed: It is code whose fence is closed in a later part.
+        opened: It is code or a table that began in an earlier part; `source` has its fence or its head, too.
+        unclosed: It is code or a table that goes on in a later part.
     """
 
     source: str
@@ -34,10 +38,11 @@ class Block:
 class BlockReader:
     """Takes text as it comes.
 
-    reader.feed(piece); reader.finished() -> blocks, each once; reader.rest -> what isn't finished
+    reader.feed(piece); while block := reader.take(): ...; reader.rest -> what isn't finished
     """
 
     _pieces: list[str] = field(default_factory=list)
+    _begun: int = 0  # characters of the first piece that were handed out
     _next: Block = field(default_factory=lambda: Block(""))
 
     def feed(self, piece: str) -> None:
@@ -46,37 +51,47 @@ class BlockReader:
     @property
     def rest(self) -> Block:
         """The block that isn't finished; empty `source` where there is none."""
-        if len(self._pieces) > 1:
-            self._pieces[:] = ["".join(self._pieces)]
-        text = "".join(self._pieces)
+        text = self._text()[self._begun :]
         return replace(self._next, source=(self._next.source + text if text.strip() else ""))
 
-    def finished(self) -> Iterator[Block]:
-        """The blocks that are finished by now."""
-        text = "".join(self._pieces)
-        while (cut := _cut(self._next, text)) is not None:
-            block, self._next, text = cut
+    def take(self) -> Block | None:
+        """The next block that is finished by now; None where there is none."""
+        text = self._text()
+        while (cut := _cut(self._next, text[self._begun : self._begun + LONGEST + 1])) is not None:
+            block, self._next, length = cut
+            self._begun += length
             if block.source.strip():
-                yield block
-        self._pieces[:] = [text]
+                return block
+        return None
 
     def end(self) -> Iterator[Block]:
         """All that is left: nothing more comes."""
-        yield from self.finished()
+        while (block := self.take()) is not None:
+            yield block
         rest = self.rest
         self._pieces.clear()
-        self._next = Block("")
+        self._begun, self._next = 0, Block("")
         if rest.source:
             yield rest
+
+    def _text(self) -> str:
+        if len(self._pieces) > 1:
+            self._pieces[:] = ["".join(self._pieces)[self._begun :]]
+            self._begun = 0
+        return self._pieces[0] if self._pieces else ""
 
 
 def is_code(block: Block) -> bool:
     """Whether it is code between fences, or the beginning of some."""
-    return block.opened or _FENCE.match(block.source.lstrip("\n").partition("\n")[0]) is not None
+    return _FENCE.match(block.source.lstrip("\n").partition("\n")[0]) is not None
 
 
-def _cut(head: Block, text: str) -> tuple[Block, Block, str] | None:
-    """The first finished block, how the next one begins, and the text that is left; None where none is finished."""
+def _cut(head: Block, text: str) -> tuple[Block, Block, int] | None:
+    """The first finished block, how the next one begins, and how much of `text` it took; None where none is finished.
+
+    Args:
+        text: What comes behind `head`; only its first `LONGEST` characters count, and one more where there are any.
+    """
     position = 0
     fence = _FENCE.match(head.source.rstrip("\n")) if head.opened else None
     lines_of_code = 0
@@ -87,32 +102,57 @@ def _cut(head: Block, text: str) -> tuple[Block, Block, str] | None:
         if fence is not None:
             lines_of_code += 1
             if _closes(line, fence[1]):
-                done = replace(head, source=head.source + text[:after], unclosed=False)
-                return done, Block(""), text[after:]
-            if lines_of_code >= FENCE_LINES:
-                opening = f"{fence[0].strip()}\n"
-                part = replace(head, source=head.source + text[:after], unclosed=True)
-                return part, Block(opening, follows=True, opened=True), text[after:]
+                return replace(head, source=head.source + text[:after], unclosed=False), Block(""), after
+            if lines_of_code >= FENCE_LINES or after >= LONG:
+                return _unclosed(head, text, after, fence)
         elif not line.strip():
             blank = True
         elif blank and position and not line.startswith((" ", "\t")):
-            return replace(head, source=text[:position]), Block(""), text[position:]
+            return replace(head, source=head.source + text[:position]), Block(""), position
         elif (fence := _FENCE.match(line)) is not None:
-            if text[:position].strip():
-                return replace(head, source=text[:position]), Block("", follows=not blank), text[position:]
+            if (head.source + text[:position]).strip():
+                return replace(head, source=head.source + text[:position]), Block("", follows=not blank), position
             lines_of_code = 0
+        elif position >= LONG and _can_begin(line, head.source + text):
+            return _parted(head, text, position)
         position = after
     # The line that isn't finished begins a new block already, if it doesn't begin with a space.
     if fence is None and blank and text[position : position + 1].strip() and text[:position].strip():
-        return replace(head, source=text[:position]), Block(""), text[position:]
+        return replace(head, source=head.source + text[:position]), Block(""), position
     if len(text) > LONGEST:
-        at = max(text.rfind(" ", 0, LONGEST), text.rfind("\n", 0, LONGEST)) + 1 or LONGEST
-        if fence is None:
-            return replace(head, source=text[:at]), Block("", follows=True), text[at:]
-        at = text.rfind("\n", 0, LONGEST) + 1 or LONGEST
-        part = replace(head, source=head.source + text[:at], unclosed=True)
-        return part, Block(f"{fence[0].strip()}\n", follows=True, opened=True), text[at:]
+        line_end = text.rfind("\n", LONGEST // 2, LONGEST) + 1
+        if fence is not None:
+            return _unclosed(head, text, line_end or LONGEST, fence)
+        return _parted(head, text, line_end or text.rfind(" ", 0, LONGEST) + 1 or LONGEST)
     return None
+
+
+def _unclosed(head: Block, text: str, at: int, fence: re.Match[str]) -> tuple[Block, Block, int]:
+    """The beginning of a listing, whose rest is a listing, too."""
+    part = replace(head, source=head.source + text[:at], unclosed=True)
+    return part, Block(f"{fence[0].strip()}\n", follows=True, opened=True), at
+
+
+def _parted(head: Block, text: str, at: int) -> tuple[Block, Block, int]:
+    """The beginning of a block. If it is a table, so is the rest, with the same head."""
+    source = head.source + text[:at]
+    if (table := table_head(source)) is not None:
+        return replace(head, source=source, unclosed=True), Block(table, follows=True, opened=True), at
+    return replace(head, source=source), Block("", follows=True), at
+
+
+def table_head(source: str) -> str | None:
+    """The first two lines of a table; None for another block."""
+    lines = source.lstrip("\n").split("\n", 2)
+    is_table = len(lines) > 2 and "|" in lines[0] and _TABLE_RULE.match(lines[1]) and "-" in lines[1]
+    return f"{lines[0]}\n{lines[1]}\n" if is_table else None
+
+
+def _can_begin(line: str, block: str) -> bool:
+    """Whether the rest of a long block, from this line on, looks as it did within it."""
+    if line.startswith((" ", "\t")):
+        return False
+    return _ITEM.match(block.lstrip("\n")) is None or _ITEM.match(line) is not None
 
 
 def _closes(line: str, opened_with: str) -> bool:

@@ -7,15 +7,18 @@ broken. Nothing is added that would be copied along: no frames, no padding.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import CodeBlock, Heading, ListItem, Markdown
+from rich.markdown import CodeBlock, Heading, ListItem, Markdown, TableElement
 from rich.segment import Segment
 from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
@@ -23,6 +26,9 @@ from tiny_agents.cli.live.area import Drawn
 from tiny_agents.cli.live.blocks import Block, is_code
 from tiny_agents.cli.screen.safe_text import neutralise
 
+COLUMN_GAP = 2  # between the columns of a table
+LEAST_WIDTH = 3
+"""A table whose columns can't be that wide is shown as lines."""
 _CODE_THEME = "ansi_dark"  # the sixteen colours that the terminal's own theme makes readable
 _THEME = Theme(
     {
@@ -89,6 +95,72 @@ class _Item(ListItem):
             yield Segment("\n")
 
 
+@dataclass(slots=True)
+class _TableForm:
+    """How a table is laid out, so that one that is shown in parts looks like one.
+
+    Attributes:
+        widths: Of its columns in the part before, then in this one; None if there was none.
+        headless: Its head was shown with an earlier part.
+    """
+
+    widths: Sequence[int] | None = None
+    headless: bool = False
+
+
+class _Table(TableElement):
+    """With columns as wide as their widest cell, and no narrower than in the part before."""
+
+    def __init__(self, form: _TableForm) -> None:
+        super().__init__()
+        self._form = form
+
+    @classmethod
+    def create(cls, markdown: Markdown, token: Token) -> _Table:
+        return cls(markdown.form if isinstance(markdown, _Markdown) else _TableForm())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.header is None or self.header.row is None:
+            return
+        head = [cell.content for cell in self.header.row.cells]
+        rows = [[cell.content for cell in row.cells] for row in (self.body.rows if self.body is not None else ())]
+        form = self._form
+        room = options.max_width - COLUMN_GAP * (len(head) - 1) - 2
+        if room < LEAST_WIDTH * len(head):
+            yield from (Text(" | ").join(row) for row in ([] if form.headless else [head]) + rows)
+            return
+        natural = [max(text.cell_len for text in column) for column in zip(head, *rows, strict=False)]
+        before = form.widths if form.widths is not None and len(form.widths) == len(head) else natural
+        form.widths = narrowed([max(pair) for pair in zip(before, natural, strict=True)], room)
+        table = Table(
+            box=box.SIMPLE,
+            pad_edge=False,
+            style="markdown.table.border",
+            collapse_padding=True,
+            show_header=not form.headless,
+        )
+        for text, width in zip(head, form.widths, strict=True):
+            heading = text.copy()
+            heading.stylize("markdown.table.header")
+            table.add_column(heading, width=width, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        yield table
+
+
+def narrowed(widths: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that fit in `room` together: the widest give way, none below 1."""
+    found = [max(width, 1) for width in widths]
+    while sum(found) > room and (widest := max(found)) > 1:
+        second = max((width for width in found if width < widest), default=1)
+        of_widest = [index for index, width in enumerate(found) if width == widest]
+        too_much = min(sum(found) - room, (widest - second) * len(of_widest))
+        each, more = divmod(too_much, len(of_widest))
+        for place, index in enumerate(of_widest):
+            found[index] -= each + (place < more)
+    return found
+
+
 class _Markdown(Markdown):
     elements = {
         **Markdown.elements,
@@ -96,10 +168,12 @@ class _Markdown(Markdown):
         "fence": _Code,
         "code_block": _Code,
         "list_item_open": _Item,
+        "table_open": _Table,
     }
 
-    def __init__(self, source: str, *, colour: bool) -> None:
+    def __init__(self, source: str, *, colour: bool, form: _TableForm) -> None:
         super().__init__("", code_theme=_CODE_THEME, hyperlinks=False)
+        self.form = form
         self.parsed = _PARSER.parse(source)
         for token in self.parsed:
             for child in token.children or ():
@@ -135,22 +209,36 @@ class MarkdownLines:
             _environ={},
         )
         self._colour = colour
+        self._widths: dict[int, Sequence[int]] = {}  # columns of the terminal -> those of the table that goes on
+        self._wanted: tuple[Block, int, bool] | None = None  # what is in `_lines`: the last block is asked for again
+        self._lines: list[Drawn] = []
 
     def lines(self, block: Block, columns: int, *, wrap_code: bool = False) -> list[Drawn]:
         """A block in lines of at most `columns` columns; but code is only broken into several with `wrap_code`."""
+        wanted = (block, columns, wrap_code)
+        if wanted != self._wanted:
+            self._lines = self._rendered(block, columns, wrap_code=wrap_code)
+            self._wanted = wanted
+        return list(self._lines)
+
+    def _rendered(self, block: Block, columns: int, *, wrap_code: bool) -> list[Drawn]:
         source = neutralise(block.source).expandtabs(4)
-        if is_code(block) and not wrap_code:
+        code = is_code(block)
+        if code and not wrap_code:
             columns = max(columns, *(len(line) * 2 for line in source.splitlines()))
         options = self._console.options.update(width=columns)
-        rendered = self._console.render_lines(_Markdown(source, colour=self._colour), options, pad=False)
-        lines = [self._drawn(segments) for segments in rendered]
+        form = _TableForm(self._widths.get(columns) if block.opened else None, headless=block.opened)
+        markdown = _Markdown(source, colour=self._colour, form=form)
+        lines = [self._drawn(segments) for segments in self._console.render_lines(markdown, options, pad=False)]
+        if block.unclosed and form.widths is not None:
+            self._widths = {columns: form.widths}
         while lines and not lines[-1].strip():
             lines.pop()
         while lines and not lines[0].strip():
             lines.pop(0)
-        if block.opened:
-            lines = lines[1:]
-        return lines[:-1] if block.unclosed else lines
+        if not code:
+            return lines
+        return lines[1 if block.opened else 0 : -1 if block.unclosed else None]
 
     def _drawn(self, segments: Iterable[Segment]) -> Drawn:
         """Text becomes something for a terminal here only. Entities were decoded, so it is made safe again."""

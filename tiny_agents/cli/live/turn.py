@@ -53,7 +53,9 @@ class LiveTurn:
         )
         self._not_before = 0.0
         self._next: asyncio.TimerHandle | None = None
+        self._drawn: asyncio.Future[None] | None = None  # set by the next frame, where somebody waits for it
         self._ended = False
+        self._gone = False
         self._draw_within(0)
 
     @property
@@ -74,6 +76,14 @@ class LiveTurn:
     def ask_again(self) -> None:
         """What was said is no answer after all: it has not the form that is wanted."""
         self.show(Aside(ASKED_AGAIN))
+
+    async def settle(self, stop: asyncio.Event | None = None) -> None:
+        """Nothing more comes: draw what isn't drawn yet, frame by frame, unless `stop` is set."""
+        self._lines.end(time.monotonic())
+        while self._lines.is_behind and not self._gone and not (stop is not None and stop.is_set()):
+            self._drawn = self._loop.create_future()
+            self._draw_within(0)
+            await self._drawn
 
     def end(self) -> None:
         """The turn is over: what there is stays."""
@@ -108,12 +118,19 @@ class LiveTurn:
         if self._ended:
             return
         began = time.monotonic()
-        if not self._screen.is_held:
-            lines = self._lines.take(began, self._screen.columns, self._screen.rows - 2)
-            try:
-                self._screen.redraw(*lines)
-            except OSError:  # the terminal is gone, which whoever writes the end of the turn finds out, too
-                return
+        try:
+            if not self._screen.is_held:
+                self._screen.redraw(*self._lines.take(began, self._screen.columns, self._screen.rows - 2))
+        except OSError:  # the terminal is gone, which whoever writes the end of the turn finds out, too
+            self._gone = True
+            return
+        finally:
+            if self._drawn is not None and not self._drawn.done():
+                self._drawn.set_result(None)
         cost = time.monotonic() - began
-        self._not_before = self._loop.time() + max(FRAME_S, REST * cost)
-        self._draw_within(TICK_S)
+        if self._lines.is_behind:
+            self._not_before = self._loop.time() + cost
+            self._draw_within(0)
+        else:
+            self._not_before = self._loop.time() + max(FRAME_S, REST * cost)
+            self._draw_within(TICK_S)

@@ -6,9 +6,11 @@ lines.feed(event, now); stable, live = lines.take(now, columns, rows)
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import partial, singledispatchmethod
 from itertools import accumulate
+from typing import NamedTuple
 
 from tiny_agents.cli.live.area import Drawn, drawn, letters
 from tiny_agents.cli.live.blocks import Block, BlockReader
@@ -25,8 +27,26 @@ from tiny_agents.mcp_client.results.results import ToolResult as ToolAnswer
 THOUGHT_ROWS = 3
 """Rows of what the model thinks just now."""
 
+FRAME_WORK = 4_000
+"""Characters of finished text that one frame lays out, so that no frame takes long; what is left comes with the next."""
+BLOCK_WORK = 250
+"""What a block costs besides, in characters."""
+
 Part = Callable[[int], list[Drawn]]
 """Something finished: columns -> its lines."""
+
+
+class Waiting(NamedTuple):
+    """Something finished that isn't shown yet.
+
+    Attributes:
+        work: What it costs to lay it out, in characters of text.
+        said: Characters of the model's text in it.
+    """
+
+    part: Part
+    work: int = BLOCK_WORK
+    said: int = 0
 
 
 class TurnLines:
@@ -69,7 +89,7 @@ class TurnLines:
         self._images = images
         self._can_show = can_show
         self._markdown = MarkdownLines(colour=colour)
-        self._parts: list[Part] = []
+        self._parts: deque[Waiting] = deque()
         self._reader = BlockReader()
         self._gap = False  # a block of text was the last that stayed
         self._scrolled = 0  # lines of the unfinished block that stayed already
@@ -122,7 +142,7 @@ class TurnLines:
         text = event.text if call.failed or call.whole is None else call.whole
         kept = self._shelf.keep(KeptResult(call.name, call.arguments, text))
         number = kept if self._can_show else None
-        self._parts.append(lambda columns: finished(call, text, number, columns, colour=self._colour))
+        self._parts.append(Waiting(lambda columns: finished(call, text, number, columns, colour=self._colour)))
 
     @feed.register
     def _(self, event: Aside, now: float) -> None:
@@ -154,7 +174,7 @@ class TurnLines:
         self._end_thought(now)
         self._end_text()
         for call in self._calls:
-            self._parts.append(partial(self._interrupted, call, now))
+            self._parts.append(Waiting(partial(self._interrupted, call, now)))
         self._calls.clear()
 
     def _interrupted(self, call: Call, now: float, columns: int) -> list[Drawn]:
@@ -162,13 +182,16 @@ class TurnLines:
 
     # ---- lines
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something finished waits for the next frame."""
+        return bool(self._parts)
+
     def take(self, now: float, columns: int, rows: int) -> tuple[list[Drawn], list[Drawn]]:
         """What stays from now on, each line once; and what is below it for now, in at most `rows` rows."""
-        stable: list[Drawn] = []
-        for part in self._taken():
-            stable += part(columns)
+        stable = self._taken(columns)
         room = max(rows - 1, 1)
-        live = self._unfinished(stable, columns, room)
+        live = self._unfinished(stable, columns, room) if not self._parts else []
         if self._thinking_since is not None:
             live += self._thinking(now, columns)
         for index, call in enumerate(self._calls):
@@ -181,14 +204,33 @@ class TurnLines:
         return stable, live
 
     def rest(self, now: float, columns: int) -> list[Drawn]:
-        """All lines that are left, at the end."""
+        """What is left, at the end. Of more than a frame can lay out the model's text is only counted."""
         self.end(now)
-        return [line for part in self._taken() for line in part(columns)]
+        lines = self._taken(columns)
+        left_out = sum(waiting.said for waiting in self._parts)
+        if left_out:
+            lines += self._dim(f"… {left_out:,} more characters that came aren't shown.").part(columns)
+        for waiting in self._parts:
+            lines += waiting.part(columns) if not waiting.said else []
+        self._parts.clear()
+        return lines
 
-    def _taken(self) -> list[Part]:
-        self._parts += (self._block(block) for block in self._reader.finished())
-        parts, self._parts = self._parts, []
-        return parts
+    def _taken(self, columns: int) -> list[Drawn]:
+        """Lines of what is finished, of about as much as a frame has time for."""
+        lines: list[Drawn] = []
+        work = 0
+        while work < FRAME_WORK:
+            if not self._parts:
+                block = self._reader.take()
+                if block is None:
+                    break
+                self._parts.append(self._block(block))
+            waiting = self._parts.popleft()
+            work += waiting.work
+            lines += waiting.part(columns)
+        if not self._parts and work >= FRAME_WORK and (block := self._reader.take()) is not None:
+            self._parts.append(self._block(block))
+        return lines
 
     def _unfinished(self, stable: list[Drawn], columns: int, room: int) -> list[Drawn]:
         """Lines of the block that isn't finished. Those that don't fit any more are added to `stable`."""
@@ -204,14 +246,14 @@ class TurnLines:
             self._scrolled_for = columns
         return shown[max(over, 0) :]
 
-    def _block(self, block: Block) -> Part:
+    def _block(self, block: Block) -> Waiting:
         def lines(columns: int) -> list[Drawn]:
             rendered = self._with_gap(block, self._markdown.lines(block, columns, wrap_code=self._scrolled > 0))
             past = self._past(rendered, columns)
             self._gap, self._scrolled = True, 0
             return rendered[past:]
 
-        return lines
+        return Waiting(lines, BLOCK_WORK + len(block.source), len(block.source))
 
     def _past(self, lines: list[Drawn], columns: int) -> int:
         """How many lines of the unfinished block stayed already; of another width, those that are whole in what did."""
@@ -231,7 +273,7 @@ class TurnLines:
             self._gap = False
             return []
 
-        self._parts += [*blocks, no_gap]
+        self._parts += [*blocks, Waiting(no_gap, 0)]
 
     def _end_thought(self, now: float) -> None:
         if self._thinking_since is None:
@@ -257,8 +299,10 @@ class TurnLines:
         lines = wrapped(tail.strip()[-columns * (THOUGHT_ROWS + 1) :], columns - 2)[-THOUGHT_ROWS:]
         return [self._line(f"  {line}", Style.DIM) for line in lines]
 
-    def _dim(self, text: str) -> Part:
-        return lambda columns: [self._line(line, Style.DIM) for line in wrapped(text, columns)]
+    def _dim(self, text: str) -> Waiting:
+        return Waiting(
+            lambda columns: [self._line(line, Style.DIM) for line in wrapped(text, columns)], BLOCK_WORK + len(text)
+        )
 
     def _status_line(self, now: float, columns: int) -> str:
         doing = "thinking, " if self._thinking_since is not None else ""

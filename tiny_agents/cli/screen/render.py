@@ -6,6 +6,7 @@ server sends can look like a line of this program.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from functools import singledispatchmethod
 
@@ -132,6 +133,9 @@ class TurnRenderer:
 
     def happened(self, event: ServerEvent) -> None:
         """What happens at the servers isn't shown here."""
+
+    async def settle(self, stop: asyncio.Event | None = None) -> None:
+        """Everything is shown as it comes."""
 
     def end(self) -> None:
         """End the last line."""

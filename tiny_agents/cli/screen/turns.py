@@ -31,13 +31,21 @@ class TurnView(Protocol):
 
     def ask_again(self) -> None: ...
 
+    async def settle(self, stop: asyncio.Event | None = None, /) -> None: ...
+
     def end(self) -> None: ...
 
     def say_origin(self) -> None: ...
 
 
-async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnView) -> None:
-    """Show what happens in a run; the last line on the screen is finished, however it ends."""
+async def show_turn(
+    agent: Agent, run: AsyncGenerator[Item, None], view: TurnView, stop: asyncio.Event | None = None
+) -> None:
+    """Show what happens in a run; the last line on the screen is finished, however it ends.
+
+    Args:
+        stop: The run's abort event, which also ends the showing of what came faster than it could be shown.
+    """
     reader = EventReader()
     inner = InnerCalls(EXIT_TOOLS)
     answering = 0  # how long the history was when the answer began that is being shown; 0 after a tool's result
@@ -58,6 +66,10 @@ async def show_turn(agent: Agent, run: AsyncGenerator[Item, None], view: TurnVie
                         view.show(event)
             for happened in events.taken():
                 _tell(happened, view, inner)
+            await view.settle(stop)
+        except Exception:
+            await view.settle(stop)
+            raise
         finally:
             view.end()
 
