@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
     from tiny_agents.agent.sessions.store import MemorySessionStore, SessionStore
     from tiny_agents.agent.sessions.types import SessionInfo
+    from tiny_agents.agent.testing.running import CaseResult, run_tests
     from tiny_agents.errors import (
         ConfigError,
         IncompleteStreamError,
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from tiny_agents.inference.client import InferenceClient
     from tiny_agents.inference.inference_api import InferenceApi
     from tiny_agents.inference.legacy import ModelStatus
+    from tiny_agents.inference.script import ScriptedAnswer, ScriptedCall
+    from tiny_agents.inference.scripted import ScriptedClient
     from tiny_agents.inference.types.chat import (
         ChatCompletionInputFunctionDefinition,
         ChatCompletionInputFunctionName,
@@ -257,6 +260,9 @@ _HOMES = {
     "load_definition": "agent.definition.loading",
     "parse_definition": "agent.definition.parse",
     "resolve_inputs": "agent.definition.inputs",
+    **dict.fromkeys(("CaseResult", "run_tests"), "agent.testing.running"),
+    "ScriptedClient": "inference.scripted",
+    **dict.fromkeys(("ScriptedAnswer", "ScriptedCall"), "inference.script"),
 }
 
 _FAMILIES = [("Error", "errors"), ("ChatCompletion", "inference.types.chat"), ("", "inference.types.tasks")]
@@ -277,6 +283,7 @@ __all__ = [
     "AutomaticSpeechRecognitionOutput",
     "AutomaticSpeechRecognitionOutputChunk",
     "CallRequest",
+    "CaseResult",
     "ChatCompletionInputFunctionDefinition",
     "ChatCompletionInputFunctionName",
     "ChatCompletionInputGrammarType",
@@ -381,6 +388,9 @@ __all__ = [
     "SampledCall",
     "SamplingReply",
     "SamplingRequest",
+    "ScriptedAnswer",
+    "ScriptedCall",
+    "ScriptedClient",
     "ScriptedHost",
     "ServerAsked",
     "ServerConnectionError",
@@ -444,6 +454,7 @@ __all__ = [
     "load_definition",
     "parse_definition",
     "resolve_inputs",
+    "run_tests",
     "validate_definition",
 ]
 

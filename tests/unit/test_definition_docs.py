@@ -14,7 +14,7 @@ from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.part_keys import INPUT, SERVERS
 from tiny_agents.agent.definition.schema import definition_schema
 from tiny_agents.agent.definition.table import Table
-from tiny_agents.errors import ConfigError
+from tiny_agents.agent.definition.test_keys import ANSWER, CASE, EXPECTED, EXPECTED_CALL
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "definitions.md").read_text(encoding="utf-8")
@@ -41,9 +41,9 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(shown) == 3
 
 
-def rows(heading: str) -> list[str]:
+def rows(heading: str, page: str = TEXT) -> list[str]:
     """The rows of the first table under a heading."""
-    section = TEXT.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
+    section = page.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
     return [line for line in section.splitlines() if line.startswith("| `")]
 
 
@@ -78,19 +78,16 @@ def test_the_schema_for_editors_is_fresh() -> None:
     assert json.loads(kept) == definition_schema(), "run: tiny-agents schema > docs/agent.schema.json"
 
 
-LATER = [key.name for key in AGENT.keys if key.later]
+# ---- docs/testing.md
+
+TESTING = (DOCS / "testing.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", LATER)
-def test_what_can_not_be_used_yet_is_on_the_page(name: str) -> None:
-    assert f"`{name}`" in TEXT.partition("## Not supported yet")[2]
+def test_the_tables_about_tests_are_the_rows_that_the_code_has() -> None:
+    for heading, table in (("A test", CASE), ("`expect`", EXPECTED), ("`calls`", EXPECTED_CALL), ("`answers`", ANSWER)):
+        assert rows(heading, TESTING) == rows_of(table), heading
 
 
-@pytest.mark.parametrize("name", LATER)
-def test_what_can_not_be_used_yet_says_so(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: is not supported yet"):
-        parse_definition(f"{name}: 1")
-
-
-def test_all_that_a_server_may_have_can_be_used() -> None:
-    assert [key.name for table in SERVERS.values() for key in table.keys if key.later] == []
+@pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", TESTING, flags=re.DOTALL))
+def test_the_examples_of_tests_are_definitions(example: str) -> None:
+    assert parse_definition(example).tests

@@ -1,4 +1,4 @@
-"""The readings of keys: those that aren't served yet are read and refused as they will be."""
+"""The readings of keys that are mappings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tiny_agents.agent.definition.document import read_yaml
 from tiny_agents.agent.definition.keys import CHAT_PARAMS, CONTEXT, LIMITS, MODELS, OUTPUT, PERMISSIONS, TOOLS
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.table import Shape, Table
+from tiny_agents.agent.definition.test_keys import ANSWER, CASE
 from tiny_agents.agent.definition.types import FileDefinition, SubagentDefinition, TaskDefinition
 from tiny_agents.agent.permissions.rules import Rule
 from tiny_agents.errors import ConfigError
@@ -116,6 +117,25 @@ BAD: list[tuple[Shape | Table, str, str]] = [
     (CONTEXT, "{max_token: 8192}", "max_token: unknown key (did you mean 'max_tokens'?)"),
     (OUTPUT, "{}", "schema: missing; it is what the answer has to fit"),
     (OUTPUT, "{schema: [a]}", "schema: must be text, but is a list"),
+    (CASE, "{prompt: []}", "prompt: is an empty list; give it a prompt"),
+    (CASE, "{prompt: [a, 3]}", "prompt[1]: must be text, but is a number"),
+    (CASE, "{prompt: a, permission: ask}", "permission: must be one of allow, deny, but is ask"),
+    (CASE, "{prompt: a, answers: text}", "answers: must be a list, but is text"),
+    (CASE, "{prompt: a, expect: {contain: b}}", "expect.contain: unknown key (did you mean 'contains'?)"),
+    (CASE, "{prompt: a, expect: {limits: {}}}", "expect.limits: is called at_most here"),
+    (CASE, "{prompt: a, expect: {matches: '('}}", "expect.matches: is no regular expression: missing )"),
+    (CASE, "{prompt: a, expect: {calls: read}}", "expect.calls: must be a list, but is text"),
+    (CASE, "{prompt: a, expect: {calls: [{arguments: {}}]}}", "calls[0].tool: missing; it is what has to be called"),
+    (CASE, "{prompt: a, expect: {calls: [read a note]}}", "calls[0]: must be a tool, such as read_note, notes.read_*"),
+    (CASE, "{prompt: a, expect: {calls: [{tool: a, times: -1}]}}", "calls[0].times: must be at least 0, but is -1"),
+    (CASE, "{prompt: a, expect: {calls: [{tool: a, outcome: good}]}}", "outcome: must be one of ok, error, failed"),
+    (CASE, "{prompt: a, expect: {stop_reason: finished}}", "stop_reason: must be one of done, exit_tool, empty"),
+    (CASE, "{prompt: a, expect: {at_most: {calls: 3}}}", "at_most.calls: unknown key (did you mean"),
+    (CASE, "{prompt: a, expect: {at_most: {tool_calls: -1}}}", "at_most.tool_calls: must be at least 0, but is -1"),
+    (CASE, "{prompt: a, expect: {schema: 3}}", "expect.schema: must be text, but is a number"),
+    (ANSWER, "{tex: a}", "tex: unknown key (did you mean 'text'?)"),
+    (ANSWER, "{calls: [{arguments: {}}]}", "calls[0].tool: missing; it is what is called"),
+    (ANSWER, "{calls: [{tool: a, arguments: [1]}]}", "calls[0].arguments: must be a mapping of keys to values, but is"),
 ]
 
 

@@ -45,6 +45,14 @@ class Observed(TypedDict, total=False):
     run_log: str | Path | None
 
 
+def require_trust_in(definition: AgentDefinition, trust: bool) -> None:
+    """Raises UsageError about an agent that was downloaded, unless the program says that it may start."""
+    if not trust and (parts := downloaded_parts(definition)):
+        uses = "; ".join(commands_and_hosts(definition))
+        names = " and ".join(part.name for part in parts)
+        raise UsageError(f"{names} was downloaded and would use: {uses}. Pass trust=True if you want that.")
+
+
 class Loading:
     """The ways to an agent that a definition describes: `Agent` has these from here."""
 
@@ -93,12 +101,8 @@ class Loading:
             UsageError: It comes from the Hub and `trust` is not set.
         """
         written, locked = load_as_locked(ref, lock, allow_paths=allow_paths)
-        definition = written
-        if downloaded_parts(definition) and not trust:
-            uses = "; ".join(commands_and_hosts(definition))
-            names = " and ".join(part.name for part in downloaded_parts(definition))
-            raise UsageError(f"{names} was downloaded and would use: {uses}. Pass trust=True if you want that.")
-        definition = resolve_inputs(without_overridden(definition, ModelSettings(), os.environ), values=inputs)
+        require_trust_in(written, trust)
+        definition = resolve_inputs(without_overridden(written, ModelSettings(), os.environ), values=inputs)
         has_token = bool(find_token(os.environ))
         chosen = choose_model(
             ModelSettings(), os.environ, definition, has_hf_token=has_token, has_local=local.is_available()

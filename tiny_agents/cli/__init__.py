@@ -38,6 +38,7 @@ COMMANDS = {
     "schema": "tiny_agents.cli.commands.schema",
     "validate": "tiny_agents.cli.commands.validate",
     "convert": "tiny_agents.cli.commands.convert",
+    "test": "tiny_agents.cli.commands.test",
     "login": "tiny_agents.cli.commands.login",
     "logout": "tiny_agents.cli.commands.logout",
 }

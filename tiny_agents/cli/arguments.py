@@ -11,6 +11,7 @@ from tiny_agents.cli.flags.init import add_init
 from tiny_agents.cli.flags.output import add_limits, add_output
 from tiny_agents.cli.flags.sessions import add_sessions
 from tiny_agents.cli.flags.setup import add_setup
+from tiny_agents.cli.flags.test import add_test
 from tiny_agents.cli.flags.tools import add_tools
 
 RUN_EXAMPLES = """\
@@ -200,6 +201,7 @@ def build_parser() -> Parser:
         epilog=LIST_EXAMPLES,
     )
     _add_definition_commands(commands)
+    add_test(commands, ANY_AGENT, (_add_model, add_limits, _add_starting))
     add_sessions(commands)
     _add_show(commands)
     _add_trust(commands)

@@ -214,6 +214,10 @@ _YAML_HINTS = {
     "found character '@' that cannot start any token": "a text that starts with @ needs quotes",
     "found character '`' that cannot start any token": "a text that starts with a backtick needs quotes",
     "found character '%' that cannot start any token": "a text that starts with % needs quotes",
+    **dict.fromkeys(
+        ("expected ',' or ']', but got '?'", "expected ',' or '}', but got '?'"),
+        "a text with a question mark needs quotes between [ ] or { }",
+    ),
 }
 
 

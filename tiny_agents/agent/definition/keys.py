@@ -1,7 +1,4 @@
-"""Every key of a definition, one row each: where agent.yaml, its JSON Schema and docs/definitions.md come from.
-
-A key whose `later` is set can be read but does nothing yet, so using it is an error; taking `later` away serves it.
-"""
+"""Every key of a definition, one row each: where agent.yaml, its JSON Schema and docs/definitions.md come from."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 
 from tiny_agents.agent.context.settings import AT, LEAST_MAX_TOKENS
 from tiny_agents.agent.definition.document import Value, did_you_mean
-from tiny_agents.agent.definition.part_keys import MERGE_KEY, NOT_YET, read_instructions
+from tiny_agents.agent.definition.part_keys import MERGE_KEY, read_instructions
 from tiny_agents.agent.definition.readings import (
     COUNT,
     FLAG,
@@ -29,6 +26,7 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.task_names import TASKS
+from tiny_agents.agent.definition.test_keys import TESTS
 from tiny_agents.agent.definition.types import (
     FileDefinition,
     ImportDefinition,
@@ -488,7 +486,11 @@ AGENT = Table(
             FILES,
             "folders with skills (`SKILL.md`), of which the model reads what it needs; see [composition.md](composition.md)",
         ),
-        Key("tests", TEXTS, "recorded conversations", NOT_YET),
+        Key(
+            "tests",
+            TESTS,
+            "tests of the agent for `tiny-agents test`: files, or the tests themselves; see [testing.md](testing.md)",
+        ),
     ),
     hints=MERGE_KEY,
 )

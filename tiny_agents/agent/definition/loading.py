@@ -165,7 +165,7 @@ def _parse_file(path: Path) -> AgentDefinition:
     format = _FORMATS.get(path.suffix.lower())
     if path.suffix and format is None:
         raise ConfigError(f"a definition is a .yaml, .yml, .json or .md file, not {path.suffix}", path=path)
-    text = _read_text(path)
+    text = read_text(path)
     return replace(parse_definition(text, path=path, format=format or _guessed_format(text)), sources=(path,))
 
 
@@ -181,7 +181,7 @@ def _with_imports(definition: AgentDefinition, boundary: Boundary) -> AgentDefin
             path = boundary.resolve(os.path.expanduser(wanted.file))
             if not os.path.isfile(path):
                 raise ConfigError("is not there", path=path)
-            text = _read_text(path)
+            text = read_text(path)
         except ConfigError as error:
             raise unreadable(definition, number, wanted.file, error) from error
         if definition.path is not None and os.path.realpath(path) == os.path.realpath(definition.path):
@@ -190,7 +190,8 @@ def _with_imports(definition: AgentDefinition, boundary: Boundary) -> AgentDefin
     return definition
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a definition, or of another file that belongs to an agent. Raises ConfigError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -216,7 +217,7 @@ def _reason(error: OSError) -> str:
 def _read_below(boundary: Boundary, name: str) -> str | None:
     """The text of a file that the definition may read; None where there is none."""
     path = boundary.resolve(name)
-    return _read_text(path) if os.path.isfile(path) else None
+    return read_text(path) if os.path.isfile(path) else None
 
 
 def _completed(

@@ -30,7 +30,6 @@ from tiny_agents.agent.permissions.rules import APPROVALS
 from tiny_agents.mcp_client.connection.servers import DEFER, LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 from tiny_agents.mcp_client.oauth.options import AUTH_TYPES, AUTH_WORDS, REDIRECT_URI, BadOption, read_auth
 
-NOT_YET = "is not supported yet"
 MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}
 
 

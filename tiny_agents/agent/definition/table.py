@@ -40,13 +40,11 @@ class Key:
 
     Attributes:
         says: What it means: a sentence without its full stop, with `code` in backquotes.
-        later: Why it can't be used yet, as the end of an error; "" where it works. Without it, it is served.
     """
 
     name: str
     shape: Shape
     says: str
-    later: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,8 @@ class Table:
 
     @property
     def served(self) -> dict[str, Key]:
-        """The keys that work, by name."""
-        return {key.name: key for key in self.keys if not key.later}
+        """The keys by name."""
+        return {key.name: key for key in self.keys}
 
     def read(self, mapping: Value) -> dict[str, Any]:
         """The values of `mapping` by key; `x-...` is left out, and what isn't in the table is an error.
@@ -76,7 +74,7 @@ class Table:
             ConfigError: The first thing that is wrong; its `others` are the rest.
         """
         entries = mapping.mapping()
-        known = {key.name: key for key in self.keys}
+        known = self.served
         problems = Problems()
         found: dict[str, Any] = {}
         for name, value in entries.items():
@@ -96,11 +94,11 @@ class Table:
     def _unknown(self, name: str) -> str:
         if name in self.hints:
             return self.hints[name]
-        served = self.served
-        return f"unknown key{did_you_mean(name, served) or f'; {self.what} has ' + ', '.join(served)}"
+        known = self.served
+        return f"unknown key{did_you_mean(name, known) or f'; {self.what} has ' + ', '.join(known)}"
 
     def schema(self) -> dict[str, Any]:
-        """JSON Schema of such a mapping: the keys that work, the author's own, no others."""
+        """JSON Schema of such a mapping: these keys, the author's own, no others."""
         schema: dict[str, Any] = {
             "type": "object",
             "properties": {key.name: {"description": key.says, **key.shape.schema} for key in self.served.values()},
@@ -116,8 +114,6 @@ class Table:
 
 
 def _read(key: Key, value: Value) -> Any:
-    if key.later:
-        raise value.error(key.later)
     if value.data is None:
         raise value.error("is empty; give it a value or remove the key")
     return key.shape.read(value)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tiny_agents.agent.definition.reference import Origin
 from tiny_agents.agent.permissions.rules import ApprovalWord
+from tiny_agents.agent.testing.case import Case
 from tiny_agents.errors import ConfigError, redact
 from tiny_agents.mcp_client.connection.servers import ServerType
 from tiny_agents.mcp_client.tools.pinning import Pinning
@@ -215,6 +216,7 @@ class AgentDefinition:
         output: `schema` of the final answer: a path relative to the definition, or the schema itself.
         tools: Tools that come from no server.
         skills: Folders with skills.
+        tests: Files with tests (patterns such as `tests/*.yaml`), and tests; `testing.loading.cases_of` reads the files.
         imports: Files with more servers; once loaded, these are in `servers`.
         imported: How keys of what was imported begin -> the file that has them.
         instructions: Whether the model is told what servers say about their use.
@@ -255,7 +257,7 @@ class AgentDefinition:
     output: Mapping[str, Any] = field(default_factory=dict)
     tools: ToolsDefinition = ToolsDefinition()
     skills: tuple[FileDefinition, ...] = ()
-    tests: tuple[str, ...] = ()
+    tests: tuple[FileDefinition | Case, ...] = ()
     imports: tuple[ImportDefinition, ...] = ()
     imported: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     instructions: bool = True

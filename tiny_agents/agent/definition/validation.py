@@ -43,7 +43,18 @@ def validate_definition(
         definition = load_definition(ref, env=env, allow_paths=allow_paths)
     except ConfigError as error:
         return Findings(None, (error, *error.others))
-    return Findings(definition, tuple(placeholder_problems(definition)), tuple(_warnings(definition)))
+    errors = (*placeholder_problems(definition), *_problems_of_tests(definition))
+    return Findings(definition, errors, tuple(_warnings(definition)))
+
+
+def _problems_of_tests(definition: AgentDefinition) -> tuple[ConfigError, ...]:
+    from tiny_agents.agent.testing.loading import cases_of
+
+    try:
+        cases_of(definition)
+    except ConfigError as error:
+        return (error, *error.others)
+    return ()
 
 
 def _warnings(definition: AgentDefinition) -> list[str]:

@@ -1,0 +1,1 @@
+"""Tests of an agent, as its definition has them: cases, what is expected of each, and how they are run."""
