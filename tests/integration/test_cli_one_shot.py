@@ -474,6 +474,7 @@ def test_help_and_wrong_flags_load_nothing_heavy(tmp_path, args):
         "tiny_agents.cli.flags.output",
         "tiny_agents.cli.flags.sessions",
         "tiny_agents.cli.flags.setup",
+        "tiny_agents.cli.flags.test",
         "tiny_agents.cli.flags.tools",
         "tiny_agents.cli.report",
         "tiny_agents.cli.screen",
