@@ -186,7 +186,7 @@ def test_pasted_lines_are_one_prompt_and_alt_enter_makes_a_new_line(bare, open_t
         assert said(model.requests[-1]) == "first\nsecond\nthird"
 
 
-def test_what_is_typed_during_an_answer_waits_for_the_next_prompt(bare, open_terminal):
+def test_what_is_typed_during_an_answer_is_seen_and_waits_for_the_next_prompt(bare, open_terminal):
     more = threading.Event()
     turns = [
         raw(delta(content="Wait"), lambda: more.wait(LIMIT_S), delta(content=" over."), delta("stop")),
@@ -196,13 +196,36 @@ def test_what_is_typed_during_an_answer_waits_for_the_next_prompt(bare, open_ter
         terminal.wait_for(READY)
         terminal.type("One" + ENTER)
         terminal.wait_for(r"^Wait$")
-        terminal.type("Two" + ENTER + CTRL_D)
+        terminal.type("Twi")
+        terminal.wait_for(r"^Wait\n.*Ctrl\+C stops\n> Twi$")
+        terminal.type("\x7fo" + ENTER)
+        terminal.wait_for(r"Ctrl\+C stops\n> Two\n>$")
+        terminal.type("\x1b[200~pasted\nlines\x1b[201~")
+        terminal.wait_for(r"^> Two\n> pasted ⏎ lines$")
+        terminal.type("\x15" * 3 + CTRL_D)
         more.set()
         assert terminal.wait_for_exit() == 0
         *conversation, last = terminal.screen[terminal.screen.index("> One") :].splitlines()
         assert conversation == ["> One", "Wait over.", "", "> Two", "Fine.", "", ">"]
         assert last.startswith("Come back to this conversation with: ")
         assert said(model.requests[-1]) == "Two"
+
+
+def test_what_was_typed_ahead_is_not_sent_after_an_answer_that_was_stopped_or_failed(bare, open_terminal):
+    def respond(request: Recorded) -> Turn:
+        return text("I think", then="stall") if said(request) == "Think" else text("Fine.")
+
+    with OpenAIServer(respond) as model, open_terminal(model, bare) as terminal:
+        terminal.wait_for(READY)
+        terminal.type("Think" + ENTER)
+        terminal.wait_for(r"^I think$")
+        terminal.type("Two" + ENTER + "and")
+        terminal.wait_for(r"^> Two\n> and$")
+        terminal.type(CTRL_C)
+        terminal.wait_for(r"^Stopped\. .*\n\n> Two\n  and$")
+        terminal.type(" more" + ENTER)
+        terminal.wait_for(r"^Fine\.$")
+        assert said(model.requests[-1]) == "Two\nand more"
 
 
 def test_nothing_a_server_or_a_model_sends_can_steer_the_terminal(quick, open_terminal):

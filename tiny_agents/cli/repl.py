@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from tiny_agents.cli.interrupts import Interrupts
 from tiny_agents.cli.prompt.attachments import prepare
 from tiny_agents.cli.prompt.keyboard import quiet_keyboard
 from tiny_agents.cli.prompt.pastes import LONG_CHARS
+from tiny_agents.cli.prompt.typed_ahead import TypedAhead
 from tiny_agents.cli.report import Reporter, terminal_is_gone
 from tiny_agents.cli.screen.events import Item
 from tiny_agents.cli.screen.terminal import Style
@@ -30,6 +32,8 @@ class Lines(Protocol):
     async def read(self, prefill: str = "", *, in_editor: bool = False) -> str: ...
 
     def was_empty(self) -> bool: ...
+
+    def typing_ahead(self, changed: Callable[[TypedAhead], None]) -> AbstractContextManager[TypedAhead]: ...
 
 
 class Conversation:
@@ -149,14 +153,22 @@ class Conversation:
         return doing.result()
 
     async def _turn(self, run: Run) -> None:
+        """What was typed ahead is asked next, but not after a turn that was stopped or failed: then it can be changed."""
         abort = asyncio.Event()
-        with self._interrupts.stopping(abort):
+        view = self._talk.view()
+        with self._interrupts.stopping(abort), self._lines.typing_ahead(view.typing) as typed:
             items = run(abort)
             before = len(self._talk.agent.messages)
-            view = self._talk.view()
-            await show_turn(self._talk.agent, items, view, abort)
+            try:
+                await show_turn(self._talk.agent, items, view, abort)
+            except Exception:
+                self._talk.prefill = typed.take_back()
+                raise
+            aborted = self._talk.agent.stop_reason == "aborted"
+            if aborted:
+                self._talk.prefill = typed.take_back()
         view.say_origin()
-        if self._talk.agent.stop_reason == "aborted":
+        if aborted:
             self._screen.line(f"Stopped. {kept(self._talk.agent.messages[before:], view.said)}", Style.WARNING)
         elif notice := stop_notice(self._talk.agent):
             self._screen.line(notice, Style.WARNING)

@@ -12,7 +12,8 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -459,7 +460,7 @@ async def _converse(
     from tiny_agents.cli.slash.talk import Talk
 
     screen, view = screen_and_views(sys.stdout)
-    reporter.before_line, reporter.quiet = screen.fresh_line, screen.holding_back
+    reporter.before_line = screen.fresh_line
     tool_counts = {name: len(connection.tools) for name, connection in agent.connections.items()}
     show_banner(screen, plan.definition, plan.model, tool_counts)
     show_recap(session, screen)
@@ -468,6 +469,13 @@ async def _converse(
     )
     past_prompts = open_history(data_dir(os.environ), plan.definition.name, owner_of(plan.definition), reporter.warning)
     lines = LineEditor(past_prompts, PromptCompleter(talk), lambda: prompt_words(talk.agent))
+
+    @contextmanager
+    def quiet() -> Iterator[None]:
+        with screen.holding_back(), lines.standing_back():
+            yield
+
+    reporter.quiet = quiet
 
     async def load(other: Agent, plan: Plan) -> None:
         await _load_tools(other, reporter)

@@ -6,10 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 
+from tiny_agents.cli.live.area import Drawn
 from tiny_agents.cli.live.images import show_images
 from tiny_agents.cli.live.screen import LiveScreen
 from tiny_agents.cli.live.shelf import Shelf
 from tiny_agents.cli.live.turn_lines import TurnLines
+from tiny_agents.cli.live.typed_lines import typed_lines
+from tiny_agents.cli.prompt.typed_ahead import TypedAhead
 from tiny_agents.cli.screen.events import Aside, Event
 from tiny_agents.cli.screen.render import ASKED_AGAIN, origin_words
 from tiny_agents.cli.screen.terminal import Style
@@ -51,6 +54,8 @@ class LiveTurn:
             images=show_images,
             can_show=can_show,
         )
+        self._live: list[Drawn] = []
+        self._typed: list[Drawn] = []
         self._not_before = 0.0
         self._next: asyncio.TimerHandle | None = None
         self._drawn: asyncio.Future[None] | None = None  # set by the next frame, where somebody waits for it
@@ -72,6 +77,16 @@ class LiveTurn:
         """The same for what happens at the servers."""
         self._lines.feed(event, time.monotonic())
         self._draw_within(0)
+
+    def typing(self, typed: TypedAhead) -> None:
+        """What is typed meanwhile is shown at once, below all else."""
+        self._typed = typed_lines(typed, self._screen.columns, colour=self._screen.answer.colour)
+        if self._gone or self._ended or self._screen.is_held:
+            return
+        try:
+            self._screen.redraw([], [*self._live, *self._typed])
+        except OSError:
+            self._gone = True
 
     def ask_again(self) -> None:
         """What was said is no answer after all: it has not the form that is wanted."""
@@ -120,7 +135,9 @@ class LiveTurn:
         began = time.monotonic()
         try:
             if not self._screen.is_held:
-                self._screen.redraw(*self._lines.take(began, self._screen.columns, self._screen.rows - 2))
+                room = self._screen.rows - 2 - len(self._typed)
+                stable, self._live = self._lines.take(began, self._screen.columns, room)
+                self._screen.redraw(stable, [*self._live, *self._typed])
         except OSError:  # the terminal is gone, which whoever writes the end of the turn finds out, too
             self._gone = True
             return

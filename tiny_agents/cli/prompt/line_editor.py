@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -14,12 +15,14 @@ from prompt_toolkit.completion import Completer
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.input.typeahead import store_typeahead
+from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.styles import Style
 
 from tiny_agents.cli.prompt.pastes import Pastes
 from tiny_agents.cli.prompt.prompt_completion import wants_completion
+from tiny_agents.cli.prompt.typed_ahead import TypedAhead
 from tiny_agents.errors import UsageError
 
 PROMPT = "> "
@@ -55,6 +58,8 @@ class LineEditor:
         if mode is None:
             raise UsageError(f"{EDITING_VARIABLE} must be vi or emacs, but is {env[EDITING_VARIABLE]!r}")
         self._pastes = Pastes()
+        self._listens = False  # for keys that are typed ahead
+        self._shows_pastes = env.get("TERM") != "dumb"
         bindings = KeyBindings()
         bindings.add("escape", "enter")(_new_line)
         bindings.add(Keys.BracketedPaste)(self._paste)
@@ -90,6 +95,62 @@ class LineEditor:
 
         typed = await self._session.prompt_async(default=prefill, pre_run=open_editor if in_editor else None)
         return self._pastes.expanded(typed)
+
+    @contextmanager
+    def typing_ahead(self, changed: Callable[[TypedAhead], None]) -> Iterator[TypedAhead]:
+        """While this is open, keys are taken as they come; the next `read` gets them as if they were typed then.
+
+        On Windows they wait unseen.
+
+        Args:
+            changed: Told after each key what they amount to.
+        """
+        typed = TypedAhead(self._pastes.take)
+        if sys.platform == "win32":
+            yield typed
+        else:
+            source = self._session.input
+            keys: list[KeyPress] = []
+
+            def take() -> None:
+                for press in source.read_keys():
+                    keys.append(press)
+                    typed.press(press.key.value if isinstance(press.key, Keys) else press.key, press.data)
+                changed(typed)
+
+            with source.attach(take):
+                self._listens = True
+                self._bracket_pastes()
+                try:
+                    yield typed
+                finally:
+                    self._bracket_pastes(on=False)
+                    self._listens = False
+                    keys += source.flush_keys()
+                    if not typed.taken_back:
+                        store_typeahead(source, keys)
+
+    @contextmanager
+    def standing_back(self) -> Iterator[None]:
+        """While this is open, somebody else reads the keyboard."""
+        if not self._listens:
+            yield
+            return
+        self._bracket_pastes(on=False)
+        try:
+            with self._session.input.detach():
+                yield
+        finally:
+            self._bracket_pastes()
+
+    def _bracket_pastes(self, *, on: bool = True) -> None:
+        """Have the terminal say what is pasted, so that its lines aren't taken for prompts."""
+        if not self._shows_pastes:
+            return
+        output = self._session.output
+        with suppress(OSError):  # the terminal is gone, which whoever writes to it finds out, too
+            (output.enable_bracketed_paste if on else output.disable_bracketed_paste)()
+            output.flush()
 
     def was_empty(self) -> bool:
         """Whether the line was empty when the last `read` ended."""

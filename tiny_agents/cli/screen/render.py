@@ -11,6 +11,7 @@ from collections.abc import Collection
 from functools import singledispatchmethod
 
 from tiny_agents.cli.live.shelf import KeptResult, Shelf
+from tiny_agents.cli.prompt.typed_ahead import TypedAhead
 from tiny_agents.cli.screen.events import Aside, Event, Origin, Text, Thought, ToolCall, ToolResult
 from tiny_agents.cli.screen.safe_text import one_line, shorten
 from tiny_agents.cli.screen.terminal import Screen, Style
@@ -133,6 +134,9 @@ class TurnRenderer:
 
     def happened(self, event: ServerEvent) -> None:
         """What happens at the servers isn't shown here."""
+
+    def typing(self, typed: TypedAhead) -> None:
+        """What is typed meanwhile can't be shown here."""
 
     async def settle(self, stop: asyncio.Event | None = None) -> None:
         """Everything is shown as it comes."""

@@ -95,10 +95,16 @@ class Screen:
         """Write a piece of running text that isn't the answer."""
         self._piece(self._aside_stream, neutralise(text), style)
 
-    def line(self, text: str = "", style: Style = Style.PLAIN) -> None:
-        """Write whole lines that aren't the answer, below whatever was written last; a terminal's break between words."""
+    def line(self, text: str = "", style: Style = Style.PLAIN, *, hang: int = 0) -> None:
+        """Write whole lines that aren't the answer, below whatever was written last; a terminal's break between words.
+
+        Args:
+            hang: Columns by which a line goes on further to the right.
+        """
         self.fresh_line()
-        lines = wrapped(text, self.aside.columns - 1) if self.aside.is_terminal else neutralise(text).split("\n")
+        is_terminal = self.aside.is_terminal
+        room = self.aside.columns - 1
+        lines = wrapped(text, room, indent=" " * hang) if is_terminal else neutralise(text).split("\n")
         shown = "\n".join(styled(line, style, self.aside.colour) for line in lines)
         self._write(self._aside_stream, shown + "\n")
 

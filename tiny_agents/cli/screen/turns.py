@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.loop.exit_tools import EXIT_LOOP_TOOLS
+from tiny_agents.cli.prompt.typed_ahead import TypedAhead
 from tiny_agents.cli.screen.events import Event, EventReader, Item, asides
 from tiny_agents.cli.screen.inner import InnerCalls
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
@@ -28,6 +29,8 @@ class TurnView(Protocol):
     def show(self, event: Event, /) -> None: ...
 
     def happened(self, event: ServerEvent, /) -> None: ...
+
+    def typing(self, typed: TypedAhead, /) -> None: ...
 
     def ask_again(self) -> None: ...
 

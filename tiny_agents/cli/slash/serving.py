@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import json
 import shlex
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -17,6 +18,7 @@ from tiny_agents.mcp_client.resources.prompts import Prompt
 from tiny_agents.mcp_client.resources.resources import ResourceContent
 
 SHOWN_CHARS = 20_000
+HANG = 4
 
 
 async def servers(talk: Talk, _: str) -> Run | None:
@@ -26,7 +28,7 @@ async def servers(talk: Talk, _: str) -> Run | None:
         state = "up" if connection.state == "ready" else connection.state
         talk.say(f"{one_line(name)}: {state}, {count} tool{'' if count == 1 else 's'}")
     for name, error in talk.agent.failed_servers.items():
-        talk.say(f"{one_line(name)}: down: {one_line(str(error), 300)}")
+        talk.say(f"{one_line(name)}: down: {one_line(str(error), 300)}", hang=HANG)
     if not talk.agent.connections and not talk.agent.failed_servers:
         talk.say("This agent has no servers.")
     return None
@@ -43,7 +45,7 @@ async def tools(talk: Talk, wanted: str) -> Run | None:
         return None
     descriptions = {tool.function.name: tool.function.description or "" for tool in talk.agent.available_tools}
     for server, own, name in found:
-        talk.say(f"{_full(server, own)}: {one_line(descriptions[name], 200)}".rstrip(": "))
+        talk.say(f"{_full(server, own)}: {one_line(descriptions[name], 200)}".rstrip(": "), hang=HANG)
     if not found:
         talk.say("There are no tools.")
     return None
@@ -89,8 +91,12 @@ def _tool(talk: Talk, wanted: str) -> tuple[str, str, str]:
     same = [each for each in known if each[1] == wanted]
     if len(same) == 1:
         return same[0]
-    names = ", ".join(_full(server, own) for server, own, _ in (same or known)[:20])
-    raise UsageError(f"there is no tool {wanted!r}: there are {names}" if names else "this agent has no tools")
+    if not known:
+        raise UsageError("this agent has no tools")
+    names = [_full(server, own) for server, own, _ in same or known]
+    near = names if same else difflib.get_close_matches(wanted, names, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "/tools shows those there are"
+    raise UsageError(f"there is no tool {wanted!r}: {hint}")
 
 
 def _full(server: str, own: str) -> str:
@@ -108,7 +114,7 @@ async def prompts(talk: Talk, arguments: str) -> Run | None:
         for prompt in offered:
             needs = " ".join(f"{a.name}=" if a.required else f"[{a.name}=]" for a in prompt.arguments)
             about = one_line(prompt.description or prompt.title or "", 200)
-            talk.say(f"{prompt.server}.{prompt.name} {needs}".rstrip() + (f": {about}" if about else ""))
+            talk.say(f"{prompt.server}.{prompt.name} {needs}".rstrip() + (f": {about}" if about else ""), hang=HANG)
         if not offered:
             talk.say("No server has prompts.")
         return None
@@ -165,9 +171,10 @@ async def resources(talk: Talk, uri: str) -> Run | None:
     for resource in listed:
         size = f", {resource.size:,} bytes" if resource.size is not None else ""
         about = resource.description or resource.title or resource.name
-        talk.say(f"@{resource.server}:{resource.uri} ({one_line(about, 150)}{size})")
+        talk.say(f"@{resource.server}:{resource.uri} ({one_line(about, 150)}{size})", hang=HANG)
     for template in templates:
-        talk.say(f"@{template.server}:{template.uri_template} ({one_line(template.description or template.name, 150)})")
+        about = one_line(template.description or template.name, 150)
+        talk.say(f"@{template.server}:{template.uri_template} ({about})", hang=HANG)
     if not listed and not templates:
         talk.say("No server has resources.")
     return None

@@ -11,6 +11,10 @@ from tiny_agents.cli.slash import about, conversation, saved, serving
 from tiny_agents.cli.slash.talk import Run, SlashCommand, Talk
 from tiny_agents.errors import UsageError
 
+HELP_COLUMN = 32
+BESIDE = 70
+"""Columns of a terminal from which on a command's help stands beside it."""
+
 _NAME = re.compile(r"/([^\s/]*)(?:\s+|$)")
 
 
@@ -20,10 +24,13 @@ async def _help(talk: Talk, arguments: str) -> Run | None:
         command = find(arguments.removeprefix("/"))
         talk.say(f"/{command.name} {command.arguments}".rstrip(), f"  {command.help}")
         return None
-    width = max(len(f"/{command.name} {command.arguments}") for command in COMMANDS.values())
-    width = min(width, 30)
+    beside = talk.screen.aside.columns >= BESIDE
     for command in COMMANDS.values():
-        talk.say(f"{f'/{command.name} {command.arguments}'.rstrip():<{width}}  {command.help}")
+        usage = f"/{command.name} {command.arguments}".rstrip()
+        if beside:
+            talk.say(f"{usage:<{HELP_COLUMN - 2}}  {command.help}", hang=HELP_COLUMN)
+        else:
+            talk.say(usage, f"    {command.help}")
     talk.aside("// begins a text that starts with a slash; Tab completes; @file attaches a file.")
     return None
 

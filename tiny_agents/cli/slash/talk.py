@@ -64,10 +64,10 @@ class Talk:
     unfolded: bool = False
     leaving: bool = False
 
-    def say(self, *lines: str) -> None:
-        """Lines for the user, wrapped between words."""
+    def say(self, *lines: str, hang: int = 0) -> None:
+        """Lines for the user, wrapped between words; `hang` columns further to the right where they go on."""
         for line in lines:
-            self.screen.line(line)
+            self.screen.line(line, hang=hang)
 
     def aside(self, *lines: str) -> None:
         """The same for what matters less."""
