@@ -70,6 +70,8 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 
 T = TypeVar("T")
 
+MAX_PROBLEM_CHARS = 4_000  # a server may have a part in what is said
+
 State = Literal["new", "connecting", "ready", "lost", "closed"]
 
 
@@ -604,7 +606,7 @@ class Connection:
     ) -> ServerConnectionError:
         secrets = self._secrets if watch is None else watch.secrets
         stderr = redact(watch.stderr, secrets) if watch is not None else ""
-        message = redact(readable(f"MCP server '{self.name}' {problem}"), secrets)
+        message = redact(readable(f"MCP server '{self.name}' {problem[:MAX_PROBLEM_CHARS]}"), secrets)
         return kind(with_stderr(message, stderr), server=self.name, stderr_tail=stderr)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tiny_agents.mcp_client.connection.changes import ListKind
 from tiny_agents.mcp_client.connection.watch import ConnectionLost, Refused, Watch
+from tiny_agents.mcp_client.tools.mending import MAX_TOOLS
 from tiny_agents.mcp_client.tools.table import ServerTool
 from tiny_agents.mcp_client.transports.session import Session
 
@@ -18,7 +19,7 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 T = TypeVar("T")
 
 MAX_PAGES = 1_000
-MAX_ITEMS = 10_000
+MAX_ITEMS = MAX_TOOLS
 
 LISTING_PAUSE_S = 0.5
 """Between two listings: a server that announces changes all the time is asked this often."""
@@ -65,13 +66,14 @@ async def _all_pages(
     for _ in range(MAX_PAGES):
         page, cursor = await fetch(cursor)
         items += page
-        if not cursor:
+        if not cursor and len(items) <= MAX_ITEMS:
             return items
-        if cursor in seen or len(items) >= MAX_ITEMS:
+        if not cursor or cursor in seen or len(items) >= MAX_ITEMS:
             break
         seen.add(cursor)
+    ends = "is too long" if not cursor else "does not end"
     logger.warning(
-        "MCP server '%s': its list of %s does not end; the first %d are used", server, what, min(len(items), MAX_ITEMS)
+        "MCP server '%s': its list of %s %s; the first %d are used", server, what, ends, min(len(items), MAX_ITEMS)
     )
     return items[:MAX_ITEMS]
 

@@ -20,6 +20,9 @@ CODE_UNREACHABLE = -32098
 CODE_BROKEN = -32099
 """The same for a request whose answer got lost: the server may have acted on it."""
 
+MAX_REASON_CHARS = 2_000
+"""Longest reason that a server gives and we repeat."""
+
 
 class Refused(Exception):
     """The server can't be used, or answered a request of ours with an error. Stays inside the package.
@@ -30,7 +33,7 @@ class Refused(Exception):
 
     def __init__(self, reason: str, *, code: int | None = None) -> None:
         self.code = code
-        super().__init__(reason)
+        super().__init__(reason if len(reason) <= MAX_REASON_CHARS else f"{reason[:MAX_REASON_CHARS]}…")
 
 
 class ConnectionLost(Exception):

@@ -7,6 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tiny_agents.mcp_client.transports.bounds import too_deep
+
+MAX_TOOLS = 10_000
+"""Most tools of one server that are listed."""
+
 SHOWN_PROBLEMS = 3
 
 OUTPUT_SCHEMA = "tiny-agents/output-schema"
@@ -41,14 +46,20 @@ def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """The tools of a list as the protocol wants them, and what was wrong.
 
     A schema without a type is one of an object, a tool without a schema takes no arguments, and what is optional but of the
-    wrong kind is taken away. A tool that can't be called, without a name or with arguments that are no object, is left out.
+    wrong kind is taken away. A tool that can't be called, without a name or with arguments that are no object, is left out;
+    so is one whose schemas are nested too deeply for any use, and what is more than `MAX_TOOLS` on one page.
     """
     kept: list[dict[str, Any]] = []
     problems: list[str] = []
-    for position, tool in enumerate(tools):
+    if len(tools) > MAX_TOOLS:
+        problems.append(f"it has {len(tools):,} entries, of which the first {MAX_TOOLS:,} are used")
+    for position, tool in enumerate(tools[:MAX_TOOLS]):
         name = tool.get("name") if isinstance(tool, Mapping) else None
         if not isinstance(name, str):
             problems.append(f"entry {position} has no name, and is left out")
+            continue
+        if too_deep(tool):
+            problems.append(f"'{name}' is nested too deeply, and is left out")
             continue
         schema = tool.get("inputSchema")
         if schema is None:
@@ -149,6 +160,13 @@ def answered_id(message: Any) -> int | str | None:
         return None
     id = message.get("id")
     return id if isinstance(id, (int, str)) and not isinstance(id, bool) else None
+
+
+def said_of(message: Any) -> str:
+    """What an answer says went wrong, where its error is not of the protocol's shape; empty where it is no error."""
+    error = message.get("error") if isinstance(message, dict) else None
+    said = error.get("message") if isinstance(error, dict) else error
+    return said if isinstance(said, str) else "" if error is None else f"an error without words: {str(error)[:200]}"
 
 
 def mended_text(json_text: bytes) -> bytes:

@@ -19,6 +19,7 @@ from tiny_agents.mcp_client.connection.servers import (
     StdioServer,
 )
 from tiny_agents.mcp_client.connection.watch import (
+    Refused,
     Watch,
 )
 from tiny_agents.mcp_client.host.host import (
@@ -29,7 +30,7 @@ from tiny_agents.mcp_client.tools.known_servers import Era
 from tiny_agents.mcp_client.transports.asked import CALLBACKS
 from tiny_agents.mcp_client.transports.mended import mended
 from tiny_agents.mcp_client.transports.remote import open_http, open_sse
-from tiny_agents.mcp_client.transports.session import Session
+from tiny_agents.mcp_client.transports.session import Session, first_problem
 from tiny_agents.mcp_client.transports.stdio import open_stdio
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
@@ -74,22 +75,36 @@ async def open_session(
     if not isinstance(server, InProcessServer):
         transport = mended(transport, desk.server)
     callbacks: dict[str, Any] = {CALLBACKS[service][0]: CALLBACKS[service][1](desk, watch) for service in desk.serves}
-    async with mcp.Client(
-        transport,
-        client_info=ourselves,
-        mode=protocol if era is None else era.protocol,
-        prior_discover=_discovered(era),
-        cache=None,
-        message_handler=partial(_notice, watch),
-        logging_callback=log,
-        sampling_capabilities=SamplingCapability(tools=SamplingToolsCapability()),
-        log_level=desk.log_level or LOG_LEVEL,
-        **callbacks,
-    ) as client:
+    async with (
+        _in_words(),
+        mcp.Client(
+            transport,
+            client_info=ourselves,
+            mode=protocol if era is None else era.protocol,
+            prior_discover=_discovered(era),
+            cache=None,
+            message_handler=partial(_notice, watch),
+            logging_callback=log,
+            sampling_capabilities=SamplingCapability(tools=SamplingToolsCapability()),
+            log_level=desk.log_level or LOG_LEVEL,
+            **callbacks,
+        ) as client,
+    ):
         session = Session(client, watch, desk)
         if desk.log_level is not None and not session.is_modern and session.offers("logging"):
             await session.set_log_level(desk.log_level)
         yield session
+
+
+@asynccontextmanager
+async def _in_words() -> AsyncIterator[None]:
+    """What the SDK finds wrong with the greeting, without the names of its classes."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        raise Refused(f"its greeting is not valid MCP: {first_problem(error)}") from error
 
 
 async def _notice(watch: Watch, message: object) -> None:

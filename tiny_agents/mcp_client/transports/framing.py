@@ -12,8 +12,9 @@ from tiny_agents.mcp_client.connection.watch import (
     Watch,
 )
 from tiny_agents.mcp_client.text import encodable_json, readable
-from tiny_agents.mcp_client.tools.mending import answered_id, mended_id
-from tiny_agents.mcp_client.transports.process import MAX_LINE_BYTES, CutLine
+from tiny_agents.mcp_client.tools.mending import answered_id, mended_id, said_of
+from tiny_agents.mcp_client.transports.bounds import MAX_VALUES, flattened, too_many_values, whole_number
+from tiny_agents.mcp_client.transports.process import CUT_BYTES, MAX_LINE_BYTES, CutLine
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import JSONRPCMessage
@@ -34,23 +35,48 @@ def read_message(line: bytes | CutLine, watch: Watch) -> JSONRPCMessage | None:
 
     if isinstance(line, CutLine):
         return _too_long(line)
+    if _OBJECT.match(line) is None:  # nearly all noise; a server may write megabytes of it
+        _note_noise(line, watch)
+        return None
+    if too_many_values(line):
+        return _unread(line[:CUT_BYTES], line[-CUT_BYTES:], f"holds more than {MAX_VALUES:,} values")
     try:
         return jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
-        if not line.strip():
-            return None
+        pass
     value: Any = None
     try:
         # Bytes that are no UTF-8 and lone surrogates cost those characters, not the answer that contains them.
-        value = mended_id(encodable_json(json.loads(line.decode("utf-8-sig", "replace"))))
+        text = line.decode("utf-8-sig", "replace")
+        try:
+            value = _loaded(text)
+        except RecursionError:
+            value = _loaded(flattened(text))
         return jsonrpc_message_adapter.validate_python(value, by_name=False)
     except (ValueError, RecursionError):
         if (id := answered_id(value)) is not None:
-            return _error(id, "the server's answer is not valid MCP: its result must be an object")
-        shown = readable(line[: 4 * NOISE_CHARS].decode("utf-8", "replace")).strip()[:NOISE_CHARS]
-        watch.noise = watch.noise or shown
-        logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown, watch.secrets))
+            return _error(id, said_of(value) or "the server's answer is not valid MCP: its result must be an object")
+        if value is None and (unread := _unread(line[:CUT_BYTES], line[-CUT_BYTES:], "can't be read")) is not None:
+            return unread
+        _note_noise(line, watch)
         return None
+
+
+def _loaded(json_text: str) -> Any:
+    return mended_id(encodable_json(json.loads(json_text, parse_int=whole_number)))
+
+
+_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
+
+
+def _note_noise(line: bytes, watch: Watch) -> None:
+    if not line.strip():
+        return
+    if watch.noise and not logger.isEnabledFor(logging.DEBUG):
+        return
+    shown = readable(line[: 4 * NOISE_CHARS].decode("utf-8", "replace")).strip()[:NOISE_CHARS]
+    watch.noise = watch.noise or shown
+    logger.debug("a server wrote to its standard output what is no MCP message: %s", redact(shown, watch.secrets))
 
 
 # Where in an answer its id stands, if it is at one of the ends: servers write it before the result or after it.
@@ -60,12 +86,17 @@ _ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d+)\s*\}\s*$'
 
 def _too_long(line: CutLine) -> JSONRPCMessage | None:
     """An error in place of an answer that was too long to keep, so that its call doesn't wait for it."""
-    problem = f"the answer is too long: {line.size:,} bytes, and at most {MAX_LINE_BYTES:,} are read"
-    found = _ID_FIRST.match(line.head) or _ID_LAST.search(line.tail)
-    if found is None:
-        logger.warning("a message of a server was dropped; %s", problem)
-        return None
-    return _error(int(found[1]), problem)
+    problem = f"is too long: {line.size:,} bytes, and at most {MAX_LINE_BYTES:,} are read"
+    error = _unread(line.head, line.tail, problem)
+    if error is None:
+        logger.warning("a message of a server was dropped; it %s", problem)
+    return error
+
+
+def _unread(head: bytes, tail: bytes, problem: str) -> JSONRPCMessage | None:
+    """An error in place of an answer whose JSON isn't read; None where it can't be told what it answers."""
+    found = None if b'"method"' in head else _ID_FIRST.match(head) or _ID_LAST.search(tail)
+    return None if found is None else _error(int(found[1]), f"the answer {problem}")
 
 
 def _error(id: int | str, problem: str) -> JSONRPCMessage:
