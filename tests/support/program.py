@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import starting
+from tests.support.starting import PROGRAM
 from tiny_agents.cli.report import LOADING, STARTING
 
-PROGRAM = [sys.executable, "-m", "tiny_agents"]
 LIMIT_S = 60.0
 SUPPORT = Path(__file__).parent
 
@@ -54,23 +54,16 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def run(*args: str, cwd: Path, input: bytes | int = subprocess.DEVNULL, **env: str) -> Done:
     """Run the program to its end. `input` is what it reads, or a file descriptor."""
-    given: dict[str, Any] = {"input": input} if isinstance(input, bytes) else {"stdin": input}
-    done = subprocess.run(
-        [*PROGRAM, *args], cwd=cwd, env=environment(cwd, **env), capture_output=True, timeout=LIMIT_S, **given
-    )
-    return Done(done.returncode, done.stdout.decode(), usual(done.stderr.decode()))
+    with start(*args, cwd=cwd, stdin=input if isinstance(input, int) else subprocess.PIPE, **env) as process:
+        out, err = process.communicate(b"" if isinstance(input, int) else input, timeout=LIMIT_S)
+    return Done(process.returncode, out.decode(), usual(err.decode()))
 
 
-def start(*args: str, cwd: Path, stdin: int = subprocess.DEVNULL, **env: str) -> subprocess.Popen[bytes]:
+def start(
+    *args: str, cwd: Path, stdin: int = subprocess.DEVNULL, **env: str
+) -> starting.Started | subprocess.Popen[bytes]:
     """Start the program, its output in pipes."""
-    return subprocess.Popen(
-        [*PROGRAM, *args],
-        cwd=cwd,
-        env=environment(cwd, **env),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    return starting.start([*PROGRAM, *args], cwd=cwd, env=environment(cwd, **env), stdin=stdin)
 
 
 def write_agent(folder: Path, **definition: Any) -> str:

@@ -7,18 +7,22 @@ with Terminal([sys.executable, "-m", "tiny_agents", "run", "clock"]) as terminal
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import select
 import signal
+import struct
 import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import pexpect
 import pyte
+
+from tests.support.starting import start_in_terminal
 
 WAIT_S = 60.0
 
@@ -39,13 +43,14 @@ class Terminal:
         self._pyte = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._pyte)
         self.raw = b""
-        program, *args = command
-        self.child: Any = pexpect.spawn(
-            program, args, env=dict(env), cwd=str(cwd), dimensions=(lines, columns), timeout=WAIT_S
-        )
-        self.child.delaybeforesend = None
+        self._ours, theirs = os.openpty()
+        try:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+            self.process = start_in_terminal(command, cwd=cwd, env=env, descriptor=theirs)
+        finally:
+            os.close(theirs)
         # The program asks where the cursor is; a terminal answers.
-        self._pyte.write_process_input = self.child.send  # type: ignore[method-assign]
+        self._pyte.write_process_input = self.type  # type: ignore[method-assign]
 
     def __enter__(self) -> Self:
         return self
@@ -56,10 +61,10 @@ class Terminal:
         if error is not None:
             print(f"---- screen ----\n{self.screen}\n----------------")
         self.hang_up()
-        deadline = time.monotonic() + WAIT_S
-        while self.child.ptyproc.isalive() and time.monotonic() < deadline:  # it has servers to end
-            time.sleep(0.01)
-        self.child.ptyproc.terminate(force=True)
+        try:
+            self.process.wait(WAIT_S)  # it has servers to end
+        finally:
+            self.process.kill()
 
     @property
     def screen(self) -> str:
@@ -80,7 +85,7 @@ class Terminal:
     @property
     def echoes(self) -> bool:
         """Whether the terminal shows what is typed by itself, as it does for a shell's commands."""
-        return bool(termios.tcgetattr(self.child.fileno())[3] & termios.ECHO)
+        return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
 
     def clear(self) -> None:
         """Forget what can be seen, so that what comes can be told apart; the cursor goes to the top."""
@@ -88,17 +93,18 @@ class Terminal:
         self._pyte.cursor_position()
 
     def type(self, text: str) -> None:
-        self.child.send(text)
+        waiting = text.encode()
+        while waiting:
+            waiting = waiting[os.write(self._ours, waiting) :]
 
     def signal(self, signum: signal.Signals) -> None:
-        os.kill(self.child.pid, signum)
+        self.process.send_signal(signum)
 
     def hang_up(self) -> None:
         """Take the terminal away, as closing its window does."""
-        process = self.child.ptyproc
-        if not process.closed:
-            process.fileobj.close()
-            process.closed = self.child.closed = True
+        if self._ours >= 0:
+            os.close(self._ours)
+            self._ours = -1
 
     def wait_for(self, pattern: str, *, times: int = 1) -> str:
         """Until `pattern` (a regular expression, lines anchored) is on the screen `times` times; the screen then."""
@@ -113,22 +119,18 @@ class Terminal:
         deadline = time.monotonic() + WAIT_S
         while self._read(deadline):
             pass
-        self.child.wait()
-        if self.child.exitstatus is not None:
-            return int(self.child.exitstatus)
-        return 128 + int(self.child.signalstatus)
+        status = self.process.wait(max(0.0, deadline - time.monotonic()))
+        return status if status >= 0 else 128 - status
 
     def _read(self, deadline: float) -> bool:
         """Take in what was written; False at the end of the program, an error past the deadline."""
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
             raise AssertionError(f"nothing more came in time on\n{self.screen}")
         try:
-            data = self.child.read_nonblocking(65536, timeout=remaining)
-        except pexpect.EOF:
+            data = os.read(self._ours, 65536)
+        except OSError:  # nobody has the terminal open any more
             return False
-        except pexpect.TIMEOUT:
-            return self._read(deadline)
         self.raw += data
         self._stream.feed(data)
-        return True
+        return bool(data)
