@@ -238,7 +238,7 @@ def test_one_without_unknown_keys_is_an_agent_yaml_with_the_same_meaning(name: s
 
 
 BROKEN = {
-    "unknown-type.json": "unknown-type.json:2:15: servers[0].type: must be stdio, http or sse, but is websocket",
+    "unknown-type.json": "unknown-type.json:2:15: servers[0].type: must be stdio, http or sse, but is 'websocket'",
     "no-type-and-nothing-to-tell-it.json": ":2:3: servers[0]: needs `command` (a program to start) or `url` (a remote",
     "stdio-without-command.json": ":1:14: servers[0].command: missing; a stdio server needs one",
     "http-without-url.json": ":1:14: servers[0].url: missing; an http server needs one",

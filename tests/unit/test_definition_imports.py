@@ -172,7 +172,11 @@ WRONG = [
     ),
     ("import: mcp.json", '{"servers": {"a": 1}}', "servers.a: must be a mapping of keys to values, but is a number"),
     ("import: mcp.json", '{"servers": {"a": {}}}', "servers.a: needs `command` (a program to start) or `url`"),
-    ("import: mcp.json", '{"servers": {"a": {"type": "ws"}}}', "servers.a.type: must be stdio, http or sse, but is ws"),
+    (
+        "import: mcp.json",
+        '{"servers": {"a": {"type": "ws"}}}',
+        "servers.a.type: must be stdio, http or sse, but is 'ws'",
+    ),
     ("import: mcp.json", '{"servers": {"a": {"url": "x"}}}', "servers.a.url: must be an address such as https://host"),
     (
         "import: mcp.json",

@@ -238,7 +238,10 @@ BAD: list[tuple[Any, str]] = [
     ({"servers": [{"type": "stdio"}]}, "servers[0].command: missing; a stdio server needs one"),
     ({"servers": [{"type": "stdio", "command": ""}]}, "servers[0].command: missing; a stdio server needs one"),
     ({"servers": [{"type": "sse", "config": {}}]}, "servers[0].url: missing; an sse server needs one"),
-    ({"servers": [{"type": "websocket", "url": "x"}]}, "servers[0].type: must be stdio, http or sse, but is websocket"),
+    (
+        {"servers": [{"type": "websocket", "url": "x"}]},
+        "servers[0].type: must be stdio, http or sse, but is 'websocket'",
+    ),
     (
         {"servers": [{"type": "http", "url": "x.org/mcp"}]},
         "servers[0].url: must be an address such as https://host/path",

@@ -33,6 +33,7 @@ UNSAYABLE = {
     "servers: {a: {command: x, allowed_tools: [a], tools: {allow: [b]}}}": "keys that exclude each other",
     "inputs: [{id: a, default: '${env:B}'}]": "placeholders",
     "startup_timeout: 1e999": "infinity",
+    f"max_turns: {'9' * 30}": "numbers that are too large to be exact",
     "tools: {python: ['${agentDir}/a.py']}": "placeholders",
     "tests: ['${agentDir}/a.yaml']": "placeholders",
     "tools: {tasks: [translation, translation]}": "two things of the same name",

@@ -26,6 +26,7 @@ MAX_DEPTH = 32
 MAX_VALUES = 20_000
 """Values in one document, those that aliases repeat counted each time."""
 
+_SHOWN_CHARS = 100
 _BARE_KEY = re.compile(r"[\w@/-]+")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]{1,300}(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
@@ -100,6 +101,13 @@ class Value:
             case _:
                 return "a mapping"
 
+    @property
+    def shown(self) -> str:
+        """This value at the end of "must be ..., but is": a scalar as it is written, text in quotes."""
+        if isinstance(self.data, str):
+            return repr(self.data if len(self.data) <= _SHOWN_CHARS else f"{self.data[:_SHOWN_CHARS]}…")
+        return self.written if isinstance(self.data, (int, float)) else self.kind
+
     # ---- typed readings; each raises ConfigError at this place where the value is something else
 
     def text(self, *, blank: bool = False) -> str:
@@ -128,15 +136,13 @@ class Value:
 
     def flag(self) -> bool:
         if not isinstance(self.data, bool):
-            shown = f"{self.written!r}" if isinstance(self.data, str) else self.kind
-            raise self.error(f"must be true or false, but is {shown}")
+            raise self.error(f"must be true or false, but is {self.shown}")
         return self.data
 
     def seconds(self) -> float:
         """A number above zero, with or without a fraction."""
         if isinstance(self.data, bool) or not isinstance(self.data, (int, float)):
-            shown = f"{self.written!r}" if isinstance(self.data, str) else self.kind
-            raise self.error(f"must be a number of seconds, but is {shown}")
+            raise self.error(f"must be a number of seconds, but is {self.shown}")
         if not (self.data > 0 and math.isfinite(self.data)):
             raise self.error(f"must be a number of seconds above 0, but is {self.written}")
         return float(self.data)
@@ -148,8 +154,9 @@ class Value:
     def whole(self, low: int = 0) -> int:
         """A whole number from `low`."""
         if isinstance(self.data, bool) or not isinstance(self.data, int):
-            shown = f"{self.written!r}" if isinstance(self.data, (str, float)) else self.kind
-            raise self.error(f"must be a whole number, but is {shown}")
+            if re.fullmatch(r"[-+]?[0-9]+", self.written) and isinstance(self.data, float):
+                raise self.error("is too large a number")
+            raise self.error(f"must be a whole number, but is {self.shown}")
         if self.data < low:
             raise self.error(f"must be at least {low}, but is {self.written}")
         return self.data
@@ -157,8 +164,7 @@ class Value:
     def number(self, low: float | None = None, high: float | None = None) -> float:
         """A number from `low` to `high`."""
         if isinstance(self.data, bool) or not isinstance(self.data, (int, float)):
-            shown = f"{self.written!r}" if isinstance(self.data, str) else self.kind
-            raise self.error(f"must be a number, but is {shown}")
+            raise self.error(f"must be a number, but is {self.shown}")
         if not math.isfinite(self.data):
             raise self.error(f"must be a number, but is {self.written}")
         if low is not None and self.data < low:

@@ -168,7 +168,7 @@ def _type(entries: Mapping[str, Value], server: Value) -> ServerType:
     if stated is None:
         return server_type(entries, server)
     if (type := _TYPES.get(stated.text())) is None:
-        raise stated.error(f"must be stdio, http or sse, but is {stated.written}")
+        raise stated.error(f"must be stdio, http or sse, but is {stated.shown}")
     return type
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiny_agents.agent.context.settings import AT, LEAST_MAX_TOKENS
 from tiny_agents.agent.definition.document import Value, did_you_mean
-from tiny_agents.agent.definition.part_keys import MERGE_KEY, read_instructions
+from tiny_agents.agent.definition.part_keys import read_instructions
 from tiny_agents.agent.definition.readings import (
     COUNT,
     FLAG,
@@ -20,8 +20,8 @@ from tiny_agents.agent.definition.readings import (
     URL,
     WHOLE,
     choice,
-    either,
     number,
+    or_word,
     read_each,
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
@@ -192,8 +192,6 @@ PERMISSIONS = Table(
     ),
 )
 
-_AUTO = choice("auto")
-
 
 def _at_least(least: int) -> Shape:
     return Shape(lambda value: value.whole(least), {"type": "integer", "minimum": least})
@@ -204,12 +202,12 @@ CONTEXT = Table(
     (
         Key(
             "max_tokens",
-            either(_at_least(LEAST_MAX_TOKENS), int, otherwise=_AUTO),
+            or_word(_at_least(LEAST_MAX_TOKENS), int, "a whole number or auto", "auto"),
             "the model's window in tokens, question and answer together; `auto` (the default) finds out",
         ),
         Key(
             "compact",
-            either(FLAG, bool, otherwise=choice("auto", "off")),
+            or_word(FLAG, bool, "true or false, or one of auto, off", "auto", "off"),
             "`auto` (the default): before a conversation fills the window, its older part is summed up for the model; "
             "`off`: never",
         ),
@@ -492,7 +490,6 @@ AGENT = Table(
             "tests of the agent for `tiny-agents test`: files, or the tests themselves; see [testing.md](testing.md)",
         ),
     ),
-    hints=MERGE_KEY,
 )
 """The whole definition."""
 

@@ -30,9 +30,6 @@ from tiny_agents.agent.permissions.rules import APPROVALS
 from tiny_agents.mcp_client.connection.servers import DEFER, LOG_LEVELS, PREFIX, PROTOCOLS, ServerType
 from tiny_agents.mcp_client.oauth.options import AUTH_TYPES, AUTH_WORDS, REDIRECT_URI, BadOption, read_auth
 
-MERGE_KEY = {"<<": "is YAML's merge key, which is not supported: repeat the keys, or a whole value with an alias"}
-
-
 # ---- inputs
 
 
@@ -128,7 +125,6 @@ INPUT = Table(
             "`keyring`: what is typed or given with `--input` is kept in the operating system's keyring for the next time",
         ),
     ),
-    hints=MERGE_KEY,
     needed={"id": "it is the name in ${input:...}"},
 )
 
@@ -306,7 +302,6 @@ OPTIONS = tuple(key.name for key in _OPTIONS)
 _SERVER_HINTS = {
     "startup": "is called startup_timeout here",
     "disabled": "is no key here: leave the server out, or put `x-` before its name",
-    **MERGE_KEY,
 }
 
 SERVERS: Mapping[ServerType, Table] = {

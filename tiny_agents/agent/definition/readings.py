@@ -113,19 +113,27 @@ def choice(*names: str) -> Shape:
 
     def read(value: Value) -> str:
         if value.data not in names:
-            shown = value.written or value.kind
-            near = did_you_mean(value.data, names) if isinstance(value.data, str) else ""
-            raise value.error(f"must be one of {', '.join(names)}, but is {shown}{near}")
+            raise value.error(_no_choice(value, f"one of {', '.join(names)}", names))
         return value.text()
 
     return Shape(read, {"enum": list(names)})
 
 
-def either(first: Shape, *kinds: type, otherwise: Shape) -> Shape:
-    """`first` for values of the given kinds, else `otherwise`."""
+def _no_choice(value: Value, wanted: str, names: tuple[str, ...]) -> str:
+    near = did_you_mean(value.data, names) if isinstance(value.data, str) else ""
+    return f"must be {wanted}, but is {value.shown}{near}"
+
+
+def or_word(first: Shape, kind: type, wanted: str, *names: str) -> Shape:
+    """`first` for values of the given kind, else one of some words; `wanted` says all of it in an error."""
+    otherwise = choice(*names)
 
     def read(value: Value) -> Any:
-        return (first if isinstance(value.data, kinds) else otherwise).read(value)
+        if type(value.data) is kind:
+            return first.read(value)
+        if value.data not in names:
+            raise value.error(_no_choice(value, wanted, names))
+        return value.text()
 
     return Shape(read, {"anyOf": [first.schema, otherwise.schema]})
 

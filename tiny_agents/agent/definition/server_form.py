@@ -19,7 +19,7 @@ def server_type(entries: Mapping[str, Value], server: Value) -> ServerType:
         for known in PARAMS:
             if stated.data == known:
                 return known
-        raise stated.error(f"must be stdio, http or sse, but is {stated.written or stated.kind}")
+        raise stated.error(f"must be stdio, http or sse, but is {stated.shown}")
     if "command" in entries and "url" in entries:
         raise server.error("has both `command` (a program to start) and `url` (a remote server); keep one")
     if "command" in entries:

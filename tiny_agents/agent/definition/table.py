@@ -17,6 +17,12 @@ MINE = "^x-"
 """Keys that fit this pattern are the author's own, in every mapping of agent.yaml."""
 
 
+_ANYWHERE = {
+    "<<": "merges another mapping into this one, which is not supported: write its keys here. A whole value that is used "
+    "twice can be marked, `key: &name value`, and repeated, `other: *name`"
+}
+"""What to say of names that are no key in any mapping."""
+
 MAX_PROBLEMS = 50
 """After so many it is given up: whoever has more wrong mends these first, and nobody waits for a hostile file."""
 
@@ -92,8 +98,8 @@ class Table:
         return found
 
     def _unknown(self, name: str) -> str:
-        if name in self.hints:
-            return self.hints[name]
+        if (hint := self.hints.get(name) or _ANYWHERE.get(name)) is not None:
+            return hint
         known = self.served
         return f"unknown key{did_you_mean(name, known) or f'; {self.what} has ' + ', '.join(known)}"
 

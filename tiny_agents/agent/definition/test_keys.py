@@ -152,6 +152,8 @@ def _schema(value: Value) -> dict[str, Any] | str:
 
 def _stop_reasons(value: Value) -> tuple[str, ...]:
     values = value.items() if isinstance(value.data, list) else [value]
+    if not values:
+        raise value.error("is an empty list; name one")
     return tuple(read_each(values, STOP_REASON.read))
 
 
@@ -193,7 +195,10 @@ EXPECTED = Table(
         ),
         Key(
             "stop_reason",
-            Shape(_stop_reasons, {"anyOf": [STOP_REASON.schema, {"type": "array", "items": STOP_REASON.schema}]}),
+            Shape(
+                _stop_reasons,
+                {"anyOf": [STOP_REASON.schema, {"type": "array", "minItems": 1, "items": STOP_REASON.schema}]},
+            ),
             f"how the run ends: one, or a list (default: {', '.join(f'`{reason}`' for reason in COMPLETE)})",
         ),
         Key("at_most", AT_MOST.shape, "what may be used, by the names of `limits`: `{tool_calls: 2, seconds: 10}`"),
