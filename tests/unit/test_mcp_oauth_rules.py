@@ -125,7 +125,7 @@ def test_a_login_and_a_header_contradict_each_other() -> None:
 @pytest.mark.parametrize(
     ("auth", "message"),
     [
-        ("sso", "servers.a.auth: must be one of auto, none, oauth, but is sso"),
+        ("sso", "servers.a.auth: must be one of auto, none, oauth, but is 'sso'"),
         ("{type: oauth, client: x}", "servers.a.auth.client: unknown key"),
         ("{client_id: x}", "servers.a.auth.type: missing"),
         ("{type: client_credentials, client_id: x}", "servers.a.auth: `client_secret` or private_key is needed"),
