@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.sessions import memory_mb
 from tiny_agents import Agent, Session, SqliteSessionStore
-from tiny_agents.inference.wire import encode_json
+from tiny_agents.inference.encoding import encode_json
 
 ROWS = (248, 1_000, 2_000, 5_000, 10_000)
 QUICK_ROWS = (40, 80)

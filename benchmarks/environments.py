@@ -12,6 +12,8 @@ FOLDER = Path(__file__).parent / ".venvs"
 REQUIREMENTS = {
     "huggingface_hub": "huggingface_hub[mcp]==2.4.0",
     "openai": "openai==3.51.0",
+    "openai_agents": "openai-agents==0.24.0",
+    "pydantic_ai": "pydantic-ai-slim[openai,mcp]==2.68.0",
 }
 
 
