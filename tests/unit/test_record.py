@@ -16,10 +16,10 @@ from tiny_agents import (
     ChatCompletionOutput,
     TextGenerationOutput,
 )
+from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.types.chat import decode_chunk, decode_output
 from tiny_agents.inference.types.chunks import chunks_of
 from tiny_agents.inference.types.record import decoder
-from tiny_agents.inference.wire import encode_json
 
 RAW = (
     b'{"id": "c1", "object": "chat.completion.chunk", "provider": "acme", "usage": {"total_tokens": 3, "cost": 0.5},'

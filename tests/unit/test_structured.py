@@ -12,10 +12,10 @@ import pydantic
 import pytest
 
 from tiny_agents import InvalidResponseError, UsageError
+from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.structured import as_response_format, parse_text
 from tiny_agents.inference.tasks.chat import chat_completion
 from tiny_agents.inference.types.chat import ChatCompletionOutput, decode_output
-from tiny_agents.inference.wire import encode_json
 
 
 class Size(enum.Enum):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tiny_agents import ChatCompletionInputMessage, InferenceClient
 from tiny_agents.errors import ProviderError, UsageError, redact, redact_addresses
 from tiny_agents.inference.call import Request
+from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.wire import (
-    encode_json,
     error_of,
     is_loopback,
     public_url,

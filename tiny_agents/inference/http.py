@@ -34,9 +34,9 @@ from tiny_agents.errors import (
 )
 from tiny_agents.inference.call import Request, Response
 from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
+from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.wire import (
     RETRIED_STATUS,
-    encode_json,
     error_of,
     is_loopback,
     is_redirect,

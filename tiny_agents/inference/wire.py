@@ -15,7 +15,8 @@ import msgspec
 
 from tiny_agents.errors import ProviderError, UsageError, redact
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.types.record import Record, decode_json, present
+from tiny_agents.inference.encoding import encode_json
+from tiny_agents.inference.types.record import decode_json
 
 MAX_RETRY_AFTER_S = 60.0  # a server that asks for more is not waited for: the error says when to come back
 BACKOFF_S = (0.5, 8.0)  # first delay and the most
@@ -24,49 +25,12 @@ LOADING_S = (1.0, 10.0)  # least and most between two looks at a model that is b
 USER_AGENT = "tiny-agents"
 
 
-def encode_json(value: Any) -> bytes:
-    """JSON of plain data and records, undeclared fields included, fields that are None left out of records.
-
-    Raises UsageError for what JSON has no form for.
-    """
-    try:
-        try:
-            return _encoder.encode(_plain(value))
-        except UnicodeEncodeError:
-            # A lone surrogate (from a tool that sent broken text): replace it rather than lose the message.
-            return _encoder.encode(_plain(value, mended=True))
-    except TypeError as error:
-        raise UsageError(f"The arguments can't be sent as JSON: {error}") from error
-
-
 def encoded(request: Request) -> Request:
     """`request` with its JSON encoded already: work for a worker thread where the JSON holds whole files."""
     if request.json is None:
         return request
     headers = {"content-type": "application/json", **request.headers}
     return replace(request, json=None, body=encode_json(request.json), headers=headers)
-
-
-def _plain(value: Any, mended: bool = False) -> Any:
-    """What msgspec writes as it has to be sent. Records that it writes so stay as they are: most of a long conversation.
-
-    Args:
-        mended: Take all of it apart, and make every text in it one that can be written.
-    """
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode() if mended else value
-    if isinstance(value, Record):
-        if not mended and value._is_plain():
-            return value
-        return {key: _plain(item, mended) for key, item in present(value).items()}
-    if isinstance(value, dict):
-        return {key: _plain(item, mended) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, mended) for item in value]
-    return value
-
-
-_encoder = msgspec.json.Encoder()
 
 
 def wire_headers(request: Request, *, stream: bool) -> dict[str, str]:

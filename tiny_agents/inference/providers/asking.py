@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tiny_agents.inference.call import BEARER, Call, Request, Route
-from tiny_agents.inference.providers.chat import without_nulls
+from tiny_agents.inference.encoding import without_nulls
 
 Body = Callable[[Call[Any], Route], Mapping[str, Any]]
 Prepare = Callable[[Call[Any], Route], Request]

@@ -11,6 +11,7 @@ import msgspec
 
 from tiny_agents.errors import InvalidResponseError, ProviderError
 from tiny_agents.inference.call import Call, Request, Response, Route
+from tiny_agents.inference.encoding import Remembered, without_nulls
 from tiny_agents.inference.providers.provider import Adapter
 from tiny_agents.inference.types.chat import ChatCompletionOutput, decode_output
 from tiny_agents.inference.types.record import Record, decode_json, to_builtins
@@ -37,27 +38,16 @@ def chat_adapter(path: str, *, reshape: Reshape | None = None, headers: Mapping[
 def chat_request(url: str, call: Call[Any], route: Route, reshape: Reshape | None = None) -> Request:
     parameters = reshape(call.parameters) if reshape else call.parameters
     # The model comes first, so that a router can read it before the messages, which may be megabytes.
+    messages = call.inputs
     body = {
         "model": route.model or NO_MODEL,
-        "messages": [without_nulls(message) for message in call.inputs],
+        "messages": messages if isinstance(messages, Remembered) else [without_nulls(message) for message in messages],
         **parameters,
         **without_nulls(call.extra),
     }
     return Request(
         "POST", url, json={k: v for k, v in body.items() if v is not None}, headers=route.headers, key=route.key
     )
-
-
-def without_nulls(value: Any) -> Any:
-    """Plain data without the fields that are None: some servers refuse them. JSON Schemas, where null can be a value of
-    its own, don't go through here."""
-    if isinstance(value, (str, Record)):
-        return value
-    if isinstance(value, Mapping):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [without_nulls(item) for item in value]
-    return value
 
 
 def parse_chat(call: Call[Any], route: Route, response: Response) -> ChatCompletionOutput:

@@ -21,6 +21,7 @@ import msgspec
 from tiny_agents._lazy import require
 from tiny_agents.errors import InvalidResponseError, ProviderError, UnsupportedTaskError
 from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step, and_then
+from tiny_agents.inference.encoding import without_nulls
 from tiny_agents.inference.media import Media, base64_text, image_of, media_type
 from tiny_agents.inference.providers.answers import file_in, image_in, odd_answer
 from tiny_agents.inference.providers.chat import (
@@ -29,7 +30,6 @@ from tiny_agents.inference.providers.chat import (
     error_in_answer,
     parse_chat,
     schema_in_value,
-    without_nulls,
 )
 from tiny_agents.inference.providers.hub_lookup import model_info, read_info, recommended_model
 from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider, Served

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.call import Call
+from tiny_agents.inference.encoding import Remembered
 from tiny_agents.inference.structured import as_response_format
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputGrammarType,
@@ -179,7 +180,7 @@ def chat_completion(
         "temperature": temperature,
         "tool_choice": _tool_choice(tool_choice),
         "tool_prompt": tool_prompt,
-        "tools": list(tools) if tools is not None else None,
+        "tools": tools if tools is None or isinstance(tools, Remembered) else list(tools),
         "top_logprobs": top_logprobs,
         "top_p": top_p,
         "audio": audio,
@@ -215,13 +216,18 @@ def _conversation(messages: Any) -> list[Any]:
     wanted = "messages must be a list of messages such as {'role': 'user', 'content': 'Hello'}"
     if isinstance(messages, (str, bytes, Mapping, Record)) or not isinstance(messages, Iterable):
         raise UsageError(f"{wanted}; got {type(messages).__name__}.")
-    conversation = list(messages)
+    conversation = messages if isinstance(messages, Remembered) else list(messages)
     if not conversation:
         raise UsageError("messages is empty: a chat needs at least one message.")
+    if set(map(type, conversation)) <= _USUAL:  # of thousands of messages, mostly
+        return conversation
     for index, message in enumerate(conversation):
-        if not isinstance(message, (Record, Mapping)):  # a conversation of ours may have thousands of records
+        if not isinstance(message, (Record, Mapping)):
             raise UsageError(f"{wanted}; messages[{index}] is {type(message).__name__}.")
     return conversation
+
+
+_USUAL = {dict, ChatCompletionInputMessage}
 
 
 def _tool_choice(choice: Any) -> Any:

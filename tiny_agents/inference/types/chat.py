@@ -142,7 +142,7 @@ class ChatCompletionInputTool(Record):
     """A tool a model may call; only functions exist."""
 
     function: ChatCompletionInputFunctionDefinition
-    type: str = "function"
+    type: str = msgspec.field(default_factory=_function)
 
     def _repr_html_(self) -> str:
         from tiny_agents.safe_html import tool_html

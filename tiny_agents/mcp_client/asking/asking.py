@@ -10,6 +10,7 @@ from typing import Any
 
 from tiny_agents.errors import InferenceError, ProviderError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
+from tiny_agents.inference.encoding import Remembered, Written, without_nulls
 from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
@@ -129,7 +130,7 @@ class Seat:
 
 
 class Seats:
-    """The models of a client, in the order in which they are asked.
+    """The models of a client, in the order in which they are asked, for one conversation.
 
     Args:
         seats: At least one.
@@ -140,6 +141,7 @@ class Seats:
         self.all = tuple(seats)
         self.now = self.all[0]
         self._emit = emit
+        self._messages, self._tools = Written(without_nulls), Written()
 
     def start_over(self) -> None:
         """The first model may be there again."""
@@ -151,6 +153,11 @@ class Seats:
         Args:
             call: Told what is asked, for those who observe; it goes on when the answer begins.
         """
+        request = replace(
+            request,
+            messages=Remembered(request.messages, self._messages),
+            tools=Remembered(request.tools, self._tools),
+        )
         while True:
             seat = self.now
             following = self.all[self.all.index(seat) + 1 :]

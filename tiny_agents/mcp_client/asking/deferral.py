@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from tiny_agents.errors import UsageError
+from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
-from tiny_agents.inference.wire import encode_json
 from tiny_agents.mcp_client.asking.recall import Recall
 from tiny_agents.mcp_client.asking.tool_search import ToolIndex
 from tiny_agents.mcp_client.connection.servers import Defer

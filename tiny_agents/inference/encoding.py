@@ -1,0 +1,157 @@
+"""JSON as it is sent: of plain data and records, and of conversations that are sent again and again as they grow.
+
+A conversation isn't written anew with each turn. But nothing is taken on trust either: messages and tools may be changed in
+place by whoever has them. So all of it is encoded by msgspec as it stands (some 60 ns a message) and compared with what that
+came to the last time; what is the same so far was written before, and the rest is written now. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tiny_agents.errors import UsageError
+from tiny_agents.inference.types.record import Record, present
+
+
+def encode_json(value: Any) -> bytes:
+    """JSON of plain data and records, undeclared fields included, fields that are None left out of records.
+
+    Raises UsageError for what JSON has no form for.
+    """
+    try:
+        try:
+            return _encoder.encode(_plain(value))
+        except UnicodeEncodeError:
+            # A lone surrogate (from a tool that sent broken text): replace it rather than lose the message.
+            return _encoder.encode(_plain(value, mended=True))
+    except TypeError as error:
+        raise UsageError(f"The arguments can't be sent as JSON: {error}") from error
+
+
+def without_nulls(value: Any) -> Any:
+    """Plain data without the fields that are None: some servers refuse them. JSON Schemas, where null can be a value of
+    its own, don't go through here."""
+    if isinstance(value, (str, Record)):
+        return value
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+class Written:
+    """What a list of messages or tools came to the last time that it was written.
+
+    Args:
+        form: What is done to each item before it is written.
+    """
+
+    def __init__(self, form: Callable[[Any], Any] = lambda item: item) -> None:
+        self.form = form
+        self._count = 0
+        self._seen = b"["  # the first items as msgspec encodes them, without the closing bracket
+        self._json = b"["  # the same as they were sent
+
+    def json(self, items: Sequence[Any]) -> bytes:
+        """`items` as a JSON array; what hasn't changed since the last time isn't written anew.
+
+        Raises:
+            TypeError, UnicodeEncodeError: As msgspec.
+        """
+        seen = _encoder.encode(items)
+        if not (len(items) >= self._count and seen.startswith(self._seen)):
+            self._count, self._seen, self._json = 0, b"[", b"["
+        if (known := self._count) == len(items):
+            return self._json + b"]"
+        settled = list(_settled_first(items[known:]))
+        if settled:
+            self._count += len(settled)
+            self._seen = seen[:-1] if self._count == len(items) else _encoder.encode(items[: self._count])[:-1]
+            self._json = _extended(self._json, map(self._written, settled))
+        rest = items[self._count :]
+        return (_extended(self._json, map(self._written, rest)) if rest else self._json) + b"]"
+
+    def _written(self, item: Any) -> bytes:
+        return _encoder.encode(_plain(self.form(item)))
+
+
+class Remembered(list[Any]):
+    """A list to be sent, with the memory of what was written of it before."""
+
+    def __init__(self, items: Iterable[Any], written: Written) -> None:
+        super().__init__(items)
+        self.written = written
+
+
+def _extended(json: bytes, items: Iterable[bytes]) -> bytes:
+    added = b",".join(items)
+    return json + added if json == b"[" else json + b"," + added
+
+
+def _settled_first(items: Sequence[Any]) -> Iterable[Any]:
+    for item in items:
+        if not _is_settled(item):
+            return
+        yield item
+
+
+def _is_settled(value: Any) -> bool:
+    """Whether what is sent of it follows from what msgspec makes of it, so that the same JSON means the same again.
+
+    Not so for records with undeclared fields, or with defaults that msgspec leaves out, and for types of others.
+    """
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if kind is dict:
+        return all(type(key) is str and _is_settled(item) for key, item in value.items())
+    if kind is list:
+        return all(map(_is_settled, value))
+    if isinstance(value, Record):
+        return value._source is None and all(
+            _is_settled(item := getattr(value, name)) and item is not never for name, never in _unsettling(kind)
+        )
+    return False
+
+
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+_UNSETTLING: dict[type, tuple[tuple[str, Any], ...]] = {}
+
+
+def _unsettling(kind: type[Record]) -> tuple[tuple[str, Any], ...]:
+    """Names of a record's fields, each with the value with which msgspec doesn't write it as it has to be sent."""
+    if kind not in _UNSETTLING:
+        defaults = {field.name: field.default for field in msgspec.structs.fields(kind) if field.name != "_source"}
+        never = {None: msgspec.UNSET, msgspec.NODEFAULT: None}  # None is left out; what is needed is written as null
+        _UNSETTLING[kind] = tuple((name, never.get(default, default)) for name, default in defaults.items())
+    return _UNSETTLING[kind]
+
+
+def _plain(value: Any, mended: bool = False) -> Any:
+    """What msgspec writes as it has to be sent. Records that it writes so stay as they are: most of a long conversation.
+
+    Args:
+        mended: Take all of it apart, and make every text in it one that can be written.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if mended else value
+    if isinstance(value, Record):
+        if not mended and value._is_plain():
+            return value
+        return {key: _plain(item, mended) for key, item in present(value).items()}
+    if isinstance(value, dict):
+        return {key: _plain(item, mended) for key, item in value.items()}
+    if isinstance(value, Remembered):
+        if not mended:
+            return msgspec.Raw(value.written.json(value))
+        return [_plain(value.written.form(item), mended) for item in value]
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, mended) for item in value]
+    return value
+
+
+_encoder = msgspec.json.Encoder()
