@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
+from tests.support.run_blocks import in_own_process
 from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.task_names import TASKS
 
@@ -58,23 +55,10 @@ def test_every_block_of_the_page_runs_and_prints_what_the_page_says(tmp_path: Pa
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
     with OpenAIServer(answer) as model:
-        done = subprocess.run(
-            [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
-            input=json.dumps([source.replace("http://localhost:8080", model.origin) for source, _ in BLOCKS]),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=120,
-            check=False,
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "TINY_AGENTS_BASE_URL": model.url,
-                "TINY_AGENTS_MODEL": "m",
-            },
-        )
-    assert done.returncode == 0, done.stderr
-    for (source, prints), output in zip(BLOCKS, json.loads(done.stdout), strict=True):
+        model_of_all = {"TINY_AGENTS_BASE_URL": model.url, "TINY_AGENTS_MODEL": "m"}
+        sources = (source.replace("http://localhost:8080", model.origin) for source, _ in BLOCKS)
+        printed = in_own_process(sources, cwd=tmp_path, env=model_of_all)
+    for (source, prints), output in zip(BLOCKS, printed, strict=True):
         assert sorted(output.splitlines()) == sorted(prints.splitlines()), source  # agents answer in any order
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
@@ -16,6 +12,7 @@ import pytest
 import tiny_agents
 from tests.integration.test_docs_agent import answer
 from tests.support.openai_server import OpenAIServer
+from tests.support.run_blocks import in_own_process
 from tiny_agents.agent.agent import Item
 from tiny_agents.mcp_client.events import ServerEvent
 
@@ -39,15 +36,5 @@ def test_the_block_prints_what_the_page_says() -> None:
     (found,) = re.findall(r"^```python\n(.*?)^```\n```text\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     source, prints = found
     with OpenAIServer(answer) as model:
-        done = subprocess.run(
-            [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
-            input=json.dumps([source.replace("http://localhost:8080", model.origin)]),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-            cwd=ROOT,
-            env=dict(os.environ),
-        )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [prints]
+        printed = in_own_process([source.replace("http://localhost:8080", model.origin)], cwd=ROOT)
+    assert printed == [prints]

@@ -6,8 +6,6 @@ one nothing may be printed. The pages are run as they are, but for servers on th
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +17,7 @@ import pytest
 from scripts.provider_tables import KINDS, builders, providers, tasks_table, updated
 from tests.support.inference_world import PNG, answer
 from tests.support.internet import Asked, Internet
+from tests.support.run_blocks import in_own_process
 from tiny_agents import AsyncInferenceClient, InferenceClient
 
 pytestmark = pytest.mark.integration
@@ -58,19 +57,9 @@ def run(sources: list[str], folder: Path, internet: Internet) -> list[str]:
     (home / "token").write_text(TOKEN, encoding="utf-8")
     (folder / "cat.png").write_bytes(PNG)
     (folder / "speech.flac").write_bytes(b"fLaC and so on")
-    environment = {**os.environ, **internet.environment, "HF_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
-        input=json.dumps([LOCAL.sub(internet.address, source) for source in sources]),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-        cwd=folder,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return [printed.replace(internet.address, "http://localhost:8080") for printed in json.loads(done.stdout)]
+    addressed = (LOCAL.sub(internet.address, source) for source in sources)
+    output = in_own_process(addressed, cwd=folder, env={**internet.environment, "HF_HOME": str(home)})
+    return [printed.replace(internet.address, "http://localhost:8080") for printed in output]
 
 
 def hugging_face_tokens_elsewhere(asked: list[Asked]) -> list[str]:
@@ -124,14 +113,5 @@ def test_every_task_of_the_table_is_a_method_of_both_clients() -> None:
 
 def test_a_block_that_is_wrong_fails() -> None:
     """So that a page can't pass by not being run."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.run_blocks"],
-        input=json.dumps(["x = 1", "x.upper()"]),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=ROOT,
-    )
-    assert done.returncode == 1
-    assert "AttributeError: 'int' object has no attribute 'upper'" in done.stderr
+    with pytest.raises(AssertionError, match="AttributeError: 'int' object has no attribute 'upper'"):
+        in_own_process(["x = 1", "x.upper()"], cwd=ROOT)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, text
+from tests.support.run_blocks import in_own_process
 from tiny_agents.mcp_client import events, instructions
 from tiny_agents.mcp_client.host import hosts
 from tiny_agents.mcp_client.host.host import (
@@ -37,18 +34,8 @@ def test_every_block_runs_and_prints_what_the_page_says() -> None:
         text("Water them."),
     ]
     with OpenAIServer(script) as model:
-        done = subprocess.run(
-            [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
-            input=json.dumps([source.replace("http://localhost:8080/v1", model.url) for source in sources]),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=120,
-            check=False,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-    assert done.returncode == 0, done.stderr
-    printed = iter(json.loads(done.stdout))
+        sources = [source.replace("http://localhost:8080/v1", model.url) for source in sources]
+        printed = in_own_process(sources, cwd=ROOT)
     expected = []
     for language, source in FENCES:
         if language == "python":
@@ -56,7 +43,7 @@ def test_every_block_runs_and_prints_what_the_page_says() -> None:
         else:
             assert language == "text"
             expected[-1] = source
-    assert list(printed) == expected
+    assert printed == expected
     assert [message["content"] for message in model.chats[2]["messages"] if message["role"] == "tool"][1] == (
         "Water the tomatoes."
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
+from tests.support.run_blocks import in_own_process
 
 pytestmark = pytest.mark.integration
 
@@ -32,15 +29,7 @@ def answer(request: Recorded) -> Turn:
 def test_every_block_of_the_page_runs_and_prints_what_the_page_says(tmp_path: Path) -> None:
     assert len(BLOCKS) == 3
     with OpenAIServer(answer) as model:
-        done = subprocess.run(
-            [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
-            input=json.dumps([source.replace("http://localhost:8080", model.origin) for source, _ in BLOCKS]),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=120,
-            check=False,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        printed = in_own_process(
+            (source.replace("http://localhost:8080", model.origin) for source, _ in BLOCKS), cwd=tmp_path
         )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [prints for _, prints in BLOCKS]
+    assert printed == [prints for _, prints in BLOCKS]

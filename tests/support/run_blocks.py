@@ -15,10 +15,15 @@ import inspect
 import io
 import json
 import linecache
+import os
+import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 LIMIT_S = 60
+_ROOT = Path(__file__).parents[2]
 
 
 async def run(blocks: list[str]) -> list[str]:
@@ -35,6 +40,25 @@ async def run(blocks: list[str]) -> list[str]:
                 if inspect.isawaitable(result):
                     await result
         printed.append(output.getvalue())
+    return printed
+
+
+def in_own_process(
+    blocks: Iterable[str], *, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 120
+) -> list[str]:
+    """What each block printed, run in a program of its own in the folder `cwd`, with `env` beside our variables."""
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-m", "tests.support.run_blocks"],
+        input=json.dumps(list(blocks)),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(_ROOT), **(env or {})},
+    )
+    assert done.returncode == 0, done.stderr
+    printed: list[str] = json.loads(done.stdout)
     return printed
 
 
