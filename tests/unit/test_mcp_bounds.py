@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tiny_agents.mcp_client.text import bounded_json
 from tiny_agents.mcp_client.transports.bounds import (
     LARGE_BYTES,
     MAX_DEPTH,
@@ -60,3 +61,10 @@ def test_what_is_too_deep_to_be_read_is_cut_out_and_the_rest_stays() -> None:
 def test_numbers_that_nobody_can_hold_are_the_largest_there_is(digits: str, number: float) -> None:
     assert whole_number(digits) == number
     assert whole_number("-" + "9" * 5_000) == -1.7976931348623157e308
+
+
+def test_data_that_is_too_long_becomes_the_beginning_of_its_text() -> None:
+    assert bounded_json({"a": [1, 2]}, 20) == {"a": [1, 2]}
+    assert bounded_json(5, 1) == 5
+    assert bounded_json("x" * 30, 20).startswith("x" * 20 + "\n[Cut here")
+    assert bounded_json([1] * 30, 20).startswith("[1, 1, 1, 1, 1, 1, 1\n[Cut here")

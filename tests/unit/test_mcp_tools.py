@@ -269,3 +269,25 @@ def test_a_refreshed_list_keeps_what_its_owner_did() -> None:
         ("stays", "new"),
         ("comes", ""),
     ]
+
+
+def test_texts_in_a_schema_hide_nothing_and_are_bounded_while_names_and_values_stay() -> None:
+    hidden = "Where.\U000e0049\x1b[2J\u202e"
+    schema = {
+        "type": "object",
+        "description": hidden,
+        "properties": {
+            "enum": {"type": "string", "description": hidden, "enum": [hidden], "default": hidden},
+            "a\u202e": {"anyOf": [{"title": hidden}, {"description": "x" * 100_000}]},
+            "description": {"type": "string"},
+        },
+        "required": ["a\u202e"],
+    }
+    read = read_tool({"name": "t", "inputSchema": schema}).parameters
+    assert read["description"] == "Where."
+    assert read["properties"]["enum"] == {**schema["properties"]["enum"], "description": "Where."}
+    first, second = read["properties"]["a\u202e"]["anyOf"]
+    assert first == {"title": "Where."}
+    assert len(second["description"]) < 9_000
+    assert read["properties"]["description"] == {"type": "string"}
+    assert read["required"] == ["a\u202e"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -65,6 +66,16 @@ def shortened_json(value: Any, limit: int) -> Any:
     if isinstance(value, dict):
         return {shortened(str(key), limit): shortened_json(item, limit) for key, item in value.items()}
     return [shortened_json(item, limit) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def bounded_json(value: Any, limit: int) -> Any:
+    """JSON data of at most about `limit` characters; of larger data its text, `shortened`."""
+    if isinstance(value, str):
+        return shortened(value, limit)
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return value if len(text) <= limit else shortened(text, limit)
 
 
 def last_lines(text: str, count: int, width: int = 300) -> list[str]:

@@ -472,7 +472,11 @@ class Connection:
                 life.subscriber = Subscriber(session, self.name, self._missed)
                 life.started.set()
                 following = [
-                    asyncio.create_task(follow_tools(session, life.watch, self.name, partial(self._renew, life))),
+                    asyncio.create_task(
+                        follow_tools(
+                            session, life.watch, self.name, partial(self._renew, life), self._startup_timeout_s
+                        )
+                    ),
                     asyncio.create_task(life.watch.changes.tell(self._tell)),
                     asyncio.create_task(self._follow_again(life)),
                 ]
@@ -566,7 +570,7 @@ class Connection:
         def progress(report: Progress) -> None:
             nonlocal reported
             reported = True
-            said = redact(report.message, self._secrets) if report.message else report.message
+            said = redact(report.message, life.watch.secrets) if report.message else report.message
             self._emit(ToolProgress(self.name, name, report.done, report.total, said))
             if not (life.over or limit.expired() or life.watch.pauses):
                 limit.reschedule(deadline(began, clock(), limit_s))
@@ -593,7 +597,8 @@ class Connection:
 
     def _lost(self, how: str) -> None:
         if not self._closed:
-            self._emit(ServerLost(self.name, redact(how, self._secrets)))
+            secrets = self._secrets if self._life is None else self._life.watch.secrets
+            self._emit(ServerLost(self.name, redact(how, secrets)))
 
     def _raise_lost(self, during: str, loss: ConnectionLost, watch: Watch, *, harmless: bool = False) -> NoReturn:
         ran = "" if harmless else " The call may have run." if loss.ran else " The call did not run."

@@ -78,17 +78,27 @@ async def _all_pages(
     return items[:MAX_ITEMS]
 
 
-async def follow_tools(session: Session, watch: Watch, server: str, renew: Callable[[list[ServerTool]], None]) -> None:
-    """List the tools again whenever the server says that they have changed. Ends by being cancelled."""
+async def follow_tools(
+    session: Session, watch: Watch, server: str, renew: Callable[[list[ServerTool]], None], limit_s: float
+) -> None:
+    """List the tools again whenever the server says that they have changed. Ends by being cancelled.
+
+    Args:
+        limit_s: How long one listing may take; after that the next notice is waited for.
+    """
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep_open(session.listen))
         while True:
             await watch.tools_changed.wait()
             watch.tools_changed.clear()
             try:
-                renew(await list_tools(session, server))
+                async with asyncio.timeout(limit_s):
+                    tools = await list_tools(session, server)
+                renew(tools)
             except (Refused, ConnectionLost) as error:
                 logger.warning("MCP server '%s': its changed tools can't be listed: %s", server, error)
+            except TimeoutError:
+                logger.warning("MCP server '%s': its changed tools could not be listed within %g s", server, limit_s)
             await asyncio.sleep(LISTING_PAUSE_S)
 
 

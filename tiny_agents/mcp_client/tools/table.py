@@ -52,6 +52,10 @@ OWN_TOOLS = frozenset({READ_ON, READ_LINK, SEARCH_TOOLS, LOAD_SKILL})
 RESERVED_NAMES = OWN_TOOLS | {"task_complete", "ask_question"}
 """Ours, and the tools with which an agent ends its loop; a server's tool of that name is qualified."""
 
+_TEXTS = frozenset({"description", "title", "$comment"})
+_VALUES = frozenset({"enum", "const", "default", "examples"})  # keys of a schema that hold data, not schemas
+_BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+
 _LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -91,13 +95,32 @@ def read_tool(listed: Mapping[str, Any]) -> ServerTool:
     return ServerTool(
         name=str(listed["name"]),
         description=shortened(readable(str(description)), MAX_DESCRIPTION_CHARS) if description else None,
-        parameters=object_schema(listed.get("inputSchema")),
+        parameters=object_schema(_seen(listed.get("inputSchema"))),
         read_only=hints.get("readOnlyHint") is True,
         idempotent=hints.get("idempotentHint") is True,
         destructive=_flag(hints.get("destructiveHint")),
         open_world=_flag(hints.get("openWorldHint")),
         print=print_of(listed),
     )
+
+
+def _seen(schema: Any) -> Any:
+    """A schema whose texts for the reader hide nothing, and are bounded; names and values stay exactly as they are."""
+    if isinstance(schema, list):
+        return [_seen(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {key: _seen_as(key, value) for key, value in schema.items()}
+
+
+def _seen_as(key: str, value: Any) -> Any:
+    if key in _VALUES:
+        return value
+    if key in _TEXTS and isinstance(value, str):
+        return shortened(readable(value), MAX_DESCRIPTION_CHARS)
+    if key in _BY_NAME and isinstance(value, Mapping):
+        return {name: _seen(item) for name, item in value.items()}
+    return _seen(value)
 
 
 def _flag(hint: Any) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,19 @@ from tiny_agents.mcp_client.host.host import (
     UrlRequest,
 )
 from tiny_agents.mcp_client.host.sampling import chat_messages, chat_tools
-from tiny_agents.mcp_client.text import readable
+from tiny_agents.mcp_client.text import readable, shortened
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import ErrorData
 
 
 USER_REFUSED = -1
+
+MAX_MESSAGE_CHARS = 4_000
+"""Most of what a server says to the person when it asks for something."""
+
+MAX_ASKED_CHARS = 50_000
+"""Longest form, or address of a page."""
 
 REASON = "tiny-agents/reason"
 """Where, in the `_meta` of an answer, a server finds why the person wasn't asked."""
@@ -33,13 +40,16 @@ def _on_elicitation(desk: Desk, watch: Watch) -> Callable[..., Any]:
     import mcp_types as types
 
     async def elicit(_: object, params: types.ElicitRequestParams) -> types.ElicitResult | types.ErrorData:
-        message = readable(params.message)
+        message = readable(shortened(params.message, MAX_MESSAGE_CHARS))
         request: FormRequest | UrlRequest
         if isinstance(params, types.ElicitRequestURLParams):
-            request = UrlRequest(desk.server, message, params.url)
+            size, request = len(params.url), UrlRequest(desk.server, message, params.url)
         else:
+            size = len(json.dumps(params.requested_schema, ensure_ascii=False, default=str))
             request = FormRequest(desk.server, message, params.requested_schema)
         try:
+            if size > MAX_ASKED_CHARS:
+                raise Refusal(f"a question of {size:,} characters: at most {MAX_ASKED_CHARS:,} are shown to the user")
             with watch.paused():
                 reply = await desk.elicit(request)
         except Refusal as refusal:

@@ -25,7 +25,7 @@ from tiny_agents.mcp_client.connection.watch import (
 from tiny_agents.mcp_client.host.host import (
     Desk,
 )
-from tiny_agents.mcp_client.text import encodable, encodable_json
+from tiny_agents.mcp_client.text import bounded_json, encodable, encodable_json, shortened
 from tiny_agents.mcp_client.tools.known_servers import Era
 from tiny_agents.mcp_client.transports.asked import CALLBACKS
 from tiny_agents.mcp_client.transports.mended import mended
@@ -37,6 +37,9 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import DiscoverResult
 
 LOG_LEVEL: Final = "info"
+MAX_LOG_CHARS: Final = 40_000
+MAX_NAME_CHARS: Final = 200
+MAX_URI_CHARS: Final = 10_000  # of a resource that is said to have changed; nobody subscribed to a longer one
 
 
 @asynccontextmanager
@@ -62,7 +65,8 @@ async def open_session(
     )
 
     async def log(params: LoggingMessageNotificationParams) -> None:
-        desk.log(params.level, params.logger, encodable_json(params.data))
+        name = params.logger and shortened(encodable(params.logger), MAX_NAME_CHARS)
+        desk.log(params.level, name, bounded_json(encodable_json(params.data), MAX_LOG_CHARS))
 
     # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
     # whoever configures logging gets all of it.
@@ -117,7 +121,7 @@ async def _notice(watch: Watch, message: object) -> None:
         watch.changes.note(Change("prompts"))
     elif isinstance(message, types.ResourceListChangedNotification):
         watch.changes.note(Change("resources"))
-    elif isinstance(message, types.ResourceUpdatedNotification):
+    elif isinstance(message, types.ResourceUpdatedNotification) and len(message.params.uri) <= MAX_URI_CHARS:
         watch.changes.note(Change("resources", encodable(message.params.uri)))
     elif isinstance(message, types.ElicitCompleteNotification):
         watch.page_done(message.params.elicitation_id)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import cast
 
 from tiny_agents.mcp_client.text import readable
+from tiny_agents.mcp_client.transports.family import ENDED, KILL, Family, process_table
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """Longest line (one message) that is kept; of a longer one only both ends are."""
@@ -39,7 +40,7 @@ REAP_S = 2.0  # until the system has confirmed a kill; only an unkillable proces
 STRAGGLER_S = 0.2  # for output that is still in the pipe when the process has gone
 EXIT_S = 0.5  # for servers that nobody closed, when the interpreter leaves
 POLL_S = 0.02
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
 CUT_BYTES = 512
 
 
@@ -51,6 +52,9 @@ class CutLine:
     tail: bytes
     size: int
 
+    def __len__(self) -> int:
+        return self.size
+
 
 class LineSplitter:
     """Bytes -> lines without their newline, however the bytes are cut; keeps at most one unfinished line."""
@@ -61,6 +65,11 @@ class LineSplitter:
         self._head = b""
         self._tail = b""
         self._size = 0
+
+    @property
+    def is_at_start(self) -> bool:
+        """Whether no unfinished line is kept."""
+        return not self._size
 
     def feed(self, data: bytes) -> list[bytes | CutLine]:
         """The lines completed by `data`."""
@@ -178,14 +187,22 @@ class ServerProcess(asyncio.SubprocessProtocol):
             return
         self._stopping = True
         self._draining = True  # a server that is still writing must not be held up by a full pipe
+        family = Family(self.pid)
+        family.look()  # once it has gone, nobody knows whose they were
         self._stdout_pipe.resume_reading()
         try:
             self._stdin.close()
-            if not await self._comes_true(self.exited.is_set, grace_s) or _group_alive(self.pid):
+            went = await self._comes_true(self.exited.is_set, grace_s)
+            if not went or family.living() or _group_alive(self.pid):
+                family.look()
                 _signal_group(self.pid, signal.SIGTERM)
-                await self._comes_true(lambda: self.exited.is_set() and not _group_alive(self.pid), TERMINATE_S)
+                family.signal(signal.SIGTERM)
+                await self._comes_true(
+                    lambda: self.exited.is_set() and not (_group_alive(self.pid) or family.living()), TERMINATE_S
+                )
         finally:
             _kill_group(self.pid)
+            family.signal(KILL)
             _RUNNING.pop(self.pid, None)
             await self._release()
 
@@ -268,12 +285,19 @@ def _program(command: str, env: Mapping[str, str], cwd: str | None) -> str:
 @atexit.register
 def _end_leftovers() -> None:
     mine = [pid for pid, owner in _RUNNING.items() if owner == os.getpid()]
+    families = [Family(pid) for pid in mine]
+    for family in families:
+        family.look()
     left = [pid for pid in mine if _signal_group(pid, signal.SIGTERM)]
+    for family in families:
+        family.signal(signal.SIGTERM)
     deadline = time.monotonic() + EXIT_S
     while any(_group_alive(pid) for pid in left) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     for pid in left:
         _kill_group(pid)
+    for family in families:
+        family.signal(KILL)
 
 
 if sys.platform == "win32":
@@ -317,15 +341,5 @@ else:
 
         Known where there is a /proc; elsewhere False.
         """
-        try:
-            entries = [entry.name for entry in os.scandir("/proc") if entry.name.isdigit()]
-        except OSError:
-            return False
-        for entry in entries:
-            try:
-                fields = Path("/proc", entry, "stat").read_bytes().rpartition(b")")[2].split()
-            except OSError:
-                continue  # it ended meanwhile
-            if int(fields[2]) == pid and fields[0] not in (b"Z", b"X"):
-                return False
-        return bool(entries)
+        table = process_table()
+        return bool(table) and all(entry.state in ENDED for entry in table.values() if entry.group == pid)

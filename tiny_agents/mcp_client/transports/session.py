@@ -25,7 +25,7 @@ from tiny_agents.mcp_client.connection.watch import (
 from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.host.rounds import Round
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.text import encodable, encodable_json
+from tiny_agents.mcp_client.text import encodable, encodable_json, shortened
 from tiny_agents.mcp_client.tools.known_servers import Era
 from tiny_agents.mcp_client.tools.mending import plain_words, put_back
 from tiny_agents.mcp_client.tools.table import ServerTool, read_tool
@@ -41,6 +41,9 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 T = TypeVar("T")
+
+MAX_SAID_CHARS = 4_000
+"""Longest message of a report of progress: hundreds of them may wait for somebody to look."""
 
 MAX_TTL_MS = 365 * 86_400_000
 
@@ -353,7 +356,8 @@ class Session:
         from pydantic import ValidationError
 
         async def report(progress: float, total: float | None, message: str | None) -> None:
-            on_progress(Progress(progress, total, encodable(message) if message else None))
+            said = encodable(shortened(message, MAX_SAID_CHARS)) if message else None
+            on_progress(Progress(progress, total, said))
 
         try:
             answer = await self._with_pages(lambda: self._send_call(name, arguments, report, round))

@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp.shared.message import SessionMessage
 
 
+MAX_NOISE_BYTES = 64 * 1024 * 1024
+"""How much a server may write that is no message, from one message to the next."""
+
+
 @asynccontextmanager
 async def open_stdio(server: StdioServer, watch: Watch) -> AsyncIterator[Streams]:
     import anyio
@@ -48,13 +52,25 @@ async def _read_messages(
     import anyio
     from mcp.shared.message import SessionMessage
 
-    lines = LineSplitter()
+    lines, noise = LineSplitter(), 0
     async with arrived:
         try:
             while data := await process.read():
+                if (
+                    watch.noise and lines.is_at_start and b"{" not in data
+                ):  # a flood without any message is skipped as a whole
+                    noise += (end := data.rfind(b"\n") + 1)
+                    data = data[end:]
                 for line in lines.feed(data):
                     if (message := read_message(line, watch)) is not None:
+                        noise = 0
                         await arrived.send(SessionMessage(message))
+                    else:
+                        noise += len(line)
+                if noise > MAX_NOISE_BYTES:
+                    watch.lose("floods its standard output with what is no MCP")
+                    return
+                await anyio.lowlevel.checkpoint()  # others' turn: a server may write faster than this is read
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # the session has been left
         with anyio.move_on_after(STRAGGLER_S):  # the end of the output comes a moment before the exit status
