@@ -15,7 +15,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -39,10 +39,11 @@ class Turn:
     """One answer of the script.
 
     `events` are payloads of a streamed answer: dictionaries become JSON, strings are sent as they are (a whole line or
-    lines), floats are pauses in seconds. `message` is the answer to a request that doesn't ask for a stream.
+    lines), and so are bytes, each as a packet of its own; floats are pauses in seconds. `message` is the answer to a
+    request that doesn't ask for a stream. `wire` is all that is sent, in place of an answer in HTTP.
     """
 
-    events: Sequence[dict[str, Any] | str | float | Callable[[], None]] = ()
+    events: Iterable[dict[str, Any] | str | bytes | float | Callable[[], None]] = ()
     message: dict[str, Any] | None = None
     finish_reason: str = "stop"
     status: int = 200
@@ -51,6 +52,7 @@ class Turn:
     done: bool = True
     eol: str = "\n"
     then: str = "end"  # or "reset" (connection reset), "stall" (nothing more comes)
+    wire: Iterable[bytes | float] | None = None
 
 
 def delta(finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def status(code: int, body: Any = None, **headers: str) -> Turn:
     return Turn(status=code, body=raw_body, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def raw(*events: dict[str, Any] | str | float, **turn: Any) -> Turn:
+def raw(*events: dict[str, Any] | str | bytes | float, **turn: Any) -> Turn:
     """A streamed answer event by event."""
     return Turn(events, **turn)
 
@@ -198,7 +200,9 @@ class OpenAIServer:
                 server.requests.append(request)
                 turn = server._next(request)
                 try:
-                    if turn.body is not None:
+                    if turn.wire is not None:
+                        self._bare(turn.wire, turn.then)
+                    elif turn.body is not None:
                         self._whole(turn.status, turn.headers, turn.body)
                     elif body and body.get("stream"):
                         self._stream(turn)
@@ -237,6 +241,18 @@ class OpenAIServer:
                     return
                 self.wfile.write(b"0\r\n\r\n")
 
+            def _bare(self, wire: Iterable[bytes | float], then: str) -> None:
+                self.close_connection = True
+                for piece in wire:
+                    if server._closed.is_set():
+                        return
+                    if isinstance(piece, bytes):
+                        self.wfile.write(piece)
+                    else:
+                        server._closed.wait(piece)
+                if then == "stall":
+                    self._until_gone()
+
             def _until_gone(self) -> None:
                 deadline = time.monotonic() + STALL_LIMIT_S
                 self.connection.settimeout(0.05)
@@ -254,12 +270,16 @@ class OpenAIServer:
 
             def _lines(self, turn: Turn) -> Iterator[bytes]:
                 for event in turn.events:
+                    if server._closed.is_set():
+                        return
                     if isinstance(event, (int, float)):
                         server._closed.wait(event)
                     elif callable(event):
                         event()
                     elif isinstance(event, str):
                         yield event.encode()
+                    elif isinstance(event, bytes):
+                        yield event
                     else:
                         yield f"data: {json.dumps(event)}{turn.eol}{turn.eol}".encode()
                 if turn.done and turn.then == "end":

@@ -16,7 +16,7 @@ from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, error
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind
+from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind, is_event_stream
 from tiny_agents.inference.http import AsyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
@@ -203,7 +203,9 @@ class AsyncInferenceClient(BaseClient):
             if not is_whole(response.headers):
                 return AsyncStream(response, kind.events(route, response.url))
             async with response:
-                body = b"".join([data async for data in response.data])
+                body = await response.body()
+            if is_event_stream(body):
+                return AsyncStream(None, events := kind.events(route, response.url), events.whole_body(body))
             answer = Response(response.status, response.headers, body, response.url)
             whole = await self._settle(destination.adapter.parse(call, route, answer), deadline)
             return AsyncStream(None, kind.events(route, answer.url), kind.pieces(whole))

@@ -14,7 +14,7 @@ from tiny_agents.inference.base import BaseClient, Rounds, errors_name, is_whole
 from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind
+from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind, is_event_stream
 from tiny_agents.inference.http import SyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
@@ -195,7 +195,9 @@ class InferenceClient(BaseClient):
             if not is_whole(response.headers):
                 return Stream(response, kind.events(route, response.url))
             with response:
-                body = b"".join(response.data)
+                body = response.body()
+            if is_event_stream(body):
+                return Stream(None, events := kind.events(route, response.url), events.whole_body(body))
             answer = Response(response.status, response.headers, body, response.url)
             whole = self._settle(destination.adapter.parse(call, route, answer), deadline)
             return Stream(None, kind.events(route, answer.url), kind.pieces(whole))

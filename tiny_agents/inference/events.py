@@ -19,6 +19,7 @@ from tiny_agents.inference.providers.chat import error_in_answer
 from tiny_agents.inference.sse import ErrorPayload, SSEDecoder
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput, decode_chunk
 from tiny_agents.inference.types.chunks import chunks_of
+from tiny_agents.inference.types.odd_chunks import OddChunks, is_error, says_something, use_message
 from tiny_agents.inference.types.record import decoder
 from tiny_agents.inference.types.tasks import (
     TextGenerationOutput,
@@ -29,8 +30,14 @@ from tiny_agents.inference.types.tasks import (
 from tiny_agents.inference.wire import public_url
 
 DONE = b"[DONE]"
+HEAD_BYTES = 4096
 
 C = TypeVar("C")
+
+
+def is_event_stream(body: bytes) -> bool:
+    """Whether what is said to be a document is a stream of events: servers and what stands before them mix these up."""
+    return body[:64].lstrip().startswith((b"data:", b"event:", b": "))
 
 
 class Events(ABC, Generic[C]):
@@ -50,6 +57,7 @@ class Events(ABC, Generic[C]):
         self._url = url
         self._decoder = SSEDecoder()
         self._error: InferenceError | None = None
+        self._head: bytes | None = b""  # the start of an answer in which no event was found yet
 
     @abstractmethod
     def _read(self, payload: bytes) -> C | None:
@@ -64,7 +72,10 @@ class Events(ABC, Generic[C]):
             ProviderError: The server sent an error as an event.
             InvalidResponseError: It sent something that is no piece of an answer.
         """
-        return self._pieces(self._decoder.feed(data))
+        payloads = self._decoder.feed(data)
+        if self._head is not None:
+            self._head = None if payloads else (self._head + data)[:HEAD_BYTES]
+        return self._pieces(payloads)
 
     def end(self) -> list[C]:
         """What the end of the connection completes. Raises IncompleteStreamError if the answer isn't whole."""
@@ -73,8 +84,25 @@ class Events(ABC, Generic[C]):
         except InvalidResponseError as error:
             raise self._incomplete() from error
         if not pieces and not self.whole:
-            raise self._incomplete()
+            raise self._no_events() or self._incomplete()
         return pieces
+
+    def whole_body(self, body: bytes) -> list[C]:
+        """The pieces of an answer that came at once. Raises as `feed` and `end` do."""
+        return [*self.feed(body), *self.end()]
+
+    def _no_events(self) -> InferenceError | None:
+        """The error for something else that was sent as a stream: an error as JSON, a web page, a line of text."""
+        text = (self._head or b"").strip()
+        if not text or text.startswith((b":", b"data", b"event", b"id", b"retry")):
+            return None
+        if text.startswith(b"{"):
+            return self._error_event(text)
+        return self._refused(text)
+
+    def told(self) -> bool:
+        """Whether the pieces since the last time this was asked say anything."""
+        return True
 
     @property
     def whole(self) -> bool:
@@ -137,16 +165,36 @@ class ChatEvents(Events[ChatCompletionStreamOutput]):
 
     piece = "chunk of a chat answer"
 
-    def _read(self, payload: bytes) -> ChatCompletionStreamOutput:
+    def __init__(self, route: Route, url: str) -> None:
+        super().__init__(route, url)
+        self._odd = OddChunks().read
+        self._told = False
+
+    def told(self) -> bool:
+        told, self._told = self._told, False
+        return told
+
+    def _read(self, payload: bytes) -> ChatCompletionStreamOutput | None:
+        if not payload:
+            return None  # a sign of life
         try:
-            chunk = decode_chunk(payload)
+            chunk = decode_chunk(payload, odd=self._odd)
         except msgspec.DecodeError as error:
             raise self._refused(payload) from error
         choices = chunk.choices
+        if b'"error"' in payload and (chunk.get("error") or (choices and choices[0].finish_reason == "error")):
+            raise self._error_event(payload)  # some providers send it with a choice, and as a reason to stop
         if choices:
-            if choices[0].finish_reason:
+            choice = choices[0]
+            if choice.finish_reason:
                 self.finished = True
-        elif type(payload) is ErrorPayload or chunk.get("error"):
+            if b'"delta"' not in payload:
+                use_message(choice)
+            elif choice.delta.refusal and not choice.delta.content:
+                choice.delta.content = choice.delta.refusal  # what the model says in place of an answer
+            if choice.delta.content or choice.finish_reason or says_something(choice.delta):
+                self._told = True
+        elif type(payload) is ErrorPayload or is_error(chunk):
             raise self._error_event(payload)
         return chunk
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputFunctionDefinition,
     ChatCompletionInputMessage,
@@ -20,6 +21,10 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutputDeltaToolCall,
     ChatCompletionStreamOutputUsage,
 )
+
+MAX_ANSWER_CHARS = 16 * 1024 * 1024
+MAX_CALLS = 1024
+"""The longest answer, several times what any model writes: one that never ends fills no memory."""
 
 
 @dataclass(slots=True)
@@ -33,7 +38,10 @@ class _PartialCall:
 
 @dataclass(slots=True)
 class ChatFold:
-    """Adds up the chunks of one answer (its first choice). `add` each, then ask `message()`."""
+    """Adds up the chunks of one answer (its first choice). `add` each, then ask `message()`.
+
+    `add` raises InvalidResponseError for an answer that is longer than `MAX_ANSWER_CHARS`, or has more than `MAX_CALLS`.
+    """
 
     finish_reason: str | None = None
     usage: ChatCompletionStreamOutputUsage | None = None
@@ -45,6 +53,7 @@ class ChatFold:
     _reasoning_details: list[Any] = field(default_factory=list)
     _thinking_blocks: list[Any] = field(default_factory=list)
     _calls: list[_PartialCall] = field(default_factory=list)
+    _size: int = 0
 
     def add(self, chunk: ChatCompletionStreamOutput) -> None:
         if chunk.usage is not None:
@@ -63,18 +72,31 @@ class ChatFold:
             self.finish_reason = choice.finish_reason
         delta = choice.delta
         if delta.content:
-            self._content.append(delta.content)
+            self._keep(delta.content, self._content)
         if delta.reasoning:
-            self._reasoning.append(delta.reasoning)
+            self._keep(delta.reasoning, self._reasoning)
         if delta.reasoning_content:
-            self._reasoning_content.append(delta.reasoning_content)
+            self._keep(delta.reasoning_content, self._reasoning_content)
         if delta.reasoning_details:
+            self._grow(_size_of(delta.reasoning_details))
             add_blocks(self._reasoning_details, delta.reasoning_details)
         if delta.thinking_blocks:
+            self._grow(_size_of(delta.thinking_blocks))
             add_blocks(self._thinking_blocks, delta.thinking_blocks)
         if delta.tool_calls:
             for piece in delta.tool_calls:
                 self._add_call(piece)
+
+    def _keep(self, text: str, pieces: list[str]) -> None:
+        pieces.append(text)
+        self._grow(len(text))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_ANSWER_CHARS:
+            raise InvalidResponseError(
+                f"The answer is longer than {MAX_ANSWER_CHARS:,} characters; it was given up.", model=self.model
+            )
 
     @property
     def content(self) -> str:
@@ -114,9 +136,10 @@ class ChatFold:
         if piece.id and not call.id:
             call.id = piece.id
         if name and name != call.name:
+            self._grow(len(call.name) + len(name))
             call.name += name  # a few servers send names in pieces; most repeat the whole name or send it once
         if function.arguments:
-            call.arguments.append(_as_text(function.arguments))
+            self._keep(_as_text(function.arguments), call.arguments)
         if piece.extra_content:
             call.extra_content = {**(call.extra_content or {}), **piece.extra_content}
 
@@ -138,6 +161,10 @@ class ChatFold:
             adds_arguments = bool(piece.function.arguments)
             if not (name and (other_id or (adds_arguments and _complete(known.arguments)))):
                 return known
+        if len(self._calls) >= MAX_CALLS:
+            raise InvalidResponseError(
+                f"The answer has more than {MAX_CALLS:,} tool calls; it was given up.", model=self.model
+            )
         call = _PartialCall(piece.index, piece.id)
         self._calls.append(call)
         return call
@@ -187,6 +214,15 @@ def add_blocks(blocks: list[Any], pieces: list[Any]) -> None:
                 last[key] = old + value
             elif value is not None:
                 last[key] = value
+
+
+def _size_of(blocks: list[Any]) -> int:
+    """About how many characters they hold: texts that grow are most of it."""
+    return sum(
+        sum(len(value) if isinstance(value, str) else 8 for value in block.values())
+        for block in blocks
+        if isinstance(block, dict)
+    )
 
 
 def _continues(last: dict[str, Any], piece: dict[str, Any]) -> bool:

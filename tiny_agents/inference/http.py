@@ -51,6 +51,10 @@ from tiny_agents.inference.wire import (
 CONNECT_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 5
 ERROR_BODY_LIMIT = 64 * 1024
+MAX_BODY_BYTES = 256 * 1024 * 1024
+"""The largest answer that is read as a whole: images, sounds and films are, weights of models are not."""
+SLOWEST_BYTES_PER_S = 1000
+"""What sends less for longer than the limit on silence is as good as silent."""
 
 
 OwnClient: TypeAlias = httpx2.Client | httpx2.AsyncClient
@@ -188,6 +192,11 @@ class _Tries:
     def _more_tries(self) -> bool:
         return self.attempt < self.settings.max_retries and not self.request.once
 
+    @property
+    def limit_s(self) -> float:
+        """Seconds that the next try may take to come to an answer's beginning."""
+        return max(0.001, min(self.settings.timeout_s, self.deadline.left_s))
+
     def begin(self) -> httpx2.Timeout:
         """The limits of the next try. Raises InferenceTimeoutError if there is no time for one."""
         self.deadline.check(public_url(self.request.url))
@@ -243,6 +252,16 @@ class _Answer:
         self._limited = tries.deadline.limited
         self._response = response
 
+    def _check_body(self, size: int, since: float) -> None:
+        where = public_url(self.url)
+        if size > MAX_BODY_BYTES:
+            raise InvalidResponseError(f"{where} sent more than {MAX_BODY_BYTES:,} bytes; the answer was given up.")
+        if time.monotonic() - since > self.timeout_s + size / SLOWEST_BYTES_PER_S:
+            raise InferenceTimeoutError(
+                f"{where} sent {size:,} bytes in {time.monotonic() - since:.0f} s; the answer was given up.",
+                timeout_s=self.timeout_s,
+            )
+
 
 # ---------------------------------------------------------------- sync
 
@@ -272,6 +291,15 @@ class SyncResponseStream(_Answer):
             self.close()
             raise translate(error, self.request, self.timeout_s, self.deadline) from error
         self.close()
+
+    def body(self) -> bytes:
+        """All of it. Raises an InferenceError where it is too large, or comes too slowly."""
+        since, pieces, size = time.monotonic(), [], 0
+        for data in self.data:
+            pieces.append(data)
+            size += len(data)
+            self._check_body(size, since)
+        return b"".join(pieces)
 
     def close(self) -> None:
         self._response.close()
@@ -311,8 +339,7 @@ class SyncHTTP:
     def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
         with self._open(request, deadline, stream=False) as stream:
-            body = b"".join(stream.data)
-            return Response(stream.status, stream.headers, body, stream.url)
+            return Response(stream.status, stream.headers, stream.body(), stream.url)
 
     def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> SyncResponseStream:
         """Send and hand over the answer while it still arrives.
@@ -409,6 +436,15 @@ class AsyncResponseStream(_Answer):
             raise translate(error, self.request, self.timeout_s, self.deadline) from error
         await self.aclose()
 
+    async def body(self) -> bytes:
+        """All of it. Raises an InferenceError where it is too large, or comes too slowly."""
+        since, pieces, size = time.monotonic(), [], 0
+        async for data in self.data:
+            pieces.append(data)
+            size += len(data)
+            self._check_body(size, since)
+        return b"".join(pieces)
+
     async def aclose(self) -> None:
         # Shielded: the connection has to be given back even when the reader is being cancelled.
         with anyio.CancelScope(shield=True):
@@ -433,8 +469,7 @@ class AsyncHTTP:
     async def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
         async with await self._open(request, deadline, stream=False) as stream:
-            body = b"".join([data async for data in stream.data])
-            return Response(stream.status, stream.headers, body, stream.url)
+            return Response(stream.status, stream.headers, await stream.body(), stream.url)
 
     async def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> AsyncResponseStream:
         """Send and hand over the answer while it still arrives.
@@ -478,7 +513,11 @@ class AsyncHTTP:
         built = client.build_request(
             request.method, request.url, content=content, headers=headers, timeout=tries.begin()
         )
-        return await client.send(built, stream=True, follow_redirects=False)
+        # A single read has its limit; here they all have one together: a head may come byte by byte, or never end.
+        limit_s = tries.limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
+        with anyio.move_on_after(limit_s):
+            return await client.send(built, stream=True, follow_redirects=False)
+        raise httpx2.ReadTimeout(f"no answer within {limit_s:g} s", request=built)
 
     async def _error_body(self, response: httpx2.Response) -> bytes:
         body = b""

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Generic, Self, TypeVar
 
 import anyio
@@ -17,13 +18,15 @@ from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 from tiny_agents.inference.wire import public_url, silence
 
 DRAIN_S = 0.25
+AFTERWORD_S = 10.0
+"""How long an answer is waited for that is whole: what it used may follow, and the end; neither has to."""
 
 C = TypeVar("C")
 
 
-def _check_silence(since: float, response: SyncResponseStream | AsyncResponseStream) -> None:
-    """The limit on time without a piece: comments and keep-alives don't move it."""
-    limit = response.timeout_s
+def _check_silence(since: float, response: SyncResponseStream | AsyncResponseStream, whole: bool) -> None:
+    """The limit on time in which nothing is said: comments, keep-alives and empty pieces don't move it."""
+    limit = min(response.timeout_s, AFTERWORD_S) if whole else response.timeout_s
     if time.monotonic() - since > limit:
         raise InferenceTimeoutError(silence(public_url(response.url), limit), timeout_s=limit)
 
@@ -39,6 +42,7 @@ class Stream(Generic[C]):
         self._response = response
         self._events = events
         self._ready = deque(ready)
+        self._quiet_s = 0.0  # waited for, before pieces that said nothing
 
     def __iter__(self) -> Self:
         return self
@@ -59,13 +63,23 @@ class Stream(Generic[C]):
         response, events = self._response, self._events
         if response is None:
             return []
-        since = time.monotonic()
+        since = time.monotonic() - self._quiet_s
+        ended_at = None
         try:
             for data in response.data:
-                if not events.done:  # what follows the end is read, so that the connection can be used again
-                    if pieces := events.feed(data):
+                if not events.done:
+                    pieces = events.feed(data)
+                    if pieces and events.told():
+                        self._quiet_s = 0.0
                         return pieces
-                    _check_silence(since, response)
+                    _check_silence(since, response, events.whole)
+                    if pieces:
+                        self._quiet_s = time.monotonic() - since
+                        return pieces
+                elif ended_at is None:  # what follows the end is read, so that the connection can be used again
+                    ended_at = time.monotonic()
+                elif time.monotonic() - ended_at > DRAIN_S:
+                    break
             if pieces := events.end():
                 return pieces
         except (InferenceConnectionError, InferenceTimeoutError) as error:
@@ -106,6 +120,7 @@ class AsyncStream(Generic[C]):
         self._response = response
         self._events = events
         self._ready = deque(ready)
+        self._quiet_s = 0.0  # waited for, before pieces that said nothing
 
     @property
     def url(self) -> str | None:
@@ -131,19 +146,25 @@ class AsyncStream(Generic[C]):
         response, events = self._response, self._events
         if response is None:
             return []
-        since = time.monotonic()
+        since = time.monotonic() - self._quiet_s
         try:
             ended = events.done
             if not ended:
-                async for data in response.data:
-                    if pieces := events.feed(data):
-                        return pieces
-                    if events.done:
-                        break
-                    _check_silence(since, response)
-                else:
-                    if pieces := events.end():
-                        return pieces
+                with anyio.move_on_after(AFTERWORD_S) if events.whole else nullcontext():
+                    async for data in response.data:
+                        pieces = events.feed(data)
+                        if pieces and events.told():
+                            self._quiet_s = 0.0
+                            return pieces
+                        if events.done and not pieces:
+                            break
+                        _check_silence(since, response, events.whole)
+                        if pieces:
+                            self._quiet_s = time.monotonic() - since
+                            return pieces
+                    else:
+                        if pieces := events.end():
+                            return pieces
             await self._read_rest(response)
         except (InferenceConnectionError, InferenceTimeoutError) as error:
             await self.aclose()

@@ -118,8 +118,17 @@ def redirected(request: Request, status: int, location: str) -> Request:
     Raises:
         ProviderError: A redirect that is not followed; the message names where it leads.
     """
-    target = urljoin(request.url, location)
-    here, there = urlsplit(request.url), urlsplit(target)
+    here = urlsplit(request.url)
+    try:
+        target = urljoin(request.url, location)
+        there = urlsplit(target)
+        _origin(there)  # reads its port
+    except ValueError as error:
+        raise ProviderError(
+            f"{public_url(request.url)} redirects to {redact(location, secrets_of(request))[:200]!r}, which is no address.",
+            status=status,
+            url=public_url(request.url),
+        ) from error
     reads = request.method in ("GET", "HEAD")
     upgrade = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname and not here.port
     downgrade = (here.scheme, there.scheme) == ("https", "http")
@@ -129,7 +138,7 @@ def redirected(request: Request, status: int, location: str) -> Request:
         if reads:
             return Request(request.method, target)
     raise ProviderError(
-        f"{public_url(request.url)} redirects to {public_url(target)}, which is not followed. "
+        f"{public_url(request.url)} redirects to {redact(public_url(target), secrets_of(request))}, which is not followed. "
         "If that is the right address, use it as base_url.",
         status=status,
         url=public_url(request.url),
@@ -158,6 +167,7 @@ def error_of(request: Request, status: int, headers: Mapping[str, str], body: by
     if said:
         parts.append(f": {said}")
     if request_id:
+        request_id = redact(request_id, secrets)
         parts.append(f" (request id {request_id})")
     return ProviderError("".join(parts), status=status, body=text, url=host, request_id=request_id)
 

@@ -56,12 +56,17 @@ def parse_chat(call: Call[Any], route: Route, response: Response) -> ChatComplet
         output = decode_output(response.body)
     except msgspec.DecodeError as error:
         raise _no_completion(route, response) from error
-    if not output.choices and output.get("error"):
-        raise error_in_answer(response.body, response.url, route, status=response.status)
     choices: object = output.choices  # records keep what isn't of the declared type
+    if output.get("error") or (isinstance(choices, list) and choices and _is_failure(choices[0])):
+        raise error_in_answer(response.body, response.url, route, status=response.status)
     if not isinstance(choices, list) or (not choices and "choices" not in decode_json(response.body)):
         raise _no_completion(route, response)
     return output
+
+
+def _is_failure(choice: object) -> bool:
+    """Providers that pass on others' answers say of one that broke off that it ended with an error."""
+    return isinstance(choice, Record) and choice.get("finish_reason") == "error"
 
 
 def _no_completion(route: Route, response: Response) -> InvalidResponseError:

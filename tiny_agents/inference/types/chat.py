@@ -7,13 +7,14 @@ Source: OpenAI API reference, "Chat" (create, chunk object); the text-generation
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import NoneType
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
 from tiny_agents.inference.structured import parse_answer
-from tiny_agents.inference.types.record import Path, Record, decoder, link, parse
+from tiny_agents.inference.types.record import UNFIT, Path, Record, decoder, link, parse
 
 T = TypeVar("T")
 
@@ -272,6 +273,7 @@ class ChatCompletionStreamOutputDelta(Record):
     reasoning_content: str | None = None
     reasoning_details: list[Any] | None = None
     thinking_blocks: list[Any] | None = None
+    refusal: str | None = None
     tool_call_id: str | None = None
     tool_calls: list[ChatCompletionStreamOutputDeltaToolCall] | None = None
 
@@ -325,15 +327,24 @@ decode_output = decoder(ChatCompletionOutput)
 _strict_chunk = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
 
 
-def decode_chunk(raw: bytes) -> ChatCompletionStreamOutput:
+def tolerant_chunk(raw: bytes) -> ChatCompletionStreamOutput:
+    return parse(ChatCompletionStreamOutput, raw)
+
+
+def decode_chunk(
+    raw: bytes, *, odd: Callable[[bytes], ChatCompletionStreamOutput] = tolerant_chunk
+) -> ChatCompletionStreamOutput:
     """One chunk from JSON bytes: `decoder(ChatCompletionStreamOutput)`, with the usual shape (one choice) unrolled.
+
+    Args:
+        odd: Reads what doesn't fit the declared types; by default its fields are kept as they came.
 
     Raises `msgspec.DecodeError` where the bytes are no JSON object.
     """
     try:
         chunk = _strict_chunk(raw)
-    except (msgspec.ValidationError, UnicodeDecodeError):
-        return parse(ChatCompletionStreamOutput, raw)
+    except UNFIT:
+        return odd(raw)
     choices = chunk.choices
     if len(choices) == 1 and not chunk.usage:
         choice = choices[0]

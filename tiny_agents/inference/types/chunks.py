@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tiny_agents.inference.types.chat import (
     ChatCompletionOutput,
     ChatCompletionOutputComplete,
@@ -13,7 +15,8 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutputFunction,
     ChatCompletionStreamOutputUsage,
 )
-from tiny_agents.inference.types.record import parse
+from tiny_agents.inference.types.odd_chunks import mend
+from tiny_agents.inference.types.record import Record, parse
 
 
 def chunks_of(output: ChatCompletionOutput) -> list[ChatCompletionStreamOutput]:
@@ -23,14 +26,17 @@ def chunks_of(output: ChatCompletionOutput) -> list[ChatCompletionStreamOutput]:
     the last.
     """
     chunks = []
-    for number, choice in enumerate(output.choices):
+    choices: list[Any] = output.choices  # records keep what isn't of the declared type
+    for number, choice in enumerate(one for one in choices if isinstance(one, ChatCompletionOutputComplete)):
         index = choice.index if choice.index is not None else number
         chunks.append(_chunk(output, index, _delta(choice), None))
         chunks.append(_chunk(output, index, ChatCompletionStreamOutputDelta(), choice.finish_reason or "stop"))
     if not chunks:
         chunks.append(_chunk(output, 0, ChatCompletionStreamOutputDelta(), None))
         chunks[0].choices = []
-    if output.usage is not None:
+    for chunk in chunks:
+        mend(chunk)
+    if isinstance(output.usage, Record):
         chunks[-1].usage = parse(ChatCompletionStreamOutputUsage, output.usage.to_dict())
     for name in set(output.keys()) - set(chunks[-1].keys()):
         chunks[-1][name] = output[name]
@@ -63,17 +69,24 @@ def _delta(choice: ChatCompletionOutputComplete) -> ChatCompletionStreamOutputDe
             function=_function(call),
             extra_content=call.extra_content,
         )
-        for index, call in enumerate(message.tool_calls or [])
+        for index, call in enumerate(_calls(message.tool_calls))
     ]
     return ChatCompletionStreamOutputDelta(
         role=message.role or "assistant",
-        content=message.content,
+        content=message.content or message.refusal,
         reasoning=message.reasoning,
         reasoning_content=message.reasoning_content,
         reasoning_details=message.reasoning_details,
         thinking_blocks=message.thinking_blocks,
+        refusal=message.refusal,
         tool_calls=calls or None,
     )
+
+
+def _calls(found: object) -> list[ChatCompletionOutputToolCall]:
+    if isinstance(found, dict):
+        found = [parse(ChatCompletionOutputToolCall, found)]
+    return [call for call in found if isinstance(call, ChatCompletionOutputToolCall)] if isinstance(found, list) else []
 
 
 def _function(call: ChatCompletionOutputToolCall) -> ChatCompletionStreamOutputFunction:

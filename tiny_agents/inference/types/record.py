@@ -8,6 +8,7 @@ pay for what nobody reads).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -40,11 +41,13 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
             source = (source, self._usual_path)
         if type(source) is tuple:
             raw, path = source
-            found = decode_json(raw)
             try:
+                found = decode_json(raw)
                 for step in path:
                     found = found[step]
             except (KeyError, IndexError, TypeError):  # the server left this record out: it is ours, and empty
+                found = {}
+            except msgspec.DecodeError:  # what we know of it could be read, what we don't can't: a number of a mile
                 found = {}
             names = type(self).__struct_encode_fields__
             source = self._source = _Extras((k, v) for k, v in found.items() if k not in names)
@@ -153,16 +156,34 @@ def present(record: Record) -> dict[str, Any]:
     return found
 
 
-def decode_json(raw: bytes | str, kind: Any = Any) -> Any:
-    """Plain data from JSON. Bytes that are no UTF-8 cost those characters, not the whole.
+UNFIT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON raises: it is none, is not of the wanted type, has broken characters, is nested without end."""
 
-    Raises `msgspec.DecodeError` for what is no JSON, or not of `kind`.
+_LONE_HALVES = re.compile(
+    rb"""(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u]|\\u[^dD])|\\u([dD][89a-fA-F][0-9a-fA-F]{2})"""
+)
+
+
+def decode_json(raw: bytes | str, kind: Any = Any) -> Any:
+    """Plain data from JSON. Characters that are none (no UTF-8, half of a pair) cost themselves, not the whole.
+
+    Raises `msgspec.DecodeError` for what is no JSON, or not of `kind`, or nested too deeply.
     """
     try:
         return msgspec.json.decode(raw, type=kind)
     except UnicodeDecodeError:
         text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
-        return msgspec.json.decode(text, type=kind)
+        return decode_json(text, kind)
+    except RecursionError as error:
+        raise msgspec.DecodeError("the JSON is nested too deeply") from error
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        data = raw.encode("utf-8", "replace") if isinstance(raw, str) else raw
+        whole = _LONE_HALVES.sub(lambda found: found[1] or b"\\ufffd", data)
+        if whole == data:
+            raise
+        return msgspec.json.decode(whole, type=kind)
 
 
 def to_builtins(value: Any) -> Any:
@@ -188,7 +209,7 @@ def decoder(cls: type[R]) -> Callable[[bytes], R]:
     def decode(raw: bytes) -> R:
         try:
             record = strict.decode(raw)
-        except (msgspec.ValidationError, UnicodeDecodeError):
+        except UNFIT:
             return parse(cls, raw)
         link(record, raw)
         return record

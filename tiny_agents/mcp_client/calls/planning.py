@@ -115,8 +115,10 @@ def parse_arguments(text: str, *, repair: bool = True) -> Arguments:
         rewritten = False
         while isinstance(value, str) and value != text:
             text, value, rewritten = value, decode(value), True
+        if isinstance(value, dict):
+            json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = "nested too deeply" if isinstance(error, RecursionError) else _reason(error)
         return Arguments(None, "{}", f"are not valid JSON ({reason}). They were: {_quoted(text)}.")
     if value is None:
         value = {}
@@ -126,6 +128,11 @@ def parse_arguments(text: str, *, repair: bool = True) -> Arguments:
         return Arguments(value, text)
     value = encodable_json(value)
     return Arguments(value, json.dumps(value, ensure_ascii=False))
+
+
+def _reason(error: ValueError) -> str:
+    said = str(error)
+    return "a number is too large" if "digits" in said or "float values" in said else said
 
 
 def ids_in(messages: Sequence[Any]) -> set[str]:
