@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.scenario import PROMISES
 from tests.support import leftovers as planted
-from tests.support import program
+from tests.support import program, starting
 from tests.support.history import assert_valid
 from tests.support.leftovers import Leftovers, no_task_left
 from tests.support.openai_server import OpenAIServer, Recorded, Turn
@@ -29,6 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             named = {name for mark in item.iter_markers("promise") for name in mark.args}
             if not named or not named <= PROMISES.keys():
                 raise pytest.UsageError(f"{item.nodeid} proves {named or 'nothing'}; promises are {[*PROMISES]}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_start_at_once() -> None:
+    starting.ready()
 
 
 @pytest.fixture(autouse=True)

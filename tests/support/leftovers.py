@@ -62,8 +62,8 @@ class Leftovers:
 
     def check(self) -> None:
         self.check_secrets()
-        _wait(self.pids, "processes with the mark")
-        _wait(lambda: children() - self._children, "children of this process")
+        _wait(lambda: _named(self.pids()), "processes with the mark")
+        _wait(lambda: _named(children() - self._children), "children of this process")
         _wait(lambda: _more(descriptors(), self._descriptors), "open descriptors")
         _wait(lambda: {thread for thread in _own_threads() if thread not in self._threads}, "threads")
 
@@ -87,17 +87,19 @@ def files(folder: Path) -> Iterable[Path]:
 
 
 def children() -> set[int]:
-    """Processes that this one has started and that still run (or were not waited for)."""
-    found = set()
+    """Processes that this one has started, and that these have, which still run (or were not waited for)."""
+    parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                parent = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
             except OSError:  # it ended meanwhile
                 continue
-            if int(parent) == os.getpid():
-                found.add(int(entry.name))
-    return found
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
 
 
 def descriptors() -> Mapping[str, int]:
@@ -121,6 +123,17 @@ async def no_task_left(before: set[asyncio.Task[Any]]) -> None:
     while left := {task for task in asyncio.all_tasks() - before if "TestRunner" not in repr(task.get_coro())}:
         assert time.monotonic() < deadline, f"tasks are left: {left}"
         await asyncio.sleep(0.01)
+
+
+def _named(pids: Iterable[int]) -> dict[int, str]:
+    found = {}
+    for pid in pids:
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:  # it ended meanwhile
+            continue
+        found[pid] = command or "(ended, and nobody has waited for it)"
+    return found
 
 
 def _more(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:

@@ -162,6 +162,12 @@ def _ask(command: Sequence[str], cwd: Path, env: Mapping[str, str], streams: Seq
     return reads
 
 
+def ready() -> None:
+    """Start what starts the others now, and not with the first program."""
+    if not COLD:
+        _nursery()
+
+
 @functools.cache
 def _nursery() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """The process that starts others, on first use. It ends when our end of its socket is closed."""
