@@ -23,6 +23,22 @@ def data_dir(env: Mapping[str, str], platform: str = sys.platform, home: Path | 
     return (named if named.is_absolute() else home / ".local" / "share") / "tiny-agents"
 
 
+def make_private(folder: Path) -> None:
+    """See to it that there is a `folder`; it and its parents, as far as they are made here, are for the user alone.
+
+    `Path.mkdir` gives its mode to the last folder only: under a wide umask others could replace what is in its parents.
+    Folders that are there already stay as they are.
+    """
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        if folder.parent == folder:
+            break
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put `data` at `path`, readable by the user alone; whoever reads meanwhile gets the old file or the new one.
 
@@ -31,7 +47,7 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: It can't be written; the old file is as it was.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:

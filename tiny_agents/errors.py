@@ -36,30 +36,60 @@ What a tool or the model got wrong is a message for the model, not an exception.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 BODY_LIMIT = 2048
 """Characters of a server's answer that an error keeps."""
 
 _KEY_SHAPES = re.compile(
-    r"(?i)\b(?:hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,}|gsk_[A-Za-z0-9]{8,}|r8_[A-Za-z0-9]{8,}|(?<=bearer )[^\s\"',}]{6,})"
+    r"(?i)\b(?:hf_[a-z0-9]{8,}|api_org_[a-z0-9]{8,}|sk-[a-z0-9_-]{8,}|gsk_[a-z0-9]{8,}|r8_[a-z0-9]{8,}"
+    r"|(?:xai|nvapi|pplx|glpat)-[a-z0-9_-]{16,}|xox[abeprs]-[a-z0-9-]{10,}|(?:gh[opsur]|fw)_[a-z0-9]{20,}"
+    r"|github_pat_[a-z0-9_]{20,}|(?-i:AIza[A-Za-z0-9_-]{35}|A[KS]IA[A-Z0-9]{16}\b)"
+    r"|(?<=bearer )[^\s\"',}]{6,})"
+    r"|(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
 )
+"""Keys of Hugging Face, of well-known providers and hosts, what follows the word Bearer, and JSON web tokens."""
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` with the given secrets, and everything shaped like an API key, replaced by `***`."""
+    return _KEY_SHAPES.sub("***", without(text, secrets))
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """`text` with the given secrets replaced by `***`, also where they are quoted as JSON, Python or an address quotes.
+
+    Those of less than four characters stay: too much else looks like them.
+    """
     for secret in secrets:
         if len(secret) >= 4:
-            text = text.replace(secret, "***")
-    return _KEY_SHAPES.sub("***", text)
+            for spelling in _spellings(secret):
+                text = text.replace(spelling, "***")
+    return text
+
+
+@functools.lru_cache(maxsize=256)
+def _spellings(secret: str) -> tuple[str, ...]:
+    """`secret` as it may stand in a text, the longest first: one may be a part of another."""
+    if secret.isascii() and secret.isalnum():
+        return (secret,)
+    import json  # takes longer than the rest of this module
+
+    forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    # A lone surrogate can't be in an address.
+    forms |= {quote(secret, safe=safe, errors="replace") for safe in ("", "/")}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 _IN_ADDRESSES = re.compile(
-    r"(?i)(://)[^/\s@:]*:[^/\s@]+(?=@)"
-    r"|([?&][\w-]{0,40}(?:key|token|secret|password|signature)[\w-]{0,40}=)[^&\s#\"'<>]+"
+    r"(?i)(://)(?!\$\{)[^/\s@\"'<>?#]{1,4000}(?=@)"
+    r"|([?&](?:[\w.-]{0,40}(?:key|token|secret|password|passwd|signature|credential|assertion)[\w-]{0,40}"
+    r"|sig|auth|code|jwt|pwd|pass)=)(?!\$\{)[^&\s#\"'<>]+"
 )
 
 
@@ -69,6 +99,37 @@ def redact_addresses(text: str) -> str:
     For log lines of libraries. Not for what tools and models say: a link without its signature leads nowhere.
     """
     return _IN_ADDRESSES.sub(lambda found: f"{found[1] or found[2]}***", text)
+
+
+class NoSecretsShown:
+    """A dataclass whose `repr` leaves out the fields with `repr=False`, and what may be secret in the addresses of others.
+
+    To be used with `@dataclass(repr=False)`.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        named: Any = self
+        known = named.__dataclass_fields__.values()
+        shown = (f"{each.name}={_shown(getattr(self, each.name))!r}" for each in known if each.repr)
+        return redact(f"{type(self).__qualname__}({', '.join(shown)})")
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    try:
+        return public_url(value)
+    except ValueError:  # no address, but perhaps with a key in what should have been one
+        return "***"
+
+
+def public_url(url: str) -> str:
+    """`url` without what may be secret in it: user, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 class TinyAgentsError(Exception):

@@ -20,7 +20,8 @@ from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition, InputOption
 from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
 from tiny_agents.errors import ConfigError, UsageError
-from tiny_agents.mcp_client.connection.servers import describe_options, describe_server, secrets_of
+from tiny_agents.mcp_client.connection.credentials import secrets_of
+from tiny_agents.mcp_client.connection.servers import describe_options, describe_server
 from tiny_agents.mcp_client.text import without_secrets
 
 

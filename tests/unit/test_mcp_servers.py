@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tiny_agents.errors import UsageError
+from tiny_agents.mcp_client.connection.credentials import secrets_of
 from tiny_agents.mcp_client.connection.servers import (
     HttpServer,
     Server,
@@ -20,7 +21,6 @@ from tiny_agents.mcp_client.connection.servers import (
     describe_server,
     older_transport,
     patient,
-    secrets_of,
     server_name,
 )
 from tiny_agents.mcp_client.tools.table import ToolFilter
@@ -180,7 +180,14 @@ def test_an_address_shows_no_credentials() -> None:
 
 def test_secrets_do_not_show_in_a_description() -> None:
     http = HttpServer("https://u:password@h/mcp?key=abcdef", {"Authorization": "Bearer verysecret", "X-Version": "1"})
-    assert secrets_of(http) == ["Bearer verysecret", "key=abcdef", "verysecret", "password"]
+    assert secrets_of(http) == [
+        "Bearer verysecret",
+        "dTpwYXNzd29yZA==",
+        "key=abcdef",
+        "verysecret",
+        "password",
+        "abcdef",
+    ]
     stdio = StdioServer("run", env={"PWD_OF_DB": "hunter22", "CONFIG": "/etc/run.conf", "DEBUG": "1"})
     assert secrets_of(stdio) == ["hunter22"]
     for server in (http, stdio):

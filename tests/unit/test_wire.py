@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_agents import ChatCompletionInputMessage, InferenceClient
-from tiny_agents.errors import ProviderError, UsageError, redact, redact_addresses
+from tiny_agents.errors import ProviderError, UsageError, public_url, redact, redact_addresses
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.wire import (
     error_of,
     is_loopback,
-    public_url,
     redirected,
     retry_delay,
     wire_headers,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tiny_agents.agent.definition.readings import NO_ADDRESS, is_address
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.errors import ConfigError, MissingDependencyError, redact
+from tiny_agents.errors import ConfigError, MissingDependencyError, NoSecretsShown, redact
 
 DEFAULT_MODEL = "Qwen/Qwen3-32B"
 """Asked through Hugging Face where nothing names a model: open weights, calls tools, served by many providers."""
@@ -29,8 +29,8 @@ TOKEN = "your Hugging Face token"  # noqa: S105 - the name of a source, no token
 EMBEDDED = "the embedded model"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
+@dataclass(frozen=True, slots=True, repr=False)
+class ModelSettings(NoSecretsShown):
     """What one source says about the model, or what was chosen.
 
     Attributes:

@@ -8,14 +8,13 @@ from typing import Any
 
 from tiny_agents.agent.model_choice import EMBEDDED_PLACE, ModelSettings, is_url
 from tiny_agents.cli.findings import Finding
-from tiny_agents.errors import InferenceError, ProviderError, UsageError
+from tiny_agents.errors import InferenceError, ProviderError, UsageError, public_url
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.http import HTTPSettings, SyncHTTP
 from tiny_agents.inference.hub import HUB_URL, is_offline
 from tiny_agents.inference.providers import AUTO, get_provider
 from tiny_agents.inference.routing import ROUTER
-from tiny_agents.inference.wire import public_url
 
 TIMEOUT_S = 10.0
 NAMED_MODELS = 5

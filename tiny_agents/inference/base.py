@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from tiny_agents.errors import InferenceError, InferenceTimeoutError
+from tiny_agents.errors import InferenceError, InferenceTimeoutError, public_url
 from tiny_agents.inference.call import Ask, Call, Response, Route, Step
 from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings, is_url
 from tiny_agents.inference.tasks.chat import chat_completion
-from tiny_agents.inference.wire import encoded, public_url
+from tiny_agents.inference.wire import encoded
 
 T = TypeVar("T")
 

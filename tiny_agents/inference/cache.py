@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from tiny_agents.data_dir import make_private
 from tiny_agents.errors import InferenceError
 
 CHUNK = 1 << 20
@@ -52,10 +53,10 @@ def locked(path: Path, cancelled: threading.Event | None = None, *, limit_s: flo
     Raises:
         TimeoutError: Somebody else has held it for `limit_s` seconds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     poll_s = LOCK_POLL_S if limit_s is None else min(LOCK_POLL_S, limit_s / 100)
     end = None if limit_s is None else time.monotonic() + limit_s
-    with path.open("ab") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
         while not try_lock(file):
             check_stopped(cancelled)
             if end is not None and time.monotonic() >= end:

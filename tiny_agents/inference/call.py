@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from tiny_agents.errors import ProviderError
+from tiny_agents.errors import NoSecretsShown, ProviderError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -48,8 +48,8 @@ class Lora:
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+@dataclass(frozen=True, slots=True, repr=False)
+class Route(NoSecretsShown):
     """Where a call goes.
 
     Attributes:
@@ -76,8 +76,8 @@ class Route:
 BEARER = ("authorization", "Bearer ")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+@dataclass(frozen=True, slots=True, repr=False)
+class Request(NoSecretsShown):
     """One HTTP request. Exactly one of `json` and `body` is set, or neither.
 
     Attributes:
@@ -98,8 +98,8 @@ class Request:
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+@dataclass(frozen=True, slots=True, repr=False)
+class Response(NoSecretsShown):
     """The answer to a `Request`: a success, read to its end (errors became exceptions before).
 
     Attributes:
@@ -108,7 +108,7 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
     url: str
 

@@ -7,6 +7,7 @@ A credential that the user hands over (`api_key=`, `token=`) goes where the user
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,6 +54,19 @@ def token_path(env: Mapping[str, str] = os.environ) -> Path:
     cache = env.get("XDG_CACHE_HOME") or "~/.cache"
     home = env.get("HF_HOME") or os.path.join(cache, "huggingface")
     return Path(home).expanduser() / "token"
+
+
+def without_keys(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` for a program that we start for ourselves and that has no use for our keys, by their names.
+
+    What begins with `PIP_` or `UV_` stays: those who fetch packages may need it.
+    """
+    return {
+        name: value for name, value in env.items() if not _KEY_NAME.search(name) or name.startswith(("PIP_", "UV_"))
+    }
+
+
+_KEY_NAME = re.compile(r"(?i)(?:^|_)(?:api_?key|key|token|secret|password|passwd|credentials?)s?$")
 
 
 def _clean(token: str | None) -> str | None:

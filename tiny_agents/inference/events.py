@@ -13,7 +13,13 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tiny_agents.errors import IncompleteStreamError, InferenceError, InferenceTimeoutError, InvalidResponseError
+from tiny_agents.errors import (
+    IncompleteStreamError,
+    InferenceError,
+    InferenceTimeoutError,
+    InvalidResponseError,
+    public_url,
+)
 from tiny_agents.inference.call import Route
 from tiny_agents.inference.providers.chat import error_in_answer
 from tiny_agents.inference.sse import ErrorPayload, SSEDecoder
@@ -27,7 +33,6 @@ from tiny_agents.inference.types.tasks import (
     TextGenerationStreamOutputStreamDetails,
     TextGenerationStreamOutputToken,
 )
-from tiny_agents.inference.wire import public_url
 
 DONE = b"[DONE]"
 HEAD_BYTES = 4096

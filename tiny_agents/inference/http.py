@@ -31,6 +31,7 @@ from tiny_agents.errors import (
     ProviderError,
     TinyAgentsError,
     UsageError,
+    public_url,
 )
 from tiny_agents.inference.call import Request, Response
 from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
@@ -41,7 +42,6 @@ from tiny_agents.inference.wire import (
     is_loopback,
     is_redirect,
     loading_delay,
-    public_url,
     redirected,
     retry_delay,
     silence,
@@ -107,6 +107,13 @@ def translate(
         return InferenceConnectionError(f"{where} can't be reached: {reason}. {advice}", url=where)
     reason = str(error).rstrip(".") or type(error).__name__
     return InferenceConnectionError(f"The connection to {where} broke: {reason}.", url=where)
+
+
+def without_request(error: Exception) -> Exception:
+    """`error`, to be the cause of one of ours, without the request that it carries: there are keys in that."""
+    if isinstance(error, httpx2.RequestError) and error._request is not None:
+        error.request = httpx2.Request(error.request.method, public_url(str(error.request.url)))
+    return error
 
 
 @functools.cache
@@ -209,7 +216,7 @@ class _Tries:
             self.attempt += 1
             if delay < self.deadline.left_s:
                 return delay
-        raise translate(error, self.request, self.settings.timeout_s, self.deadline) from error
+        raise translate(error, self.request, self.settings.timeout_s, self.deadline) from without_request(error)
 
     def after_status(self, status: int, headers: Mapping[str, str], body: bytes) -> float:
         """Seconds to the next try. Raises the error that the server answered with where there is none."""
@@ -289,7 +296,7 @@ class SyncResponseStream(_Answer):
                 yield data
         except httpx2.HTTPError as error:
             self.close()
-            raise translate(error, self.request, self.timeout_s, self.deadline) from error
+            raise translate(error, self.request, self.timeout_s, self.deadline) from without_request(error)
         self.close()
 
     def body(self) -> bytes:
@@ -433,7 +440,7 @@ class AsyncResponseStream(_Answer):
                 yield data
         except httpx2.HTTPError as error:
             await self.aclose()
-            raise translate(error, self.request, self.timeout_s, self.deadline) from error
+            raise translate(error, self.request, self.timeout_s, self.deadline) from without_request(error)
         await self.aclose()
 
     async def body(self) -> bytes:

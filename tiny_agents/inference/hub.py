@@ -23,6 +23,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
+from tiny_agents.data_dir import make_private
 from tiny_agents.errors import (
     InferenceConnectionError,
     InferenceError,
@@ -30,12 +31,12 @@ from tiny_agents.errors import (
     InvalidResponseError,
     ProviderError,
     UsageError,
+    public_url,
 )
 from tiny_agents.inference.cache import cache_root, check_stopped, locked, sha256_of
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http import HTTPSettings, SyncHTTP
 from tiny_agents.inference.progress import Progress, TerminalProgress, megabytes
-from tiny_agents.inference.wire import public_url
 
 HUB_URL = "https://huggingface.co"
 READ_TIMEOUT_S = 30.0
@@ -200,8 +201,8 @@ def _read_about(file: HubFile) -> About | None:
 
 def _keep(file: HubFile, part: Path, about: About) -> Path:
     """Move a complete download into place. A reader sees the old file or the new one."""
-    file.path.parent.mkdir(parents=True, exist_ok=True)
-    file.about_path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(file.path.parent)
+    make_private(file.about_path.parent)
     os.replace(part, file.path)
     known = msgspec.structs.replace(about, mtime_ns=file.path.stat().st_mtime_ns)
     temporary = part.with_suffix(".json")
@@ -229,7 +230,7 @@ def _fetch(
             if known is not None and known.etag == about.etag != "" and (path := _cached(file, sha256)) is not None:
                 return path
             part = file.part_path(about.etag)
-            part.parent.mkdir(parents=True, exist_ok=True)
+            make_private(part.parent)
             _download(file, about, source, part, http, progress, cancelled)
             _check(file, about, sha256 or about.sha256, part)
             return _keep(file, part, about)

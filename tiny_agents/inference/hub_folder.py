@@ -28,7 +28,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import msgspec
 
-from tiny_agents.data_dir import write_private
+from tiny_agents.data_dir import make_private, write_private
 from tiny_agents.errors import (
     InferenceConnectionError,
     InferenceError,
@@ -36,6 +36,7 @@ from tiny_agents.errors import (
     InvalidResponseError,
     ProviderError,
     UsageError,
+    public_url,
 )
 from tiny_agents.inference.at_once import each
 from tiny_agents.inference.cache import cache_root, locked
@@ -53,7 +54,6 @@ from tiny_agents.inference.hub_tree import (
     read_listing,
 )
 from tiny_agents.inference.types.record import decode_json
-from tiny_agents.inference.wire import public_url
 
 logger = logging.getLogger("tiny_agents.inference")
 
@@ -351,7 +351,7 @@ class _Visit:
         part, target = at.part_path, at.path(listing.digest)
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
         files = part / secrets.token_hex(4)  # its own: a download that was given up may still be writing to the last
-        at.base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(at.base)
         for file in listing.files:
             (files / file.path).parent.mkdir(parents=True, exist_ok=True)
         old = {
@@ -362,7 +362,7 @@ class _Visit:
         }
         try:
             known = tuple(self._fetch_all(listing, commit, files, old))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_private(target.parent)
             if target.exists():  # damaged
                 os.replace(target, part / "damaged")
             os.replace(files, target)

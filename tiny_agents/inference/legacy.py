@@ -15,13 +15,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from tiny_agents.errors import InvalidResponseError, NotOfferedError, UsageError
+from tiny_agents.errors import InvalidResponseError, NotOfferedError, UsageError, public_url
 from tiny_agents.inference.call import Ask, Call, Request, Response, Route, Step
 from tiny_agents.inference.media import ContentT, Media, content
 from tiny_agents.inference.providers import hf_inference
 from tiny_agents.inference.providers.provider import Adapter
 from tiny_agents.inference.types.record import Record, decode_json
-from tiny_agents.inference.wire import public_url
 
 API = "https://api-inference.huggingface.co"
 

@@ -25,10 +25,10 @@ from tiny_agents.errors import (
     ProviderError,
     UnreadableInputError,
     UsageError,
+    public_url,
     redact,
 )
 from tiny_agents.inference.call import Ask, Call, Request, Response, Step, and_then
-from tiny_agents.inference.wire import public_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image

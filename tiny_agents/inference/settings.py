@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from tiny_agents.errors import UsageError
+from tiny_agents.errors import NoSecretsShown, UsageError
 from tiny_agents.inference.providers import LOCAL, check_name
 
 DEFAULT_TIMEOUT_S = 300.0
@@ -22,8 +22,8 @@ BILL_TO = "x-hf-bill-to"
 _PROXY_SCHEMES = ("http://", "https://", "socks5://", "socks5h://")
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
+@dataclass(frozen=True, slots=True, repr=False)
+class ClientSettings(NoSecretsShown):
     """Settings of a client.
 
     Attributes:

@@ -11,11 +11,11 @@ from typing import Generic, Self, TypeVar
 
 import anyio
 
-from tiny_agents.errors import InferenceConnectionError, InferenceTimeoutError
+from tiny_agents.errors import InferenceConnectionError, InferenceTimeoutError, public_url
 from tiny_agents.inference.events import Events
 from tiny_agents.inference.http import AsyncResponseStream, SyncResponseStream
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
-from tiny_agents.inference.wire import public_url, silence
+from tiny_agents.inference.wire import silence
 
 DRAIN_S = 0.25
 AFTERWORD_S = 10.0

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from tiny_agents.errors import ProviderError, UsageError, redact
+from tiny_agents.errors import ProviderError, UsageError, public_url, redact
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.types.record import decode_json
@@ -147,13 +147,6 @@ def redirected(request: Request, status: int, location: str) -> Request:
 
 def _origin(parts: Any) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def public_url(url: str) -> str:
-    """`url` without what may be secret in it: user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 def error_of(request: Request, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:

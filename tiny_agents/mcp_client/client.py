@@ -28,6 +28,7 @@ from tiny_agents.mcp_client.calls.gate import Gate
 from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
 from tiny_agents.mcp_client.calls.slots import Slots
 from tiny_agents.mcp_client.connection.connection import Connection, drop_all
+from tiny_agents.mcp_client.connection.credentials import secrets_of
 from tiny_agents.mcp_client.connection.servers import (
     HttpServerParameters,
     InProcessServerParameters,
@@ -37,7 +38,6 @@ from tiny_agents.mcp_client.connection.servers import (
     StdioServerParameters,
     describe_options,
     describe_server,
-    secrets_of,
     server_name,
 )
 from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog

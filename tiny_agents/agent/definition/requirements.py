@@ -13,7 +13,9 @@ from typing import Any
 from tiny_agents.agent.definition.inputs import placeholders
 from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, TaskDefinition
 from tiny_agents.agent.model_choice import is_url
-from tiny_agents.errors import redact
+from tiny_agents.errors import redact, redact_addresses, without
+from tiny_agents.mcp_client.connection.credentials import credentials_of
+from tiny_agents.mcp_client.connection.servers import HttpServer, StdioServer
 
 _COMES_WITH = {
     **dict.fromkeys(("npx", "npm", "node"), "it comes with Node.js, see https://nodejs.org"),
@@ -82,9 +84,28 @@ def commands_and_hosts(definition: AgentDefinition) -> list[str]:
     """Everything a definition will start, call and read, in full: what a person has to see before trusting it.
 
     Placeholders are shown as they stand where the inputs aren't resolved yet, which is the time to ask. Keys are masked, and
-    characters that a terminal would obey or hide are shown as escapes.
+    characters that a terminal would obey or hide are shown as escapes. In the user's own definitions, passwords in addresses
+    and what stands under the name of a key are masked too; not in downloaded ones, where a command could hide there.
     """
-    return [_visible(redact(line, definition.secrets)) for line in _consequences(definition)]
+    lines = [redact(line, definition.secrets) for line in _consequences(definition)]
+    if not definition.downloaded:
+        hidden = sorted(_named_secrets(definition), key=len, reverse=True)
+        lines = [redact_addresses(without(line, hidden)) for line in lines]
+    return [_visible(line) for line in lines]
+
+
+def _named_secrets(definition: AgentDefinition) -> Iterator[str]:
+    """What stands in the file itself under the name of a key, of it and of the agents that are its tools."""
+    for server in definition.servers:
+        given = server.params
+        described = (
+            StdioServer(given["command"], tuple(given.get("args", ())), given.get("env", {}))
+            if server.type == "stdio"
+            else HttpServer(given["url"], given.get("headers", {}))
+        )
+        yield from (secret for secret in credentials_of(described) if "${" not in secret)
+    for agent in definition.tools.agents:
+        yield from _named_secrets(agent.loaded)
 
 
 def missing_of_agents(definition: AgentDefinition) -> list[str]:

@@ -19,7 +19,7 @@ import msgspec
 from tiny_agents.agent.definition.reference import Origin
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.data_dir import data_dir, write_private
+from tiny_agents.data_dir import data_dir, make_private, write_private
 from tiny_agents.errors import ConfigError
 from tiny_agents.inference.cache import locked
 
@@ -149,7 +149,7 @@ class TrustStore:
 
     @property
     def _lock(self) -> Path:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         return self.path.with_name(f".{self.path.name}.lock")
 
     def _write(self, answers: Mapping[str, Trusted]) -> None:

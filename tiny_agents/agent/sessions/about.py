@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import MISSING, fields
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.agent.sessions.types import About
+from tiny_agents.errors import public_url
 
 _NOT_CONTENT = frozenset({"path", "places", "secrets", "downloaded", "origin", "sources", "allowed"})
 
@@ -28,7 +28,7 @@ def about(ref: str | Path, written: AgentDefinition, model: ModelSettings) -> Ab
         agent_hash=definition_hash(written),
         model=model.model,
         provider=model.provider,
-        endpoint=_without_secrets(model.base_url) if model.base_url else None,
+        endpoint=public_url(model.base_url) if model.base_url else None,
         model_from=model.source or None,
     )
 
@@ -66,11 +66,6 @@ def _text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_text, value))}]"
     return repr(value)
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def settings_of(saved: About) -> ModelSettings:

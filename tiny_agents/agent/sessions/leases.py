@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import IO
 
+from tiny_agents.data_dir import make_private
 from tiny_agents.errors import SessionInUseError
 from tiny_agents.inference.cache import try_lock, unlock
 
@@ -24,7 +25,7 @@ class Leases:
             SessionInUseError: It is open already, here or in another process.
             OSError: The lock's file can't be made.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         path = self._folder / f"{session_id}.lock"
         while True:
             file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")

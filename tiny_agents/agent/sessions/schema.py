@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tiny_agents.data_dir import make_private
 from tiny_agents.errors import SessionStoreError
 
 APPLICATION_ID = 0x54416765  # "TAge": says whose file it is
@@ -139,7 +140,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _make_private(path: Path) -> None:
     """The file and its folder are the user's alone; SQLite gives the files beside it the same permissions."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     if sys.platform != "win32" and path.stat().st_mode & 0o077:
         path.chmod(0o600)

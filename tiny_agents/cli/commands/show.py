@@ -17,7 +17,7 @@ from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
 from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.cli.screen.terminal import Screen, Style
-from tiny_agents.errors import redact
+from tiny_agents.errors import redact, redact_addresses
 
 MAX_FILES_SHOWN = 100
 
@@ -48,7 +48,7 @@ def _about(definition: AgentDefinition) -> Iterable[str]:
     yield f"from: {_source(definition)}"
     if definition.model is not None:
         place = definition.endpoint_url or definition.provider
-        yield f"model: {redact(definition.model)}" + (f" at {redact(place)}" if place else "")
+        yield redact_addresses(f"model: {redact(definition.model)}" + (f" at {redact(place)}" if place else ""))
     if definition.prompt is not None:
         where = definition.prompt_file or "in the definition"
         yield f"prompt: {where}, {len(definition.prompt)} characters"

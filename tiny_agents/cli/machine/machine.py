@@ -16,7 +16,7 @@ from tiny_agents.cli.exit_codes import ExitCode, root_cause
 from tiny_agents.cli.machine import records
 from tiny_agents.cli.machine.event_records import RecordReader, as_line, end_record, event_record, plain
 from tiny_agents.cli.screen.turns import EXIT_TOOLS
-from tiny_agents.inference.wire import public_url
+from tiny_agents.errors import public_url
 from tiny_agents.mcp_client.calls.gate import CallRequest
 from tiny_agents.mcp_client.events import ServerEvent
 

@@ -23,6 +23,7 @@ from prompt_toolkit.styles import Style
 from tiny_agents.cli.prompt.pastes import Pastes
 from tiny_agents.cli.prompt.prompt_completion import wants_completion
 from tiny_agents.cli.prompt.typed_ahead import TypedAhead
+from tiny_agents.data_dir import make_private
 from tiny_agents.errors import UsageError
 
 PROMPT = "> "
@@ -181,8 +182,7 @@ def open_history(directory: Path, agent: str, owner: str, warn: Callable[[str], 
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", agent)[:40]
     path = directory / "histories" / f"{name}-{hashlib.sha256(owner.encode()).hexdigest()[:8]}"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_private(path.parent)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))
         if sys.platform != "win32":
             path.chmod(0o600)  # it may be older than this rule

@@ -26,6 +26,7 @@ import msgspec
 from tiny_agents._lazy import require
 from tiny_agents.errors import InferenceError, LocalModelError
 from tiny_agents.inference.call import Request
+from tiny_agents.inference.credentials import without_keys
 from tiny_agents.inference.http import HTTPSettings, SyncHTTP
 from tiny_agents.inference.local.weights import Weights
 from tiny_agents.inference.settings import Emulation
@@ -232,6 +233,7 @@ def _reason(path: Path, n_ctx: int) -> str:
             [sys.executable, "-P", "-c", script, str(path), str(n_ctx)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=without_keys(os.environ),
             timeout=START_TIMEOUT_S,
             check=False,
         )

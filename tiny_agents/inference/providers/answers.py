@@ -16,12 +16,12 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 import msgspec
 
-from tiny_agents.errors import InferenceTimeoutError, InvalidResponseError, JobFailedError, redact
+from tiny_agents.errors import InferenceTimeoutError, InvalidResponseError, JobFailedError, public_url, redact
 from tiny_agents.inference.call import Ask, Request, Response, Route, Step
 from tiny_agents.inference.media import image_of
 from tiny_agents.inference.providers.chat import error_in_answer
 from tiny_agents.inference.types.record import decode_json
-from tiny_agents.inference.wire import error_text, public_url, secrets_of
+from tiny_agents.inference.wire import error_text, secrets_of
 
 T = TypeVar("T")
 

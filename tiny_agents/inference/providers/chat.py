@@ -9,13 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from tiny_agents.errors import InvalidResponseError, ProviderError
+from tiny_agents.errors import InvalidResponseError, ProviderError, public_url
 from tiny_agents.inference.call import Call, Request, Response, Route
 from tiny_agents.inference.encoding import Remembered, without_nulls
 from tiny_agents.inference.providers.provider import Adapter
 from tiny_agents.inference.types.chat import ChatCompletionOutput, decode_output
 from tiny_agents.inference.types.record import Record, decode_json, to_builtins
-from tiny_agents.inference.wire import error_text, public_url, secrets_of
+from tiny_agents.inference.wire import error_text, secrets_of
 
 Reshape = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Changes the parameters of a chat call into what a provider understands in their place."""

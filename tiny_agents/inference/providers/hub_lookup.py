@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError, UsageError
+from tiny_agents.errors import InvalidResponseError, UnsupportedTaskError, UsageError, public_url
 from tiny_agents.inference.call import Ask, Lora, Request, Response, Step, and_then
 from tiny_agents.inference.providers.provider import LookUp, Provider, Served
 from tiny_agents.inference.types.record import decode_json
-from tiny_agents.inference.wire import public_url
 
 logger = logging.getLogger("tiny_agents.inference")
 

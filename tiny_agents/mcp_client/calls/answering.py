@@ -35,6 +35,8 @@ class Source(Protocol):
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> ToolResult: ...
 
+    def for_model(self, result: ToolResult) -> ToolResult: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -129,7 +131,7 @@ class Answering:
             answer.content = NOT_MADE
             raise
         try:
-            result = await source.call_tool(offer.tool.name, arguments)
+            result = source.for_model(await source.call_tool(offer.tool.name, arguments))
         except ServerError as error:
             observed.came_to("failed", error)
             return Told(encodable(f"Error: {error}"))

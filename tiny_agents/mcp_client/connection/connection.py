@@ -25,9 +25,11 @@ from tiny_agents.errors import (
     ToolRefusedError,
     UsageError,
     redact,
+    without,
 )
 from tiny_agents.mcp_client.calls.slots import Slots
 from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
+from tiny_agents.mcp_client.connection.credentials import clean_result, clean_tool, credentials_of, secrets_of
 from tiny_agents.mcp_client.connection.era import EraMemory
 from tiny_agents.mcp_client.connection.life import RESTART_REST_S, Life, deadline, ends, keep, restart_delay
 from tiny_agents.mcp_client.connection.listing import follow_tools, list_offered, list_tools
@@ -41,7 +43,6 @@ from tiny_agents.mcp_client.connection.servers import (
     address,
     older_transport,
     patient,
-    secrets_of,
 )
 from tiny_agents.mcp_client.connection.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.connection.subscriptions import Subscriber
@@ -124,6 +125,7 @@ class Connection:
         self._eras = EraMemory(self.identity, known, protocol)
         self._slots = Slots(max_parallel_calls)
         self._secrets = secrets_of(server, secrets)
+        self._credentials = credentials_of(server, secrets)
         self._life: Life | None = None
         self._starting = Slots(1)
         self._closed = False
@@ -382,7 +384,8 @@ class Connection:
         first = self._life is None
         era = self._eras.remembered()
         life = await (self._begin_anew() if era is None else self._begin_as_before(era))
-        self.instructions = life.running.instructions
+        said = life.running.instructions
+        self.instructions = None if said is None else without(said, self._credentials)
         self._offer(life.tools, warn=first)
         if not first:
             self._emit(ServerReturned(self.name))
@@ -540,7 +543,8 @@ class Connection:
 
     def _offer(self, tools: list[ServerTool], *, warn: bool) -> None:
         self._listed = tools
-        selected, unknown = select(tools, self._filter)
+        clean = [clean_tool(tool, self._credentials) for tool in tools]
+        selected, unknown = select(clean, self._filter)
         passed = tuple(self.guard.passed(selected))
         if passed != self.tools:
             self.tools = passed
@@ -590,6 +594,12 @@ class Connection:
                 server=self.name,
                 timeout_s=limit_s,
             ) from None
+
+    def for_model(self, result: ToolResult) -> ToolResult:
+        """`result` as a model may be told of it: without this server's credentials, tokens of a login among them."""
+        if self._life is None or result.is_error:
+            return result
+        return clean_result(result, self._life.watch.secrets, frozenset(self._secrets) - frozenset(self._credentials))
 
     def _redacted(self, result: ToolResult, watch: Watch) -> ToolResult:
         whole = None if result.whole is None else redact(result.whole, watch.secrets)

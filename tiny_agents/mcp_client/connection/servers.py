@@ -255,26 +255,6 @@ def older_transport(server: Server, status: int | None) -> SseServer | None:
     return SseServer(server.url, server.headers, server.timeout_s, server.read_timeout_s, server.auth)
 
 
-def secrets_of(server: Server, more: Iterable[str] = ()) -> list[str]:
-    """Values of the description that must not appear in a message: headers, and what the environment may hide.
-
-    Any variable may hold a key, so all are meant but those that are too short to be one or look like a path.
-
-    Args:
-        more: What is known to be secret, however short.
-    Returns: The longest first, as one may be a part of another.
-    """
-    values: Iterable[str] = ()
-    if isinstance(server, StdioServer):
-        values = (v for v in server.env.values() if not v.startswith(("/", "./", "../", "~")))
-    elif not isinstance(server, InProcessServer):
-        values = [part for value in server.headers.values() for part in (value, value.rpartition(" ")[2])]
-        split = urlsplit(server.url)
-        values += [part for part in (split.query, split.password) if part]
-        values += server.auth.secrets
-    return sorted({*more, *(value for value in values if len(value) >= 6)}, key=lambda value: (-len(value), value))
-
-
 def address(server: Server) -> str:
     """The server as a message may name it: its command, or its URL without credentials and query."""
     if isinstance(server, InProcessServer):

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx2
 
-from tiny_agents.inference.http import trust_store
+from tiny_agents.inference.http import trust_store, without_request
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.flow import Flow, LoginFailed, T
@@ -66,7 +66,9 @@ class Sender:
             except httpx2.RequestError as error:
                 reason = str(error) or type(error).__name__
                 where = origin(request.url)
-                raise LoginFailed(f"can't be logged in at: {where} could not be reached ({reason}).") from error
+                raise LoginFailed(
+                    f"can't be logged in at: {where} could not be reached ({reason})."
+                ) from without_request(error)
             following = response.next_request
             if following is None or request.method != "GET" or origin(following.url) != origin(request.url):
                 headers = {"content-type": response.headers.get("content-type", "")}

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from tiny_agents.data_dir import data_dir, write_private
+from tiny_agents.data_dir import data_dir, make_private, write_private
 from tiny_agents.inference.cache import locked
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -146,7 +146,7 @@ class Slot:
 
     def write(self, login: Login) -> None:
         """Raises OSError where it can't be kept."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         if sys.platform != "win32":
             self.path.parent.chmod(0o700)
         write_private(self.path, msgspec.json.format(msgspec.json.encode(_File(FORMAT, self._key, login))))
@@ -182,7 +182,7 @@ class Slot:
 
 
 def _enter(hold: contextlib.ExitStack, lock: Path, given_up: threading.Event) -> None:
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(lock.parent)
     hold.enter_context(locked(lock, given_up))
 
 

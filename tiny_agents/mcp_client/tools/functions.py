@@ -96,6 +96,10 @@ class Functions:
         self._functions[made.tool.name] = made
         self.tools = (*self.tools, made.tool)
 
+    def for_model(self, result: ToolResult) -> ToolResult:
+        """`result` as it is: functions are the user's own."""
+        return result
+
     async def call_tool(self, name: str, arguments: dict[str, Any], *, timeout_s: float | None = None) -> ToolResult:
         """Call a function; one that isn't asynchronous runs in a thread, which goes on when nobody waits any more.
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from tiny_agents.data_dir import write_private
+from tiny_agents.data_dir import make_private, write_private
 from tiny_agents.inference.cache import locked
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -62,7 +62,7 @@ class StateFile(Generic[T]):
         if self.problem is None:
             try:
                 file = Path(os.path.realpath(self.path))  # a link is followed: to replace it would cut it off
-                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(file.parent)
                 with locked(file.with_name(f".{file.name}.lock"), limit_s=LOCK_WAIT_S):
                     self._read()
                     self._write(file, change(self._value))

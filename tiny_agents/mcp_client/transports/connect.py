@@ -77,7 +77,7 @@ async def open_session(
     ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
     transport = _OPENERS[type(server)](server, watch, desk)
     if not isinstance(server, InProcessServer):
-        transport = mended(transport, desk.server)
+        transport = mended(transport, desk.server, watch.secrets)
     callbacks: dict[str, Any] = {CALLBACKS[service][0]: CALLBACKS[service][1](desk, watch) for service in desk.serves}
     async with (
         _in_words(),

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 
 from tiny_agents.errors import redact
+from tiny_agents.inference.http import without_request
 from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
 from tiny_agents.mcp_client.tools.mending import PairMender, mended_text
@@ -95,7 +96,7 @@ class WatchedClient(httpx2.AsyncClient):
                 response = await self.send(request, stream=True, follow_redirects=False)
             except httpx2.TransportError as error:
                 self._watch.trouble = str(error) or type(error).__name__
-                raise Refused(self._watch.trouble) from error
+                raise Refused(self._watch.trouble) from without_request(error)
             following = response.next_request
             if following is None and response.status_code < 400:
                 return response

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from tiny_agents.errors import redact
 from tiny_agents.mcp_client.connection.greeting import mended_greeting
 from tiny_agents.mcp_client.results.mending import mended_answer
-from tiny_agents.mcp_client.text import readable
+from tiny_agents.mcp_client.text import readable, without_secrets
 from tiny_agents.mcp_client.tools.mending import complete, listed, mended_progress, mended_tools, put_aside
 from tiny_agents.mcp_client.transports.bounds import MAX_DEPTH, too_deep
 from tiny_agents.mcp_client.transports.framing import Streams
@@ -25,20 +26,28 @@ MAX_REMEMBERED = 10_000
 
 MAX_SAID_CHARS = 1_000
 
+URL_ELICITATION_REQUIRED = -32042
+"""The code of an error whose data are addresses that are to be opened as they are."""
+
 
 @asynccontextmanager
-async def mended(transport: Any, server: str) -> AsyncIterator[Streams]:
-    """The streams of `transport`, with what arrives mended."""
+async def mended(transport: Any, server: str, secrets: Sequence[str] = ()) -> AsyncIterator[Streams]:
+    """The streams of `transport`, with what arrives mended.
+
+    Args:
+        secrets: What is left out of errors; more may be added later.
+    """
     async with transport as (read_stream, write_stream):
-        traffic = Traffic(server)
+        traffic = Traffic(server, secrets)
         yield MendedStream(read_stream, traffic), NotedStream(write_stream, traffic)
 
 
 class Traffic:
     """What goes back and forth with one server: requests without an answer, on either side."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, secrets: Sequence[str] = ()) -> None:
         self.server = server
+        self._secrets = secrets
         self._ours: OrderedDict[str, str] = OrderedDict()  # id -> method
         self._theirs: set[str] = set()
         self._told: set[str] = set()
@@ -63,6 +72,8 @@ class Traffic:
             if isinstance(result := getattr(message, "result", None), dict):
                 message.result = _MENDED.get(asked, _as_it_is)(self, result)
                 complete(message.result)
+            elif (error := getattr(message, "error", None)) is not None:
+                message.error = self._without_secrets(error)
             return True
         if id is None:
             return _NOTICES.get(method, _passed)(self, message)
@@ -110,10 +121,17 @@ class Traffic:
 
     def warn(self, said: str) -> None:
         """Say in the log what is wrong, once."""
-        said = readable(said)[:MAX_SAID_CHARS]
+        said = redact(readable(said), self._secrets)[:MAX_SAID_CHARS]
         if said not in self._told:
             self._told = {*list(self._told)[:100], said}
             logger.warning("MCP server '%s': %s", self.server, said)
+
+    def _without_secrets(self, error: Any) -> Any:
+        """An error for all who are told of it: whoever waits for the answer, and the SDK's logs and traces."""
+        said = {"message": redact(error.message, self._secrets)}
+        if error.code != URL_ELICITATION_REQUIRED:
+            said["data"] = without_secrets(error.data, self._secrets)
+        return error.model_copy(update=said)
 
 
 def _as_it_is(_: Traffic, result: dict[str, Any]) -> dict[str, Any]:

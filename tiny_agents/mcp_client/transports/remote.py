@@ -109,6 +109,7 @@ async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.
     """Where messages are to be posted: the first thing a server says. Only its own host is trusted."""
     import httpx2
 
+    from tiny_agents.inference.http import without_request
     from tiny_agents.mcp_client.transports.answers import origin
 
     try:
@@ -119,7 +120,7 @@ async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.
                     raise Refused(f"it wants its messages sent to another host, {origin(endpoint)}")
                 return str(endpoint)
     except (httpx2.SSEError, httpx2.TransportError, httpx2.InvalidURL) as error:
-        raise Refused(f"it sends no events: {error}") from error
+        raise Refused(f"it sends no events: {error}") from without_request(error)
     raise Refused("it ended its stream of events at once")
 
 

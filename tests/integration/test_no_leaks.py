@@ -1,0 +1,209 @@
+"""Secrets planted in every place that holds some, and servers and a model that repeat what they were told, everywhere.
+
+What is printed, logged, traced, saved and kept is then searched for them, in every spelling.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from tests.support.http_peer import Answer, HTTPPeer, Recorded
+from tests.support.openai_server import OpenAIServer, calls, raw, status, text
+from tests.support.program import LIMIT_S, SUPPORT, Done, environment, run, script, write_agent
+
+pytestmark = pytest.mark.integration
+
+OBSERVED = SUPPORT / "observed_run.py"
+
+SECRETS = {
+    "the token": "hf_zqtokenQ7x9aaaa",
+    "the model's key": "zqmodelkeyQ7x9",
+    "another key of ours": "zqotherQ7x9",
+    "a header": "zqheaderQ7x9",
+    "a bearer": "zqbearerQ7x9",
+    "a variable": "zqvariableQ7x9",
+    "an input": 'zq"input\\Q7 x9/ß',
+    "an input from a file": "zqfileinputQ7x9",
+    "a password": "zqpasswordQ7x9",
+    "a user": "zquserQ7x9",
+    "a query": "zqqueryQ7x9",
+    "an argument": "zqargumentQ7x9",
+}
+
+
+def found_in(text: str) -> list[str]:
+    """Which secrets are in `text`, in whatever spelling."""
+    found = []
+    for name, secret in SECRETS.items():
+        spellings = {
+            secret,
+            json.dumps(secret)[1:-1],
+            json.dumps(secret, ensure_ascii=False)[1:-1],
+            repr(secret)[1:-1],
+            urllib.parse.quote(secret, safe=""),
+        }
+        if any(spelling in text for spelling in spellings):
+            found.append(name)
+    return found
+
+
+def repeat(request: Recorded) -> Answer:
+    """A remote MCP server that repeats the request's headers and address in all that it says."""
+    if request.method != "POST":
+        return 405
+    message = request.body
+    known = json.dumps([request.path, request.headers])
+
+    def answer(**result: object) -> Answer:
+        return {"jsonrpc": "2.0", "id": message["id"], "result": result}
+
+    match message["method"]:
+        case "initialize":
+            about = {"serverInfo": {"name": "e", "version": "1"}, "instructions": known}
+            return answer(protocolVersion="2025-06-18", capabilities={"tools": {}}, **about)
+        case "tools/list":
+            names = ("show", "fail", "refuse", "status")
+            return answer(tools=[{"name": n, "description": known, "inputSchema": {"type": "object"}} for n in names])
+        case "tools/call" if message["params"]["name"] in ("show", "fail"):
+            is_error = message["params"]["name"] == "fail"
+            return answer(content=[{"type": "text", "text": known}], isError=is_error)
+        case "tools/call" if message["params"]["name"] == "refuse":
+            return {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32000, "message": known}}
+        case "tools/call":
+            return 403, {"content-type": "text/plain"}, known.encode()
+        case _:
+            return 202
+
+
+TURNS = [
+    calls(("tell", {}), ("local__fail", {}), ("local__refuse", {})),
+    calls(
+        *((f"{server}__{name}", {}) for server in ("keyed", "bearing") for name in ("show", "fail", "refuse", "status"))
+    ),
+    calls(("crash", {})),
+    text("Done."),
+]
+
+
+class World:
+    """A folder with an agent in which everything that can hold a secret does."""
+
+    def __init__(self, folder: Path, peer: HTTPPeer) -> None:
+        self.folder = folder
+        inputs = [{"id": "one", "password": True}, {"id": "two", "password": True}]
+        user, password, query = (SECRETS[name] for name in ("a user", "a password", "a query"))
+        at = peer.url.replace("http://", f"http://{user}:{password}@")
+        env = {"MY_TOKEN": SECRETS["a variable"], "ONE": "${input:one}", "TWO": "${input:two}"}
+        local = script("telling_server.py", "--api-key", SECRETS["an argument"], env=env)
+        remote = {"url": f"{at}/mcp?api_key={query}", "headers": {"X-Key": SECRETS["a header"]}}
+        bearing = {"url": f"{peer.url}/mcp", "headers": {"Authorization": f"Bearer {SECRETS['a bearer']}"}}
+        nowhere = {"url": f"http://{user}:{password}@127.0.0.1:9/mcp?api_key={query}"}
+        dying = {"command": sys.executable, "args": ["-c", "import os; exit(str(dict(os.environ)))"], "env": env}
+        servers = {"local": local, "keyed": remote, "bearing": bearing, "nowhere": nowhere, "dying": dying}
+        self.agent = write_agent(folder, name="full", inputs=inputs, servers=servers)
+        for name, secret in (("one", "an input"), ("two", "an input from a file")):
+            (folder / name).write_text(SECRETS[secret], encoding="utf-8")
+        self.inputs = ["--input", "one=@one", "--input", "two=@two"]
+
+    def run(self, *args: str) -> Done:
+        keys = {"HF_TOKEN": SECRETS["the token"], "A_KEY": SECRETS["the model's key"]}
+        return run(*args, cwd=self.folder, OPENAI_API_KEY=SECRETS["another key of ours"], **keys)
+
+    def ask(self, model: OpenAIServer, *args: str) -> Done:
+        command = [
+            "run",
+            self.agent,
+            "--base-url",
+            model.url,
+            "--api-key-env",
+            "A_KEY",
+            "-p",
+            "x",
+            "--yes",
+            *self.inputs,
+        ]
+        return self.run(*command, *args)
+
+    def files(self) -> dict[str, str]:
+        """What was written, by path; not what was there before."""
+        given = {"one", "two", "full.yaml"}
+        paths = [path for path in self.folder.rglob("*") if path.is_file() and path.name not in given]
+        return {str(path.relative_to(self.folder)): path.read_bytes().decode("utf-8", "replace") for path in paths}
+
+
+@pytest.fixture
+def world(tmp_path):
+    with HTTPPeer(repeat) as peer:
+        yield World(tmp_path, peer)
+
+
+def test_no_secret_is_in_anything_that_a_run_prints_logs_saves_or_tells_a_model(world):
+    with OpenAIServer(TURNS) as model:
+        done = world.ask(model, "--debug", "--log", "run.log", "--log-content")
+        told = json.dumps([request.body for request in model.requests], ensure_ascii=False)
+        headers = [request.headers for request in model.requests]
+    assert done.code == 0, done.err
+    assert done.out == "Done.\n"
+    assert "Traceback" not in done.err
+    assert "not the protocol: " in done.err  # what a server wrote beside it was logged
+    assert told.count("***") > 20
+    assert (found_in(done.out), found_in(done.err), found_in(told)) == ([], [], [])
+    files = world.files()
+    assert {"run.log", "data/tiny-agents/sessions/sessions.db"} <= set(files)
+    assert {path: found for path, content in files.items() if (found := found_in(content))} == {}
+    assert all(found_in(json.dumps(each)) == ["the model's key"] for each in headers)
+
+    shown = [
+        world.run("sessions", "export", "last"),
+        world.run("sessions", "show", "last"),
+        world.run("show", world.agent),
+    ]
+    assert [each.code for each in shown] == [0, 0, 0]
+    assert [found_in(each.out + each.err) for each in shown] == [[], [], []]
+
+
+def test_no_secret_is_in_what_is_printed_for_programs(world):
+    with OpenAIServer(TURNS) as model:
+        done = world.ask(model, "--output", "jsonl")
+    assert done.code == 0, done.err
+    assert found_in(done.out + done.err) == []
+    assert '"tool"' in done.out
+    listed = world.run("tools", world.agent, *world.inputs, "--debug")
+    assert "local" in listed.out
+    assert found_in(listed.out + listed.err) == []
+
+
+def test_a_model_that_repeats_the_key_does_not_get_it_shown(tmp_path):
+    key = SECRETS["the model's key"]
+    words = f"wrong: {key} {json.dumps(key)} {SECRETS['the token']}"
+    bare = write_agent(tmp_path, name="bare")
+    answers = [status(401, {"error": {"message": words}}), raw({"error": {"message": words}}), raw(f"data: {{{key}")]
+    for answer in answers:
+        with OpenAIServer([answer]) as model:
+            url = model.url.replace("http://", f"http://me:{SECRETS['a password']}@") + f"?api_key={SECRETS['a query']}"
+            args = ["run", bare, "--base-url", url, "--api-key-env", "A_KEY", "-p", "x", "--debug", "--log", "run.log"]
+            done = run(*args, cwd=tmp_path, A_KEY=key, HF_TOKEN=SECRETS["the token"])
+        assert done.code == 1
+        assert "Traceback" in done.err
+        assert found_in(done.err + done.out + (tmp_path / "run.log").read_text()) == []
+
+
+def test_no_secret_is_in_spans_logs_events_or_the_errors_of_a_program(world):
+    inputs = {"one": SECRETS["an input"], "two": SECRETS["an input from a file"]}
+    with OpenAIServer(TURNS) as model:
+        key = SECRETS["the model's key"]
+        program = [sys.executable, str(OBSERVED), world.agent, model.url, key, json.dumps(inputs)]
+        env = environment(world.folder, TINY_AGENTS_BASE_URL=model.url, TINY_AGENTS_API_KEY=key)
+        done = subprocess.run(program, cwd=world.folder, env=env, capture_output=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    seen = json.loads(done.stdout)
+    assert {what: found for what, said in seen.items() if (found := found_in(str(said)))} == {}
+    assert any("gen_ai.tool.call.result" in span for span in seen["spans"])
+    assert len(seen["errors"]) == 3 + 8
+    assert "httpcore2" in seen["log"]
