@@ -371,3 +371,13 @@ def test_a_filled_in_value_that_can_not_be_used_is_an_error_in_json_too() -> Non
     assert caught.value.key == 'servers[0].env["a[b"]'
     assert caught.value.line == 1
     assert "contains a NUL character" in str(caught.value)
+
+
+def test_folders_that_are_not_there_are_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    text = "servers: {a: {command: x, roots: [., nope]}}\ntools: {tasks: [translation], folders: [gone]}"
+    resolve_inputs(yaml(text, str(tmp_path / "agent.yaml")), env={}, warn=said.append)
+    assert sorted(said) == [
+        f"{tmp_path}/agent.yaml:1:38: servers.a.roots[1]: there is no folder {tmp_path}/nope",
+        f"{tmp_path}/agent.yaml:2:41: tools.folders[0]: there is no folder {tmp_path}/gone",
+    ]

@@ -73,6 +73,12 @@ def test_what_there_is_not_is_an_error_like_any_other(folder: Path) -> None:
     assert "there is no agent 'no-such-agent'" in str(found.errors[0])
 
 
+def test_a_schema_that_is_none_is_an_error_before_anything_runs(folder: Path) -> None:
+    (folder / "agent.yaml").write_text("model: m\noutput: {schema: {type: thing}}\n", encoding="utf-8")
+    (found,) = validate_definition(folder).errors
+    assert ":2:10: output.schema: type is no JSON Schema: 'thing' is no type; there are array" in str(found)
+
+
 def test_run_says_how_much_more_is_wrong() -> None:
     error = ConfigError("first", path="a.yaml")
     error.others = (ConfigError("second"),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,23 @@ def test_a_file_without_prices_is_an_error_that_names_it(tmp_path: Path, text: s
 def test_a_file_of_prices_that_is_not_there_is_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no prices"):
         load_prices(tmp_path / "none.yaml")
+
+
+# ---- docs/agent.md
+
+PRICES_PAGE = (Path(__file__).parents[2] / "docs" / "agent.md").read_text(encoding="utf-8").partition("### Prices\n")[2]
+
+
+def test_the_prices_that_are_known_are_on_the_page() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| ([\d.]+) \| ([\d.]+) \|$", PRICES_PAGE, re.MULTILINE)
+    assert {f"{model}:openai": Price(float(read), float(written)) for model, read, written in rows} == KNOWN
+
+
+def test_the_file_of_prices_on_the_page_is_read_as_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "prices.yaml"
+    file.write_text(PRICES_PAGE.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    own = load_prices(file)
+    assert price_of("owner/model", own=own) == Price(0.5, 1.5)
+    assert price_of("owner/model", provider="groq", own=own) == Price(0.6, 1.8)
+    assert price_of("my-model", base_url="https://models.example.com/v1", own=own) == Price(0, 0)
+    assert price_of("my-model", own=own) is None

@@ -14,7 +14,7 @@ from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
-from tiny_agents.agent.loop.output import output_of
+from tiny_agents.agent.loop.output import output_of, schema_problem
 from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.permissions.gate import Approve, PermissionGate
@@ -200,7 +200,7 @@ class Loading:
         try:
             output_of(definition.output.get("schema"))
         except UsageError as error:
-            raise definition.error("output.schema", str(error)) from error
+            raise definition.error("output.schema", schema_problem(error)) from error
         agent = cls(
             **model.as_kwargs(),
             **arguments_of(definition, model),

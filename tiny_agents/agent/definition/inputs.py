@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -318,15 +318,24 @@ def _with_roots(definition: AgentDefinition, run: _Resolution) -> AgentDefinitio
             return server
         folder = Path(_agent_dir(run))
         found = tuple(os.path.normpath(folder / Path(root).expanduser()) for root in roots)
+        _note_missing(definition, child_key(server.key, "roots"), found, run)
         return replace(server, options={**server.options, "roots": found})
 
     own = Path(_agent_dir(run))
     folders = tuple(os.path.normpath(own / Path(folder).expanduser()) for folder in definition.tools.folders)
+    _note_missing(definition, "tools.folders", folders, run)
     return replace(
         definition,
         servers=tuple(absolute(server) for server in definition.servers),
         tools=replace(definition.tools, folders=folders),
     )
+
+
+def _note_missing(definition: AgentDefinition, key: str, folders: Iterable[str], run: _Resolution) -> None:
+    """Say which folders aren't there: somebody may still make them."""
+    for n, folder in enumerate(folders):
+        if not os.path.isdir(folder):
+            run.warn(str(definition.error(child_key(key, n), f"there is no folder {folder}")))
 
 
 _FOLDERS: Mapping[str, Callable[[_Resolution], str]] = {

@@ -180,7 +180,7 @@ _OPTIONS = (
         "prefix",
         Shape(_prefix, {"type": "string", "pattern": f"^{PREFIX.pattern}$"}),
         "`auto` (the default) changes the name of a tool only where another server has it; `always` begins all with the "
-        "server's name and `__`, any other text with that",
+        "server's name and `__`, any other text with that text and `__`",
     ),
     Key(
         "roots",

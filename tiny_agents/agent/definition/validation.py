@@ -13,7 +13,7 @@ from tiny_agents.agent.definition.json_form import ignored
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.requirements import missing_of_agents, missing_requirements
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.errors import ConfigError
+from tiny_agents.errors import ConfigError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,18 @@ def validate_definition(
         definition = load_definition(ref, env=env, allow_paths=allow_paths)
     except ConfigError as error:
         return Findings(None, (error, *error.others))
-    errors = (*placeholder_problems(definition), *_problems_of_tests(definition))
+    errors = (*placeholder_problems(definition), *_problems_of_output(definition), *_problems_of_tests(definition))
     return Findings(definition, errors, tuple(_warnings(definition)))
+
+
+def _problems_of_output(definition: AgentDefinition) -> tuple[ConfigError, ...]:
+    from tiny_agents.agent.loop.output import output_of, schema_problem
+
+    try:
+        output_of(definition.output.get("schema"))
+    except UsageError as error:
+        return (definition.error("output.schema", schema_problem(error)),)
+    return ()
 
 
 def _problems_of_tests(definition: AgentDefinition) -> tuple[ConfigError, ...]:

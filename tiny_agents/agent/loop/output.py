@@ -101,6 +101,11 @@ def output_of(wanted: Wanted | None, retries: int = DEFAULT_RETRIES) -> Output |
     return Output(wanted, None, retries)
 
 
+def schema_problem(error: UsageError) -> str:
+    """What `output_of` says of a schema, for a place that names the schema itself."""
+    return str(error).removeprefix("output").lstrip(":. ")
+
+
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 

@@ -16,7 +16,7 @@ from tiny_agents.agent.definition.readings import read_each
 from tiny_agents.agent.definition.table import Problems
 from tiny_agents.agent.definition.test_keys import read_case
 from tiny_agents.agent.definition.types import AgentDefinition, FileDefinition
-from tiny_agents.agent.loop.output import output_of
+from tiny_agents.agent.loop.output import output_of, schema_problem
 from tiny_agents.agent.testing.case import Case
 from tiny_agents.errors import ConfigError, UsageError
 
@@ -117,7 +117,7 @@ def _completed(case: Case, boundary: Boundary, definition: Path | None) -> Case:
     try:
         output_of(found)
     except UsageError as problem:
-        raise error(str(problem).removeprefix("output").lstrip(":. ")) from problem
+        raise error(schema_problem(problem)) from problem
     return replace(case, expected=replace(case.expected, schema=found))
 
 
