@@ -34,7 +34,8 @@ def start_problem(server: Server, watch: Watch, error: BaseException | None) -> 
     if watch.status is not None:
         return _by_status(server, watch.status)
     if watch.trouble:
-        return f"could not be reached at {address(server)}: {watch.trouble}. Is it running, and is the URL right?"
+        trouble = watch.trouble.rstrip(".")
+        return f"could not be reached at {address(server)}: {trouble}. Is it running, and is the URL right?"
     if isinstance(cause, ConnectionLost):
         return f"{cause.how} before it was ready."
     return f"could not be used: {plain_words(str(cause)) if cause else 'it closed the connection'}"

@@ -26,6 +26,9 @@ Streams = tuple[Any, Any]
 """What the SDK takes for a transport: a stream of messages to read from, one to write to."""
 
 WAITING_MESSAGES = 1_000
+MAX_NOISE_BYTES = 64 * 1024 * 1024
+"""How much a server may write that is no message, from one message to the next."""
+
 NOISE_CHARS = 200
 
 
@@ -63,7 +66,8 @@ def read_message(line: bytes | CutLine, watch: Watch) -> JSONRPCMessage | None:
 
 
 def _loaded(json_text: str) -> Any:
-    return mended_id(encodable_json(json.loads(json_text, parse_int=whole_number)))
+    value = mended_id(encodable_json(json.loads(json_text, parse_int=whole_number)))
+    return {"jsonrpc": "2.0", **value} if answered_id(value) is not None else value  # some leave that out
 
 
 _OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,6 +22,9 @@ from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, C
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
 from tiny_agents.mcp_client.tools.mending import PairMender, mended_text
 from tiny_agents.mcp_client.transports.answers import bounded_body, origin
+from tiny_agents.mcp_client.transports.bounds import MAX_VALUES, too_many_values
+from tiny_agents.mcp_client.transports.framing import read_message
+from tiny_agents.mcp_client.transports.unpacking import ACCEPTED, unpacked
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Longest JSON answer, and largest event of a streamed one, as much as a line of a stdio server."""
@@ -28,6 +32,10 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_REDIRECTS = 5
 NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
+
+PACE_S = 30.0
+FREE_STREAMS = 3  # within so many seconds
+MAX_PAUSE_S = 2.0
 
 _OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")  # what is read has been unpacked
 
@@ -48,19 +56,23 @@ class WatchedClient(httpx2.AsyncClient):
         whole = httpx2.URL(url)
         password = httpx2.BasicAuth(whole.username, whole.password) if whole.userinfo else None
         super().__init__(auth=password, **options)
+        self.headers["accept-encoding"] = ACCEPTED
+        self._pace = Pace()
         self.url = str(whole.copy_with(userinfo=b"", query=None, fragment=None))
         self._path, self._query = whole.raw_path, whole.query
         self._watch = watch
 
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         self._hide_query(request)
         try:
             await request.aread()  # that of a redirect has its content as a stream
             if request.method == "GET":  # carries no message; whoever listens deals with it
-                return await super().send(request, **options)
+                await asyncio.sleep(self._pace.delay(asyncio.get_running_loop().time()))
+                return unpacked(await super().send(request, stream=stream, **options))
             async with asyncio.timeout(NOTICE_S if is_notice(request) else None):
-                response = await super().send(request, **options)
-                return await self._answer(request, response)
+                response = unpacked(await super().send(request, stream=True, **options))
+                answer = await self._answer(request, response)
+                return answer if stream else await _read(answer)
         except LoginFailed as failure:
             self._watch.status, self._watch.denied = 401, redact(str(failure), self._watch.secrets)
             return _error(request, 401, CODE_REFUSED, f"the server {self._watch.denied}")
@@ -116,18 +128,35 @@ class WatchedClient(httpx2.AsyncClient):
         self._watch.status, self._watch.trouble, self._watch.denied = None, "", ""
         if status >= 300:
             return await _redirect(request, response)
+        session = response.headers.get("mcp-session-id", "")
+        if not (session.isascii() and session.isprintable()):
+            await response.aclose()
+            return _error(request, 502, CODE_REFUSED, "its session id can't be sent back: it isn't printable ASCII")
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith("text/event-stream"):
             kept = {name: value for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE}
             return httpx2.Response(status, headers=kept, stream=_MendedEvents(response), request=request)
-        if not kind.startswith("application/json"):
+        if status in (202, 204) or not (kind.startswith("application/json") or kind in ("", "text/plain")):
             return response
         body = await bounded_body(response, MAX_ANSWER_BYTES)
         if body is None:
             problem = f"the answer is too long: at most {MAX_ANSWER_BYTES:,} bytes are read"
             return _error(request, 500, CODE_REFUSED, problem)
-        kept = {name: response.headers[name] for name in ("content-type", "mcp-session-id") if name in response.headers}
-        return httpx2.Response(status, headers=kept, content=mended_text(body), request=request)
+        if too_many_values(body):
+            return _error(request, 500, CODE_REFUSED, f"the answer holds more than {MAX_VALUES:,} values")
+        kept = {"content-type": "application/json", **({"mcp-session-id": session} if session else {})}
+        return httpx2.Response(status, headers=kept, content=self._mended(request, body), request=request)
+
+    def _mended(self, request: httpx2.Request, body: bytes) -> bytes:
+        """The body of an answer as its request wants it: it has the request's id, whatever its server wrote there."""
+        asked = message_id(request.content)
+        if asked is None or len(body) > MAX_ERROR_BYTES:
+            return mended_text(body)
+        message = read_message(body, self._watch)
+        if message is None or hasattr(message, "method"):
+            return mended_text(body)
+        message.id = asked
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
     async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""
@@ -159,6 +188,39 @@ class _MendedEvents(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
+class Pace:
+    """How long to wait before a stream is opened again: a server that ends them at once must not make us hammer it."""
+
+    def __init__(self) -> None:
+        self._opened: deque[float] = deque(maxlen=20)
+
+    def delay(self, now: float) -> float:
+        """Seconds to wait now, before the stream is opened."""
+        lately = sum(now - opened < PACE_S for opened in self._opened)
+        delay_s = 0.0 if lately < FREE_STREAMS else min(0.25 * 2 ** (lately - FREE_STREAMS), MAX_PAUSE_S)
+        self._opened.append(now + delay_s)
+        return delay_s
+
+
+async def _read(response: httpx2.Response) -> httpx2.Response:
+    """The response with its body, of which no more is kept than an error may have."""
+    if not response.is_stream_consumed and not response.is_closed:
+        body = await bounded_body(response, MAX_ERROR_BYTES)
+        kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE]
+        return httpx2.Response(response.status_code, headers=kept, content=body or b"", request=response.request)
+    return response
+
+
+def message_id(body: bytes) -> int | str | None:
+    """The id of a request of ours; None of a notice."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return None
+    id = message.get("id") if isinstance(message, dict) and "method" in message else None
+    return id if isinstance(id, (int, str)) else None
+
+
 def is_notice(request: httpx2.Request) -> bool:
     """Whether nobody waits for the answer. The SDK sends notifications one after the other, and calls after them."""
     if request.method == "POST":
@@ -174,7 +236,10 @@ def _error(request: httpx2.Request, status: int, code: int, message: str) -> htt
 async def _redirect(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
     """A redirect without its body, which may be endless. The SDK follows it within the server's origin, or says so."""
     await response.aclose()
-    kept = {"location": response.headers["location"]} if "location" in response.headers else {}
+    if response.next_request is None:
+        status = response.status_code
+        return _error(request, 502, CODE_REFUSED, f"the server answered HTTP {status} and doesn't say where to go")
+    kept = {"location": response.headers["location"]}
     bare = httpx2.Response(response.status_code, headers=kept, request=request)
     bare.next_request = response.next_request
     return bare

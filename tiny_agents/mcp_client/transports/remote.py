@@ -18,7 +18,7 @@ from tiny_agents.mcp_client.connection.watch import (
     Watch,
 )
 from tiny_agents.mcp_client.host.host import Desk
-from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
+from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, Streams, read_message
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     import httpx2
@@ -133,12 +133,16 @@ async def _read_events(
     import httpx2
     from mcp.shared.message import SessionMessage
 
-    how = "closed the connection"
+    how, noise = "closed the connection", 0
     async with arrived:
         try:
             async for event in events:
                 if event.event == "message" and (message := read_message(event.data.encode(), watch)) is not None:
+                    noise = 0
                     await arrived.send(SessionMessage(message))
+                elif (noise := noise + len(event.data)) > MAX_NOISE_BYTES:
+                    how = "floods its stream of events with what is no MCP"
+                    break
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # the session has been left
         except (httpx2.SSEError, httpx2.TransportError) as error:

@@ -13,16 +13,12 @@ from tiny_agents.mcp_client.connection.watch import (
     Watch,
     exit_of,
 )
-from tiny_agents.mcp_client.transports.framing import WAITING_MESSAGES, Streams, read_message
+from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, Streams, read_message
 from tiny_agents.mcp_client.transports.process import STRAGGLER_S, LineSplitter, ServerProcess
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared.message import SessionMessage
-
-
-MAX_NOISE_BYTES = 64 * 1024 * 1024
-"""How much a server may write that is no message, from one message to the next."""
 
 
 @asynccontextmanager
