@@ -21,7 +21,7 @@ from tiny_agents.errors import (
     public_url,
 )
 from tiny_agents.inference.call import Route
-from tiny_agents.inference.providers.chat import error_in_answer
+from tiny_agents.inference.providers.chat import error_in_answer, without_keys
 from tiny_agents.inference.sse import ErrorPayload, SSEDecoder
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput, decode_chunk
 from tiny_agents.inference.types.chunks import chunks_of
@@ -153,7 +153,7 @@ class Events(ABC, Generic[C]):
         """The error for an event that is no piece of an answer."""
         if type(payload) is ErrorPayload:
             return self._error_event(payload)
-        text = payload.decode("utf-8", "replace")
+        text = without_keys(payload, self._url, self._route)
         return InvalidResponseError(
             f"{public_url(self._url)} sent something that is no {self.piece}: {text[:200]!r}",
             body=text,

@@ -32,6 +32,7 @@ from tiny_agents.errors import (
     TinyAgentsError,
     UsageError,
     public_url,
+    redact,
 )
 from tiny_agents.inference.call import Request, Response
 from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
@@ -44,6 +45,7 @@ from tiny_agents.inference.wire import (
     loading_delay,
     redirected,
     retry_delay,
+    secrets_of,
     silence,
     wire_headers,
 )
@@ -86,8 +88,9 @@ class HTTPSettings:
 def translate(
     error: Exception, request: Request, timeout_s: float, deadline: Deadline = NO_DEADLINE
 ) -> TinyAgentsError:
-    """What an exception of the HTTP library becomes."""
+    """What an exception of the HTTP library becomes. What a server sent may be in it: our keys are taken out of both."""
     where = public_url(request.url)
+    _mask(error, secrets_of(request))
     if isinstance(error, httpx2.TimeoutException) and deadline.left_s <= 0:
         return deadline.passed(where)
     if isinstance(error, httpx2.ConnectTimeout):
@@ -114,6 +117,15 @@ def without_request(error: Exception) -> Exception:
     if isinstance(error, httpx2.RequestError) and error._request is not None:
         error.request = httpx2.Request(error.request.method, public_url(str(error.request.url)))
     return error
+
+
+def _mask(error: BaseException | None, secrets: list[str]) -> None:
+    """Take secrets out of an error and of those that led to it, which a traceback shows."""
+    while error is not None:
+        said = str(error)
+        if (shown := redact(said, secrets)) != said:
+            error.args = (shown,)
+        error = error.__cause__ or error.__context__
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from tiny_agents.errors import InvalidResponseError, ProviderError, public_url
+from tiny_agents.errors import InvalidResponseError, ProviderError, public_url, redact
 from tiny_agents.inference.call import Call, Request, Response, Route
 from tiny_agents.inference.encoding import Remembered, without_nulls
 from tiny_agents.inference.providers.provider import Adapter
@@ -70,7 +70,7 @@ def _is_failure(choice: object) -> bool:
 
 
 def _no_completion(route: Route, response: Response) -> InvalidResponseError:
-    text = response.body.decode("utf-8", "replace")
+    text = without_keys(response.body, response.url, route)
     return InvalidResponseError(
         f"{public_url(response.url)} answered with something that is no chat completion: {text[:200]!r}",
         body=text,
@@ -79,11 +79,19 @@ def _no_completion(route: Route, response: Response) -> InvalidResponseError:
     )
 
 
+def without_keys(body: bytes, url: str, route: Route) -> str:
+    """What a server sent as text, with our keys masked."""
+    return redact(body.decode("utf-8", "replace"), secrets_of(_asked(url, route)))
+
+
+def _asked(url: str, route: Route) -> Request:
+    return Request("POST", url, headers=route.headers, key=route.key)
+
+
 def error_in_answer(body: bytes, url: str, route: Route, *, status: int = 200) -> ProviderError:
     """The error for an error object that came in place of an answer (or of the rest of one)."""
-    text = body.decode("utf-8", "replace")
-    request = Request("POST", url, headers=route.headers, key=route.key)
-    said = error_text(body, fallback=text[:500], secrets=secrets_of(request))
+    text = without_keys(body, url, route)
+    said = error_text(body, fallback=text[:500], secrets=secrets_of(_asked(url, route)))
     return ProviderError(
         f"{public_url(url)} reported an error: {' '.join(said.split())[:500]}",
         status=status,
