@@ -37,6 +37,7 @@ from tiny_agents.inference.cache import cache_root, check_stopped, locked, sha25
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http import HTTPSettings, SyncHTTP
 from tiny_agents.inference.progress import Progress, TerminalProgress, megabytes
+from tiny_agents.inference.wire import redirected
 
 HUB_URL = "https://huggingface.co"
 READ_TIMEOUT_S = 30.0
@@ -257,8 +258,9 @@ def _look_up(file: HubFile, token: str | None, http: SyncHTTP) -> tuple[About, R
     etag = (headers.get("x-linked-etag") or headers.get("etag") or "").removeprefix("W/").strip('"')
     size = headers.get("x-linked-size") or (headers.get("content-length") if location == request.url else None)
     about = About(etag, int(size) if size and size.isdigit() else None, headers.get("x-repo-commit"))
-    key = None if _elsewhere(file.url, location) else token
-    return about, Request("GET", location, headers={"accept": "*/*"}, key=key)
+    if _elsewhere(file.url, location):
+        return about, redirected(Request("GET", file.url, key=token), 302, location)
+    return about, Request("GET", location, key=token)
 
 
 def _elsewhere(url: str, other: str) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from tiny_agents.errors import ProviderError, UsageError, public_url, redact
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.encoding import encode_json
+from tiny_agents.inference.reach import may_lead_to
 from tiny_agents.inference.types.record import decode_json
 
 MAX_RETRY_AFTER_S = 60.0  # a server that asks for more is not waited for: the error says when to come back
@@ -113,7 +114,7 @@ def redirected(request: Request, status: int, location: str) -> Request:
 
     Within an origin (or from http to https on the same host) everything stays. To another origin only reads are
     followed, and without the key: a body or a credential goes to no host that the user didn't name. Never from https to
-    http.
+    http, nor from outside to this machine or into a private network.
 
     Raises:
         ProviderError: A redirect that is not followed; the message names where it leads.
@@ -132,7 +133,8 @@ def redirected(request: Request, status: int, location: str) -> Request:
     reads = request.method in ("GET", "HEAD")
     upgrade = (here.scheme, there.scheme) == ("http", "https") and here.hostname == there.hostname and not here.port
     downgrade = (here.scheme, there.scheme) == ("https", "http")
-    if there.scheme in ("http", "https") and not downgrade and (reads or status in (307, 308)):
+    allowed = there.scheme in ("http", "https") and not downgrade and may_lead_to(request.url, target)
+    if allowed and (reads or status in (307, 308)):
         if upgrade or _origin(here) == _origin(there):
             return replace(request, url=target)
         if reads:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from tiny_agents.cli.asking.addresses import about_address
 from tiny_agents.cli.asking.forms import YES, asks_for_secret, fields_of, read_field
 from tiny_agents.cli.prompt.keyboard import line_keyboard
 from tiny_agents.cli.screen.safe_text import neutralise, one_line, shorten
@@ -133,6 +134,8 @@ class TerminalHost(Host):
 
     async def _page(self, request: UrlRequest) -> Reply:
         self._say(f"  {neutralise(request.url)}")
+        for line in about_address(request.url):
+            self._say(f"  {line}")
         if not await self._agrees("Open this page?"):
             return Reply("decline")
         await asyncio.to_thread(self._open_page, request.url)

@@ -20,6 +20,7 @@ from tiny_agents.errors import InferenceTimeoutError, InvalidResponseError, JobF
 from tiny_agents.inference.call import Ask, Request, Response, Route, Step
 from tiny_agents.inference.media import image_of
 from tiny_agents.inference.providers.chat import error_in_answer
+from tiny_agents.inference.reach import may_lead_to
 from tiny_agents.inference.types.record import decode_json
 from tiny_agents.inference.wire import error_text, secrets_of
 
@@ -182,6 +183,10 @@ def unkeyed(answer: Answer, url: str, headers: Mapping[str, str] | None = None) 
     """A request to an address that an answer names, wherever that is: it carries neither key nor the user's headers."""
     if _parts(answer, url).scheme not in ("http", "https"):
         raise answer.odd(f"that names {url[:_SHOWN]!r}, which is no address to ask")
+    if not may_lead_to(answer.route.url, url):
+        raise answer.odd(
+            f"that leads to {url[:_SHOWN]!r}, on this machine or in a private network; it isn't asked there"
+        )
     return Request("GET", url, headers=headers or {})
 
 

@@ -380,9 +380,11 @@ def named_model(hints: Sequence[str], models: Sequence[str]) -> str | None:
 
 
 def is_web_page(url: str) -> bool:
+    """Whether `url` is what it looks like: an address of the web without a user's name, spaces or other odd characters."""
     try:
         split = urlsplit(url)
-        return split.scheme in ("http", "https") and bool(split.hostname)
+        plain = url.isprintable() and not set(url) & {" ", "\\", "<", ">", '"'}
+        return plain and split.scheme in ("http", "https") and bool(split.hostname) and split.username is None
     except ValueError:
         return False
 

@@ -37,6 +37,7 @@ from mcp.shared.auth import ProtectedResourceMetadata as ResourceMetadata
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
 from pydantic import AnyUrl, ValidationError
 
+from tiny_agents.inference.reach import may_lead_to
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth.callback import Granted
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
@@ -130,7 +131,7 @@ def discover(server_url: str, challenge: Challenge, auth: Auth, known_issuer: st
         NotOAuth: Nothing says that one can.
         LoginFailed: What is said can't be used, or isn't safe.
     """
-    resource = yield from _resource_metadata(server_url, challenge)
+    resource = yield from _resource_metadata(server_url, challenge, auth)
     if resource is None:
         return (yield from _older_place(server_url, auth))
     if not check_resource_allowed(
@@ -140,21 +141,22 @@ def discover(server_url: str, challenge: Challenge, auth: Auth, known_issuer: st
             f"names another server, {_shown(resource.resource)}, as the one that a login is for: nothing was sent there."
         )
     issuer = _choose_issuer([str(url) for url in resource.authorization_servers], auth.issuer, known_issuer)
-    metadata = yield from _issuer_metadata(issuer, server_url)
+    metadata = yield from _issuer_metadata(issuer, server_url, auth)
     if metadata is None:
         raise LoginFailed(
             f"wants a login at {_shown(issuer)}, which doesn't say how: there is no metadata of an authorization server. "
             "Tell whoever runs the server, or give an Authorization header instead."
         )
     scopes = None if resource.scopes_supported is None else tuple(resource.scopes_supported)
-    return Place(_checked(metadata, server_url), str(resource.resource), scopes)
+    return Place(_checked(metadata, server_url, auth), str(resource.resource), scopes)
 
 
-def _resource_metadata(server_url: str, challenge: Challenge) -> Flow[ResourceMetadata | None]:
+def _resource_metadata(server_url: str, challenge: Challenge, auth: Auth) -> Flow[ResourceMetadata | None]:
     failed: int | None = None
     for url in build_protected_resource_metadata_discovery_urls(challenge.resource_metadata, server_url):
         if not is_safe_address(url, loopback=is_loopback(server_url)):
             raise LoginFailed(f"names an address without https for its login, {_shown(url)}: nothing was sent there.")
+        _check_reach(server_url, url, auth)
         response = yield create_oauth_metadata_request(url)
         if response.status_code >= 500 or response.status_code == 429:
             failed = response.status_code
@@ -183,12 +185,13 @@ def _choose_issuer(named: Sequence[str], wanted: str | None, known: str | None) 
     return next((issuer for issuer in named if known is not None and issuers_match(issuer, known)), named[0])
 
 
-def _issuer_metadata(issuer: str | None, server_url: str) -> Flow[OAuthMetadata | None]:
+def _issuer_metadata(issuer: str | None, server_url: str, auth: Auth) -> Flow[OAuthMetadata | None]:
     """The description of the authorization server `issuer`, or of one at the server's own origin (None)."""
     expected = issuer or _origin_of(server_url)
     for url in build_oauth_authorization_server_metadata_discovery_urls(issuer, server_url):
         if not is_safe_address(url, loopback=is_loopback(server_url)):
             raise LoginFailed(f"wants a login at {_shown(url)}, which is not https: nothing was sent there.")
+        _check_reach(server_url, url, auth)
         response = yield create_oauth_metadata_request(url)
         if response.status_code >= 500 or response.status_code == 429:
             raise LoginFailed(
@@ -213,11 +216,11 @@ def _issuer_metadata(issuer: str | None, server_url: str) -> Flow[OAuthMetadata 
 def _older_place(server_url: str, auth: Auth) -> Flow[Place]:
     """Servers of 2025-03-26 don't describe themselves: they are their own authorization server, if they are one."""
     if auth.issuer is not None:
-        metadata = yield from _issuer_metadata(auth.issuer, server_url)
+        metadata = yield from _issuer_metadata(auth.issuer, server_url, auth)
         if metadata is None:
             raise LoginFailed(f"can't be logged in at: {auth.issuer} has no metadata of an authorization server.")
-        return Place(_checked(metadata, server_url), resource_url_from_server_url(server_url))
-    metadata = yield from _issuer_metadata(None, server_url)
+        return Place(_checked(metadata, server_url, auth), resource_url_from_server_url(server_url))
+    metadata = yield from _issuer_metadata(None, server_url, auth)
     if metadata is None:
         if auth.type == "auto":
             raise NotOAuth
@@ -231,10 +234,10 @@ def _older_place(server_url: str, auth: Auth) -> Flow[Place]:
                 "code_challenge_methods_supported": ["S256"],
             }
         )
-    return Place(_checked(metadata, server_url), None)
+    return Place(_checked(metadata, server_url, auth), None)
 
 
-def _checked(metadata: OAuthMetadata, server_url: str) -> OAuthMetadata:
+def _checked(metadata: OAuthMetadata, server_url: str, auth: Auth) -> OAuthMetadata:
     """`metadata` whose endpoints may be sent secrets."""
     endpoints = {
         "authorization": metadata.authorization_endpoint,
@@ -247,12 +250,23 @@ def _checked(metadata: OAuthMetadata, server_url: str) -> OAuthMetadata:
             raise LoginFailed(
                 f"wants a login whose {name} endpoint is not https: {_shown(url)}. Nothing was sent there."
             )
+        if url is not None:
+            _check_reach(server_url, str(url), auth)
     methods = metadata.code_challenge_methods_supported
     if methods is not None and "S256" not in methods:
         raise LoginFailed(
             f"wants a login at {_shown(metadata.issuer)}, which can't do PKCE with S256: that isn't safe."
         )
     return metadata
+
+
+def _check_reach(server_url: str, url: str, auth: Auth) -> None:
+    """A server outside sends nobody inside, unless the user named the authorization server."""
+    if auth.issuer is None and not may_lead_to(server_url, url):
+        raise LoginFailed(
+            f"wants a login at {_shown(url)}, on this machine or in a private network, which the server itself isn't: "
+            "nothing was sent there. If that is right, say so: auth={'type': 'oauth', 'issuer': ...}."
+        )
 
 
 def _origin_of(url: str) -> str:
