@@ -5,23 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from tiny_agents import CallRequest, KnownServers, RunLog, SessionDatabase, SessionInfo
-from tiny_agents.agent.composition.media_files import MediaFiles
-from tiny_agents.agent.definition.lock import AgentLock, write_lock
-from tiny_agents.agent.definition.trust import Trusted, TrustStore
-from tiny_agents.agent.permissions.answers import PermissionAnswers
-from tiny_agents.cli.config import set_value
-from tiny_agents.cli.prompt.line_editor import open_history
+from tests.support.kept_things import KEPT
 from tiny_agents.data_dir import make_private, write_private
-from tiny_agents.inference.cache import locked
-from tiny_agents.mcp_client.oauth.store import Login, Slot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 
@@ -33,63 +23,10 @@ def wide_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def _log_in(folder: Path) -> None:
-    slot = Slot("https://h.example/mcp", folder=folder / "oauth")
-    slot.write(Login("https://h.example/mcp", "https://i.example", "https://i.example/token"))
-
-
-def _trust(folder: Path) -> None:
-    TrustStore(folder / "trust.json").remember(
-        Trusted(address="a", name="b", commit="c", content="d", consequences=(), files={})
-    )
-
-
-def _session(folder: Path) -> None:
-    with SessionDatabase(folder / "sessions" / "sessions.db") as database:
-        database.create(SessionInfo(id="a"))
-
-
-def _locked(folder: Path) -> None:
-    with locked(folder / "deep" / "lock"):
-        pass
-
-
-def _log(folder: Path) -> None:
-    make_private(folder)
-    RunLog(folder / "log").close()
-
-
-def _know(folder: Path) -> None:
-    KnownServers(folder / "known.json").change("a", lambda known: msgspec.structs.replace(known, seen=time.time()))
-
-
-def _allow(folder: Path) -> None:
-    PermissionAnswers(folder / "answers.json", "agent", "name").remember(CallRequest("s", "t", {}))
-
-
-def _lock(folder: Path) -> None:
-    write_lock(folder / "locks" / "a.lock", AgentLock(agent="a", files={}), private=True)
-
-
-KEPT: dict[str, Callable[[Path], object]] = {
-    "a login": _log_in,
-    "who is trusted": _trust,
-    "saved conversations": _session,
-    "prompts": lambda folder: open_history(folder, "agent", "owner", print).append_string("x"),
-    "a default": lambda folder: set_value("model", "m", {"XDG_CONFIG_HOME": str(folder)}),
-    "what is known of servers": _know,
-    "answers about tools": _allow,
-    "what tasks made": lambda folder: MediaFiles(folder=folder / "outputs").keep("a", b"x", "image/png"),
-    "a lock of a downloaded agent": _lock,
-    "a lock file": _locked,
-    "a log": _log,
-}
-
-
 @pytest.mark.parametrize("what", KEPT)
 def test_what_is_kept_is_for_the_user_alone_under_any_umask(tmp_path: Path, what: str) -> None:
     base = tmp_path / "new" / "folder"
-    KEPT[what](base)
+    KEPT[what](base, "some text")
     modes = {path.relative_to(tmp_path): stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tiny_agents.data_dir import write_new
 from tiny_agents.errors import TinyAgentsError
 
 _ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "audio/wav": ".wav", "audio/mpeg": ".mp3"}
@@ -44,8 +45,7 @@ def save(data: bytes, mime: str, folder: Path, tool: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for path in _names(folder, _UNSAFE.sub("_", tool)[:60] or "result", ending):
             try:
-                with path.open("xb") as file:
-                    file.write(data)
+                write_new(path, data, mode=0o666)
             except FileExistsError:
                 continue
             return path

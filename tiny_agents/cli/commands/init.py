@@ -169,6 +169,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         TinyAgentsError: One can't be written, or is there by now.
     """
     written: list[Path] = []
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
@@ -179,4 +180,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         for path in written:
             with contextlib.suppress(OSError):
                 path.unlink()
+        if is_new:
+            with contextlib.suppress(OSError):  # somebody put something into it
+                folder.rmdir()
         raise TinyAgentsError(f"{error.filename or folder}: {error.strerror or error}; nothing was written") from error

@@ -6,7 +6,6 @@ What was saved came from models, tools and files: all of it is neutralised befor
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from argparse import Namespace
@@ -22,7 +21,8 @@ from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.screen.safe_text import neutralise, one_line
 from tiny_agents.cli.screen.session_words import ago, list_line, message_lines, numbered_title
 from tiny_agents.cli.screen.terminal import Screen, Style
-from tiny_agents.errors import UnreadableInputError, UsageError
+from tiny_agents.data_dir import write_new
+from tiny_agents.errors import TinyAgentsError, UnreadableInputError, UsageError
 
 UNKNOWN_COLUMNS = 1000
 """Into a pipe or a file, lines aren't folded where a terminal would."""
@@ -112,13 +112,13 @@ def _export(arguments: Namespace, sessions: SessionDatabase, screen: Screen) -> 
     if arguments.output is None:
         sys.stdout.write(neutralise(text) if screen.answer.is_terminal else text)
         return ExitCode.DONE
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         # For its owner alone, as the conversation itself is; an existing file stays what it is.
-        with open(os.open(arguments.output, flags, 0o600), "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        write_new(Path(arguments.output), text.encode("utf-8", "backslashreplace"))
     except FileExistsError:
         raise UsageError(f"{arguments.output} is there already: name another file") from None
+    except OSError as error:
+        raise TinyAgentsError(f"{arguments.output} can't be written: {error.strerror or error}") from error
     return ExitCode.DONE
 
 

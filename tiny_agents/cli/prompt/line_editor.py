@@ -206,8 +206,15 @@ class PersistentHistory(FileHistory):
             self._complain(error)
 
     def store_string(self, string: str) -> None:
+        path = Path(os.fsdecode(self.filename))
         try:
-            super().store_string(string)
+            size = path.stat().st_size
+            try:
+                super().store_string(string)
+            except OSError:
+                if path.is_file():  # half a prompt would be offered as a whole one
+                    os.truncate(path, size)
+                raise
         except OSError as error:
             self._complain(error)
 

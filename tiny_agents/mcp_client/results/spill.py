@@ -65,7 +65,11 @@ class Spill:
             self._folder = Path(tempfile.mkdtemp(prefix="tiny-agents-"))
         self._count += 1
         key = f"r{self._count}"
-        self._file(key).write_text(text, encoding="utf-8", newline="")
+        try:
+            self._file(key).write_text(text, encoding="utf-8", newline="")
+        except OSError:
+            self._file(key).unlink(missing_ok=True)  # what there was room for takes up the last of it
+            raise
         self._kept[key] = len(text)
         while len(self._kept) > MAX_KEPT:
             oldest, _ = self._kept.popitem(last=False)
