@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 from tiny_agents.agent.sessions.history import text_of, title_of, unfinished_from
 from tiny_agents.agent.sessions.types import About, Plain, SavedMessage, SessionInfo, StoredSession
 from tiny_agents.errors import UsageError
+from tiny_agents.mcp_client.calls.planning import parse_arguments
 
 FORMAT = "tiny-agents-session"
 FORMAT_VERSION = 1
@@ -55,6 +57,8 @@ def from_json(text: str) -> StoredSession:
         data = json.loads(text)
     except ValueError as error:
         raise UsageError(f"this is no JSON: {error}") from None
+    except RecursionError:
+        raise UsageError("this is nested too deeply to be a session") from None
     if isinstance(data, list):
         data = {"format": FORMAT, "version": FORMAT_VERSION, "messages": data}
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -64,7 +68,9 @@ def from_json(text: str) -> StoredSession:
         raise UsageError(f"this is version {version!r} of the format; this tiny-agents reads version {FORMAT_VERSION}")
     messages = _checked(data.get("messages"))
     details = data.get("details")
-    details = details if isinstance(details, list) and len(details) == len(messages) else [{}] * len(messages)
+    if not isinstance(details, list) or len(details) != len(messages):
+        details = [{}] * len(messages)
+    details = [detail if isinstance(detail, dict) else {} for detail in details]
     saved = tuple(
         SavedMessage(message, _seconds(detail.get("created")), detail.get("usage"))
         for message, detail in zip(messages, details, strict=True)
@@ -89,6 +95,10 @@ def _by_user(messages: Sequence[Plain]) -> Iterable[Plain]:
     return (message for message in messages if message.get("role") == "user")
 
 
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+_LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
 def _checked(messages: Any) -> list[Plain]:
     """Messages that a strict server takes.
 
@@ -97,22 +107,57 @@ def _checked(messages: Any) -> list[Plain]:
     """
     if not isinstance(messages, list) or not messages:
         raise UsageError('"messages" must be a list of messages')
-    open_calls: set[str] = set()
+    open_calls: dict[str, str] = {}
+    seen: set[str] = set()
     for number, message in enumerate(messages, 1):
         role = message.get("role") if isinstance(message, dict) else None
-        if role not in ("system", "developer", "user", "assistant", "tool"):
+        if role not in _ROLES:
             raise UsageError(f"message {number} has no role that is known")
+        content = message.get("content")
         if role == "tool":
-            if message.get("tool_call_id") not in open_calls:
+            name = open_calls.pop(str(message.get("tool_call_id")), None)
+            if name is None:
                 raise UsageError(f"message {number} is the result of a tool call that isn't there")
-            open_calls.discard(message["tool_call_id"])
+            if message.get("name") not in (None, name):
+                raise UsageError(f"message {number} is the result of another tool than the one that was called")
+            if not isinstance(content, (str, list)):
+                raise UsageError(f"message {number} has no content")
             continue
         if open_calls:
             raise UsageError(f"message {number} comes before the results of all tool calls before it")
-        open_calls = {str(call.get("id")) for call in message.get("tool_calls") or () if isinstance(call, dict)}
+        if role == "assistant":
+            open_calls = _calls_of(message, number, seen)
+            if isinstance(content, list):
+                content = message["content"] = text_of(message)
+            if not isinstance(content, (str, type(None))) or not (content or open_calls):
+                raise UsageError(f"message {number} says nothing")
+        elif not isinstance(content, (str, list)) or not content or "tool_calls" in message:
+            raise UsageError(f"message {number} has no content, or more than that")
     if open_calls:
         raise UsageError("the last tool calls have no results")
     return messages
+
+
+def _calls_of(message: Plain, number: int, seen: set[str]) -> dict[str, str]:
+    """Names of the tools that a message calls, by the ids of the calls; `seen` are the ids so far."""
+    calls = message.get("tool_calls")
+    if calls is None or calls == []:
+        message.pop("tool_calls", None)
+        return {}
+    found: dict[str, str] = {}
+    for call in calls if isinstance(calls, list) and all(isinstance(call, dict) for call in calls) else [{}]:
+        function, call_id = call.get("function"), call.get("id")
+        if not isinstance(function, dict) or not isinstance(call_id, str) or not call_id or call_id in seen:
+            raise UsageError(f"message {number} has a tool call without a function, or without an id of its own")
+        name, arguments = function.get("name"), function.get("arguments")
+        if not isinstance(name, str) or not _LEGAL_NAME.fullmatch(name):
+            raise UsageError(f"message {number} calls a tool by a name that can't be one")
+        if not isinstance(arguments, str) or parse_arguments(arguments, repair=False).kept != arguments:
+            raise UsageError(f"message {number} calls {name!r} with arguments that are no JSON object in a text")
+        call["type"] = "function"
+        seen.add(call_id)
+        found[call_id] = name
+    return found
 
 
 def _seconds(text: Any) -> float:
