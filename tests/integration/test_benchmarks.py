@@ -76,3 +76,16 @@ def test_the_sessions_benchmark_measures_a_growing_conversation() -> None:
         "find a word, first time",
         "find a word again",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_the_terminal_benchmark_measures_starts_echoes_and_stops() -> None:
+    done = run("--quick", name="benchmarks.terminal")
+    assert done.returncode == 0, done.stderr
+    tables = re.findall(r"\*\*(.+)\*\*\n\n((?:\|.*\n)+)", done.stdout)
+    measured = {
+        title: re.findall(r"^\| ([^|]+) \| \d+ \| \d+ \| \d+ \|$", rows, re.MULTILINE) for title, rows in tables
+    }
+    assert len(measured["From the start, ms"]) == 5
+    assert measured["From a key to its echo, ms"] == ["prose"]
+    assert measured["From Ctrl+C to the end of the turn, ms"] == ["silence", "thought", "prose", "tool"]

@@ -15,7 +15,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,9 +38,16 @@ class Terminal:
     """`screen` is what can be seen; `raw` everything that was ever written."""
 
     def __init__(
-        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, columns: int = 80, lines: int = 40
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        columns: int = 80,
+        lines: int = 40,
+        screen: pyte.Screen | None = None,
     ) -> None:
-        self._pyte = pyte.Screen(columns, lines)
+        self._pyte = screen or pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._pyte)
         self.raw = b""
         self._ours, theirs = os.openpty()
@@ -108,11 +115,18 @@ class Terminal:
 
     def wait_for(self, pattern: str, *, times: int = 1) -> str:
         """Until `pattern` (a regular expression, lines anchored) is on the screen `times` times; the screen then."""
-        deadline = time.monotonic() + WAIT_S
-        while len(re.findall(pattern, self.screen, re.MULTILINE)) < times:
-            if not self._read(deadline):
-                raise AssertionError(f"{pattern!r} did not appear {times} times on\n{self.screen}")
+        self.wait_until(
+            lambda: len(re.findall(pattern, self.screen, re.MULTILINE)) >= times,
+            f"{pattern!r} did not appear {times} times",
+        )
         return self.screen
+
+    def wait_until(self, is_so: Callable[[], bool], otherwise: str) -> None:
+        """Until something is so on the screen; else an error with these words."""
+        deadline = time.monotonic() + WAIT_S
+        while not is_so():
+            if not self._read(deadline):
+                raise AssertionError(f"{otherwise} on\n{self.screen}")
 
     def wait_for_exit(self) -> int:
         """Until the program has ended; its exit status, 128 and the signal's number if one killed it."""

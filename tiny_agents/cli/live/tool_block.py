@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tiny_agents.cli.live.area import Drawn, drawn
 from tiny_agents.cli.live.images import ShownImage
-from tiny_agents.cli.screen.render import INDENT, result_lines
+from tiny_agents.cli.screen.render import INDENT, readable, result_lines
 from tiny_agents.cli.screen.safe_text import one_line, wrapped
 from tiny_agents.cli.screen.terminal import Style
 from tiny_agents.mcp_client.events import ToolProgress
@@ -57,7 +57,7 @@ def header(call: Call, columns: int, *, colour: bool) -> list[Drawn]:
     """Which tool, with what; shortened."""
     style = Style.ERROR if call.failed else Style.TOOL
     mark = "✗" if call.failed else "▸"
-    text = f"{mark} {one_line(call.name, 120)} {one_line(call.arguments, columns * (CALL_ROWS - 1))}".rstrip()
+    text = f"{mark} {one_line(call.name, 120)} {one_line(readable(call.arguments), columns * (CALL_ROWS - 1))}".rstrip()
     return [drawn(line, style, colour=colour) for line in wrapped(text, columns, indent="    ")[:CALL_ROWS]]
 
 

@@ -41,8 +41,10 @@ class PromptCompleter(Completer):
             return  # a server that doesn't answer has nothing to offer
         start = typed.lstrip('"')
         offered = [value for value in values if value.lstrip('"').startswith(start) and neutralise(value) == value]
+        names_a_command = is_command(before) and " " not in before
         for value in offered[:MOST]:
-            yield Completion(value, start_position=-len(typed))
+            about = COMMANDS[value].help if names_a_command else None
+            yield Completion(value, start_position=-len(typed), display_meta=about)
 
     async def _values(self, before: str) -> tuple[str, Iterable[str]]:
         """What was typed of a word, and which words there are."""

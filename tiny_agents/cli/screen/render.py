@@ -7,6 +7,7 @@ server sends can look like a line of this program.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Collection
 from functools import singledispatchmethod
 
@@ -19,6 +20,7 @@ from tiny_agents.mcp_client.events import ServerEvent
 
 RESULT_LINES = 8
 ARGUMENT_COLUMNS = 400
+READABLE_CHARS = 20_000
 INDENT = "  "
 
 ORIGINS = {
@@ -98,7 +100,7 @@ class TurnRenderer:
         self._set_text_aside()
         self._called.append(event)
         self._screen.line(
-            f"▸ {one_line(event.name)} {one_line(event.arguments, ARGUMENT_COLUMNS)}".rstrip(), Style.TOOL
+            f"▸ {one_line(event.name)} {one_line(readable(event.arguments), ARGUMENT_COLUMNS)}".rstrip(), Style.TOOL
         )
 
     @show.register
@@ -180,6 +182,16 @@ class TurnRenderer:
 def origin_words(origin: str) -> str:
     """Who wrote the answer, in a sentence."""
     return ORIGINS.get(origin, f"Answer from: {one_line(origin)}")
+
+
+def readable(arguments: str) -> str:
+    """Arguments of a call with their letters as they are, where the model wrote them as numbers (`\\u00e8`)."""
+    if "\\u" not in arguments or len(arguments) > READABLE_CHARS:
+        return arguments
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except ValueError:
+        return arguments
 
 
 def result_lines(text: str, terminal_columns: int) -> list[str]:
