@@ -14,17 +14,19 @@ import pytest
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.lock import (
     AgentLock,
+    Seen,
     differences,
+    differences_of_all_tools,
     lock_of,
     lock_path,
-    locked_revision,
+    lock_path_of,
     mismatch,
     read_lock,
     tool_differences,
     write_lock,
 )
 from tiny_agents.agent.definition.reference import HubReference, Origin
-from tiny_agents.agent.definition.types import AgentDefinition
+from tiny_agents.agent.definition.types import AgentDefinition, SubagentDefinition, ToolsDefinition
 from tiny_agents.errors import ConfigError
 from tiny_agents.mcp_client.tools.pinning import ToolPrint
 
@@ -55,7 +57,9 @@ def from_hub(definition: AgentDefinition, **changes: object) -> AgentDefinition:
 
 def test_a_lock_holds_what_the_agent_is_made_of(folder: Path) -> None:
     definition = load_definition(folder)
-    lock = lock_of(definition, {"own": {"look": ToolPrint("d", "i", "o", "h")}})
+    inner = {"helper": {"web": {"get": ToolPrint("x")}}, "helper/reader": {"notes": {"read": ToolPrint("y")}}}
+    seen = Seen({"own": {"look": ToolPrint("d", "i", "o", "h")}}, inner)
+    lock = lock_of(definition, seen)
 
     assert (lock.agent, lock.revision) == ("agent.yaml", None)
     assert set(lock.files) == {"agent.yaml", "PROMPT.md", "tools/run.py"}
@@ -71,7 +75,15 @@ def test_a_lock_holds_what_the_agent_is_made_of(folder: Path) -> None:
         "hints": "h",
     }
     assert differences(lock, definition) == []
-    assert tool_differences(lock, lock.tools or {}) == []
+    assert differences_of_all_tools(lock, seen) == []
+    helper = lock.of_agent("helper")
+    assert helper is not None
+    assert tool_differences(helper, inner["helper"]) == []
+    reader = helper.of_agent("reader")
+    assert reader is not None
+    assert tool_differences(reader, {"notes": {"read": ToolPrint("z")}}) == ["changed tool: notes.read (description)"]
+    assert lock.of_agent("other") is None
+    assert msgspec.structs.replace(lock, agent_tools=None).of_agent("helper") is None
 
 
 def test_a_lock_is_the_same_bytes_for_the_same_agent(folder: Path) -> None:
@@ -80,7 +92,7 @@ def test_a_lock_is_the_same_bytes_for_the_same_agent(folder: Path) -> None:
     second = {"a": {}, "b": {"x": ToolPrint("2"), "y": ToolPrint("1")}}
     written = []
     for tools in (first, second):
-        write_lock(folder / "one.lock", lock_of(definition, tools), private=False)
+        write_lock(folder / "one.lock", lock_of(definition, Seen(tools)), private=False)
         written.append((folder / "one.lock").read_bytes())
     assert written[0] == written[1]
 
@@ -158,13 +170,22 @@ def test_the_lock_of_a_hub_agent_gives_its_revision(folder: Path, tmp_path: Path
     env = {"XDG_DATA_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "HF_ENDPOINT": "http://hub.example"}
     address = "hf://datasets/tiny-agents/tiny-agents/u/a at http://hub.example"
     definition = from_hub(load_definition(folder), address=address)
-    assert locked_revision("u/a", env) is None
-    write_lock(lock_path(definition, env), lock_of(definition), private=True)
-    assert locked_revision("u/a", env) == "c" * 40
-    assert locked_revision("u/a", {**env, "HF_ENDPOINT": ""}) is None, "another Hub has other agents"
-    assert locked_revision("u/a@v1", env) == "c" * 40
-    for other in ("u/b", "clock", str(folder), folder):
-        assert locked_revision(other, env) is None
+    path = lock_path(definition, env)
+    assert lock_path_of("u/a", env) == path
+    assert lock_path_of("u/a@v1", env) == path
+    assert lock_path_of("u/a", {**env, "HF_ENDPOINT": ""}) != path, "another Hub has other agents"
+    assert lock_path_of("u/b", env) != path
+    assert lock_of(definition).revisions() == {}
+    inner = SubagentDefinition("u/a", definition=definition)
+    outer = replace(load_definition(folder), tools=ToolsDefinition(agents=(inner,)))
+    assert lock_of(outer).revisions() == {address: "c" * 40}
+
+
+def test_the_place_of_a_lock_is_known_before_the_agent_is_loaded(folder: Path) -> None:
+    (folder / "second.json").write_text("{}")
+    for ref in (folder, str(folder), folder / "agent.yaml", folder / "second.json", "clock"):
+        assert lock_path_of(ref, ENV) == lock_path(load_definition(ref), ENV)
+    assert lock_path_of("no such agent", ENV) is None
 
 
 @pytest.mark.parametrize(

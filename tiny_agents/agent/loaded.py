@@ -219,5 +219,14 @@ class Loading:
         agent.description = definition.description
         pinned = pinning or definition.pinning_wanted
         seen = {name: value for name, value in observed.items() if name != "run_log"}
-        compose(cast("Agent", agent), definition, model, host=host, pinning=pinned, known_servers=known_servers, **seen)
+        compose(
+            cast("Agent", agent),
+            definition,
+            model,
+            host=host,
+            pinning=pinned,
+            known_servers=known_servers,
+            locked=locked,
+            **seen,
+        )
         return agent

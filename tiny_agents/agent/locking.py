@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiny_agents.agent.definition.loading import load_definition
@@ -15,7 +15,7 @@ from tiny_agents.agent.definition.lock import (
     Prints,
     differences,
     lock_path,
-    locked_revision,
+    lock_path_of,
     mismatch,
     read_lock,
     tool_differences,
@@ -44,6 +44,11 @@ class Locked:
         """Compare the tools that the servers list. Raises ConfigError unless differences are only warned of."""
         self.check(tool_differences(self.lock, prints_of(connections)), warn)
 
+    def of_agent(self, name: str) -> Locked | None:
+        """The same for an agent that is a tool; None where the lock says nothing about its tools."""
+        lock = self.lock.of_agent(name)
+        return None if lock is None else replace(self, lock=lock)
+
     def check(self, found: Iterable[str], warn: Callable[[str], None]) -> None:
         """Say what differs, if anything does: as an error, or in the mode `warn` as a warning."""
         if lines := list(found):
@@ -65,17 +70,23 @@ def load_as_locked(
     allow_paths: Iterable[str | Path] = (),
     warn: Callable[[str], None] = log.warning,
 ) -> tuple[AgentDefinition, Locked | None]:
-    """The agent, at the revision of its lock where `ref` names none; and the lock, if there is one and it is wanted.
+    """The agent and those that are its tools, at the revisions of its lock where none are named; and the lock, if there is
+    one and it is wanted.
 
     Raises:
         ConfigError: There is no such agent, it isn't as locked, or a lock is required and there is none.
     """
-    revision = locked_revision(ref) if mode != "off" else None
-    definition = load_definition(ref, allow_paths=allow_paths, revision=revision)
     if mode == "off":
-        return definition, None
+        return load_definition(ref, allow_paths=allow_paths), None
+    expected = lock_path_of(ref)
+    lock = read_lock(expected) if expected is not None else None
+    definition = load_definition(
+        ref,
+        allow_paths=allow_paths,
+        revision=lock.revision if lock is not None else None,
+        revisions=lock.revisions() if lock is not None else None,
+    )
     path = lock_path(definition, os.environ)
-    lock = read_lock(path)
     if lock is None:
         if mode == "required":
             raise ConfigError(

@@ -18,7 +18,7 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, ToolsDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
-from tiny_agents.agent.model_choice import ModelSettings, is_url
+from tiny_agents.agent.model_choice import COMMAND_LINE, ModelSettings, is_url
 from tiny_agents.cli.asking.asking import TerminalHost
 from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
@@ -30,8 +30,8 @@ from tiny_agents.mcp_client.host.host import Host
 from tiny_agents.mcp_client.host.hosts import HeadlessHost
 from tiny_agents.mcp_client.tools.known_servers import KnownServers, file_of
 
-NO_MODEL = ModelSettings("none", base_url="http://localhost")
-"""Servers are started without one; nothing is ever sent there."""
+NO_MODEL = ModelSettings("none", base_url="http://localhost", source=COMMAND_LINE)
+"""Servers are started without one, those of agents that are tools, too; nothing is ever sent there."""
 
 DEFINITIONS = frozenset({".yaml", ".yml", ".json"})
 

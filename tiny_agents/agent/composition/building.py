@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiny_agents.agent.definition.types import AgentDefinition, SubagentDefinition
+from tiny_agents.agent.locking import Locked
 from tiny_agents.agent.loop.limits import limits_of
 from tiny_agents.agent.loop.output import DEFAULT_RETRIES
 from tiny_agents.agent.model_choice import LOCAL, ModelSettings, choose_model, has_model_of_its_own, is_url
@@ -49,12 +50,13 @@ def compose(
     host: Host | None,
     pinning: Pinning,
     known_servers: KnownServers | None,
+    locked: Locked | None,
     **observed: Any,
 ) -> None:
     """Give an agent what its definition has besides servers. Nothing is run or started.
 
     Args:
-        model, host, pinning, known_servers, observed: The agent's own, for the agents that are its tools.
+        model, host, pinning, known_servers, locked, observed: The agent's own, for the agents that are its tools.
 
     Raises:
         ConfigError: Something of it can't be used.
@@ -62,7 +64,7 @@ def compose(
     pinned = _pinned(definition)
     for file in definition.tools.python:
         if file.path is not None:
-            agent.composition.add_python_file(file.path, pinned.get(file.path))
+            agent.composition.add_python_file(file.path, pinned if definition.origin is not None else None)
     if definition.skills:
         folders = [folder.path for folder in definition.skills if folder.path is not None]
         agent.composition.add_skills(folders, pinned if definition.downloaded else None)
@@ -81,7 +83,15 @@ def compose(
     for inner in definition.tools.agents:
         try:
             made = _inner(
-                agent, definition, inner, model, host=host, pinning=pinning, known_servers=known_servers, **observed
+                agent,
+                definition,
+                inner,
+                model,
+                host=host,
+                pinning=pinning,
+                known_servers=known_servers,
+                locked=None if locked is None else locked.of_agent(inner.tool),
+                **observed,
             )
             agent.add_agent(made, name=inner.tool, description=inner.description)
         except UsageError as error:
@@ -92,7 +102,7 @@ def compose(
 
 def _pinned(definition: AgentDefinition) -> dict[Path, str]:
     origin = definition.origin
-    return {} if origin is None else {origin.folder / name: sha256 for name, sha256 in origin.files.items()}
+    return {} if origin is None else {origin.folder.absolute() / name: sha256 for name, sha256 in origin.files.items()}
 
 
 def _inner(
@@ -104,6 +114,7 @@ def _inner(
     host: Host | None,
     pinning: Pinning,
     known_servers: KnownServers | None,
+    locked: Locked | None,
     **observed: Any,
 ) -> Agent:
     """The agent that becomes a tool: with a model of its own, or sharing the other's."""
@@ -127,6 +138,7 @@ def _inner(
         host=host,
         pinning=max(definition.pinning_wanted, pinning, key=PINNING.index),
         known_servers=known_servers,
+        locked=locked,
         client=agent.client if shared else None,
         **observed,
     )

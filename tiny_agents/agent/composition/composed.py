@@ -33,7 +33,7 @@ class Composition:
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
         self._agents: list[Subagent] = []
-        self._python: list[tuple[Path, str | None]] = []
+        self._python: list[tuple[Path, Mapping[Path, str] | None]] = []
         self._imported = 0
         self._tasks: list[Task] = []
         self._files = MediaFiles()
@@ -62,9 +62,13 @@ class Composition:
         if not self._functions.has(LOAD_SKILL):
             self._functions.add(self._skills.load_skill, LOAD_SKILL, None, own=True)
 
-    def add_python_file(self, path: Path, sha256: str | None = None) -> None:
-        """Its functions become tools when the agent starts; nothing of it is run before."""
-        self._python.append((path, sha256))
+    def add_python_file(self, path: Path, pinned: Mapping[Path, str] | None = None) -> None:
+        """Its functions become tools when the agent starts; nothing of it is run before.
+
+        Args:
+            pinned: The SHA-256 of all files that were downloaded with it; None for a file of the user's own.
+        """
+        self._python.append((path, pinned))
 
     def add_task(self, name: str, client: AsyncInferenceClient, readable: Sequence[Path]) -> None:
         self._files.readable = tuple(dict.fromkeys((*self._files.readable, *readable)))
@@ -79,8 +83,8 @@ class Composition:
     def start(self) -> None:
         """Import the Python files. Raises ConfigError."""
         while self._imported < len(self._python):
-            path, sha256 = self._python[self._imported]
-            for function in public_functions(path, sha256):
+            path, pinned = self._python[self._imported]
+            for function in public_functions(path, pinned):
                 try:
                     self._functions.add(function, None, None)
                 except UsageError as error:

@@ -45,6 +45,7 @@ def load_definition(
     env: Mapping[str, str] = os.environ,
     allow_paths: Iterable[str | Path] = (),
     revision: str | None = None,
+    revisions: Mapping[str, str] | None = None,
 ) -> AgentDefinition:
     """The agent that `ref` means, its prompt read, its placeholders not yet filled in.
 
@@ -57,6 +58,7 @@ def load_definition(
         env: For the Hub: `HF_ENDPOINT`, `HF_TOKEN` and the like.
         allow_paths: Folders from which the definition may read files though they aren't its own.
         revision: Of an agent on the Hub whose `ref` names none; by default its newest.
+        revisions: The same for agents on the Hub that are its tools, by their addresses (`Origin.address`).
     Raises:
         ConfigError: There is no such agent, or its definition can't be used.
         InvalidResponseError: What the Hub has can't be fetched safely: hostile paths, too many or too large files.
@@ -64,7 +66,7 @@ def load_definition(
         InferenceConnectionError, InferenceTimeoutError: The Hub can't be reached and the agent isn't in the cache.
         ProviderError: The Hub failed.
     """
-    return _load(ref, _Around(env, allowed_folders(allow_paths)), revision)
+    return _load(ref, _Around(env, allowed_folders(allow_paths), revisions=revisions or {}), revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +76,50 @@ class _Around:
     Attributes:
         allowed: Folders besides its own.
         above: The agents whose tool it is.
+        revisions: Address -> revision, of agents on the Hub that are asked for without one.
     """
 
     env: Mapping[str, str]
     allowed: tuple[Path, ...] = ()
     above: Above = field(default_factory=Above)
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 def _load(ref: str | Path, around: _Around, revision: str | None = None) -> AgentDefinition:
+    found = _found(ref)
+    if isinstance(found, HubReference):
+        pinned = revision or around.revisions.get(full_address(found, around.env))
+        return _load_from_hub(found.at(found.revision or pinned), around)
+    if os.path.isdir(found):
+        return _load_folder(found, around)
+    return _load_file(found, replace(around, allowed=()) if is_bundled(found) else around)
+
+
+def _found(ref: str | Path) -> Path | HubReference:
+    """The file, folder or agent on the Hub that `ref` means. Raises ConfigError if it means none."""
     path = _expanded(ref)
     bundled = isinstance(ref, str) and ref in bundled_names()
     if os.path.isdir(path):
         if not bundled or _definition_file(path) is not None:
-            return _load_folder(path, around)
+            return path
     elif os.path.exists(path) and not (bundled and path.suffix not in _FORMATS):
-        return _load_file(path, around)
+        return path
     if bundled:
-        return _load_file(_BUNDLED / f"{ref}.yaml", replace(around, allowed=()))
+        return _BUNDLED / f"{ref}.yaml"
     if isinstance(ref, str) and (reference := hub_reference(ref)) is not None:
-        return _load_from_hub(reference.at(reference.revision or revision), around)
+        return reference
     raise _not_found(ref, path)
+
+
+def local_definition(ref: str | Path) -> Path | None:
+    """The file of the definition that `ref` means, where it means one on this machine."""
+    try:
+        found = _found(ref)
+    except ConfigError:
+        return None
+    if isinstance(found, HubReference):
+        return None
+    return _definition_file(found) if os.path.isdir(found) else found
 
 
 def bundled_names() -> list[str]:

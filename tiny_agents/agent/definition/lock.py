@@ -6,10 +6,12 @@
      "files": {"agent.yaml": "<sha256>", ...},
      "packages": {"<server>": "npm:some-server@1.2.3", ...},          what the commands name
      "agents": {"<tool>": {"agent": ..., ...}},                       agents that are tools, the same way
-     "tools": {"<server>": {"<tool>": {"description": "...", "input": "...", "output": "...", "hints": "..."}}}}
+     "tools": {"<server>": {"<tool>": {"description": "...", "input": "...", "output": "...", "hints": "..."}}},
+     "agent_tools": {"<tool>/<tool>": {"<server>": ...}}}             the same of agents that are tools
 
 It lies beside a definition of the user's own, and in the data directory for agents from the Hub. All of it but `revision`
-is compared; for an agent from the Hub that is asked for without a revision, the lock's is taken.
+is compared; for an agent from the Hub that is asked for without a revision, on the command line or by an agent whose tool it
+is, the lock's is taken.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -46,8 +49,22 @@ Prints = Mapping[str, Mapping[str, ToolPrint]]
 """Server -> tool -> how the tool looks."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How the tools of an agent look.
+
+    Attributes:
+        tools: Those of its own servers.
+        agents: Those of the agents that are its tools, by the names of these: `researcher`, `researcher/reader`.
+    """
+
+    tools: Prints
+    agents: Mapping[str, Prints] = field(default_factory=dict)
+
+
 class AgentLock(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lock file says. `tools` is None where they weren't looked at; `agents` are those that are tools, by name."""
+    """What a lock file says. `tools` and `agent_tools` are None where they weren't looked at; `agents` are those that are
+    tools, by name, but for those that are files of this agent."""
 
     version: int = VERSION
     agent: str
@@ -56,15 +73,38 @@ class AgentLock(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     agents: dict[str, AgentLock] = {}
     tools: dict[str, dict[str, ToolPrint]] | None = None
+    agent_tools: dict[str, dict[str, dict[str, ToolPrint]]] | None = None
+
+    def revisions(self) -> dict[str, str]:
+        """Address -> locked revision, of the agents on the Hub that are tools."""
+        found: dict[str, str] = {}
+        for agent in self.agents.values():
+            found |= agent.revisions()
+            if agent.revision is not None:
+                found[agent.agent] = agent.revision
+        return found
+
+    def of_agent(self, name: str) -> AgentLock | None:
+        """What it says about the tools of an agent that is a tool; None where these weren't looked at."""
+        if self.agent_tools is None or name not in self.agent_tools:
+            return None
+        inner = {
+            path.removeprefix(f"{name}/"): tools
+            for path, tools in self.agent_tools.items()
+            if path.startswith(f"{name}/")
+        }
+        return AgentLock(agent=name, files={}, tools=self.agent_tools[name], agent_tools=inner)
 
 
 class _Versioned(msgspec.Struct, frozen=True):
     version: int
 
 
-def lock_of(definition: AgentDefinition, tools: Prints | None = None) -> AgentLock:
+def lock_of(definition: AgentDefinition, seen: Seen | None = None) -> AgentLock:
     """The lock of an agent as it is now.
 
+    Args:
+        seen: How its tools look; None leaves them out.
     Raises:
         ConfigError: One of its files can't be read any more.
     """
@@ -79,8 +119,13 @@ def lock_of(definition: AgentDefinition, tools: Prints | None = None) -> AgentLo
             for agent in definition.tools.agents
             if origin is None or agent.loaded.origin != origin  # else it is one of this agent's files
         },
-        tools=None if tools is None else {server: dict(prints) for server, prints in tools.items()},
+        tools=None if seen is None else _plain(seen.tools),
+        agent_tools=None if seen is None else {name: _plain(tools) for name, tools in seen.agents.items()},
     )
+
+
+def _plain(tools: Prints) -> dict[str, dict[str, ToolPrint]]:
+    return {server: dict(prints) for server, prints in tools.items()}
 
 
 def _file_of(definition: AgentDefinition) -> Path:
@@ -134,6 +179,15 @@ def _differences(lock: AgentLock, now: AgentLock) -> list[str]:
     return found
 
 
+def differences_of_all_tools(lock: AgentLock, now: Seen) -> list[str]:
+    """As `tool_differences`, those of agents that are tools included."""
+    found = tool_differences(lock, now.tools)
+    for name, tools in now.agents.items():
+        inner = lock.of_agent(name)
+        found += [f"the agent {name}: {line}" for line in tool_differences(inner, tools)] if inner is not None else []
+    return found
+
+
 def tool_differences(lock: AgentLock, now: Prints) -> list[str]:
     """What about the tools isn't as locked. Servers that aren't in `now`, because they didn't start, aren't looked at."""
     if lock.tools is None:
@@ -182,16 +236,18 @@ def lock_path(definition: AgentDefinition, env: Mapping[str, str] = os.environ) 
     return _kept(f"bundled {path.stem}", env) if is_bundled(path) else path.with_suffix(".lock")
 
 
-def locked_revision(ref: str | Path, env: Mapping[str, str] = os.environ) -> str | None:
-    """The revision that the lock of an agent on the Hub pins; None without a lock, or where `ref` is no such agent.
+def lock_path_of(ref: str | Path, env: Mapping[str, str] = os.environ) -> Path | None:
+    """Where the lock of the agent that `ref` means would be, before that is loaded; None where `ref` means none.
 
     Raises:
-        ConfigError: The lock can't be used.
+        ConfigError: `ref` begins like an agent on the Hub and can't be one.
     """
-    if not isinstance(ref, str) or os.path.exists(ref) or (reference := hub_reference(ref)) is None:
-        return None
-    lock = read_lock(_kept(full_address(reference, env), env))
-    return lock.revision if lock is not None else None
+    from tiny_agents.agent.definition.loading import is_bundled, local_definition
+
+    if (path := local_definition(ref)) is not None:
+        return _kept(f"bundled {path.stem}", env) if is_bundled(path) else path.with_suffix(".lock")
+    reference = hub_reference(ref) if isinstance(ref, str) else None
+    return _kept(full_address(reference, env), env) if reference is not None else None
 
 
 def _kept(name: str, env: Mapping[str, str]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from tiny_agents.agent.agent import Agent
@@ -14,11 +15,12 @@ from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.agent.definition.lock import (
     AgentLock,
     Prints,
+    Seen,
     differences,
+    differences_of_all_tools,
     lock_of,
     lock_path,
     read_lock,
-    tool_differences,
     write_lock,
 )
 from tiny_agents.agent.definition.packages import unpinned_warnings
@@ -26,6 +28,7 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import load_as_locked, prints_of
+from tiny_agents.agent.model_choice import without_overridden
 from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception, undisturbed
@@ -49,12 +52,13 @@ def _write(arguments: Namespace, reporter: Reporter) -> int:
         definition = load_definition(arguments.agent, allow_paths=arguments.allow_path)
     path = lock_path(definition)
     before = _older(path, reporter)
-    lock = lock_of(definition, None if arguments.no_tools else _tools(definition, arguments, reporter))
+    seen = None if arguments.no_tools else _tools(definition, arguments, reporter)
+    lock = lock_of(definition, seen)
     try:
         write_lock(path, lock, private=definition.origin is not None)
     except OSError as error:
         raise TinyAgentsError(f"the lock can't be written: {path}: {error.strerror or error}") from error
-    for line in _news(before, lock, definition):
+    for line in _news(before, definition, seen):
         sys.stdout.write(f"{one_line(line)}\n")
     for warning in unpinned_warnings(definition):
         reporter.warning(one_line(warning))
@@ -71,15 +75,19 @@ def _older(path: Path, reporter: Reporter) -> AgentLock | None:
         return None
 
 
-def _news(before: AgentLock | None, now: AgentLock, definition: AgentDefinition) -> list[str]:
+def _news(before: AgentLock | None, definition: AgentDefinition, seen: Seen | None) -> list[str]:
     if before is None:
         return []
-    return [*differences(before, definition), *tool_differences(before, now.tools or {})]
+    return [*differences(before, definition), *(differences_of_all_tools(before, seen) if seen is not None else ())]
 
 
 def _contents(lock: AgentLock) -> str:
     revision = f"revision {lock.revision[:12]}, " if lock.revision is not None else ""
-    tools = "tools not locked" if lock.tools is None else _count(sum(map(len, lock.tools.values())), "tool")
+    if lock.tools is None:
+        tools = "tools not locked"
+    else:
+        of_all: list[Prints] = [lock.tools, *(lock.agent_tools or {}).values()]
+        tools = _count(sum(len(prints) for each in of_all for prints in each.values()), "tool")
     return f"{revision}{_count(len(lock.files), 'file')}, {tools}"
 
 
@@ -96,7 +104,8 @@ def _check(arguments: Namespace, reporter: Reporter) -> int:
             )
         assert locked is not None  # it was required
         if locked.lock.tools is not None and not arguments.no_tools:
-            locked.check(tool_differences(locked.lock, _tools(definition, arguments, reporter)), reporter.warning)
+            seen = _tools(definition, arguments, reporter)
+            locked.check(differences_of_all_tools(locked.lock, seen), reporter.warning)
     except ConfigError as error:
         reporter.error(error)
         return ExitCode.FAILED
@@ -107,8 +116,8 @@ def _check(arguments: Namespace, reporter: Reporter) -> int:
 # ---- tools: to know them, the servers have to be started
 
 
-def _tools(definition: AgentDefinition, arguments: Namespace, reporter: Reporter) -> Prints:
-    """How the tools of all servers look.
+def _tools(definition: AgentDefinition, arguments: Namespace, reporter: Reporter) -> Seen:
+    """How the tools of all servers look, those of agents that are tools included.
 
     Raises:
         TinyAgentsError: A server can't be started: a lock without its tools would be worth little.
@@ -119,7 +128,7 @@ def _tools(definition: AgentDefinition, arguments: Namespace, reporter: Reporter
     if problems := missing_requirements(definition):
         raise ServerConnectionError(f"{problems[0]}; --no-tools locks the rest", server=definition.servers[0].name)
     ready = resolve_inputs(
-        definition,
+        without_overridden(definition, NO_MODEL, {}),
         values=given_values(arguments.input),
         ask=ask_for_input if someone_is_there else None,
         warn=reporter.warning,
@@ -129,13 +138,23 @@ def _tools(definition: AgentDefinition, arguments: Namespace, reporter: Reporter
     return asyncio.run(_look(ready))
 
 
-async def _look(definition: AgentDefinition) -> Prints:
+async def _look(definition: AgentDefinition) -> Seen:
     with Interrupts().leaving():
         agent = Agent.from_definition(definition, NO_MODEL, pinning="off")
         try:
-            await agent.load_tools()
-            for error in agent.failed_servers.values():
-                raise TinyAgentsError(f"nothing was locked: {error} (--no-tools leaves all tools out)") from error
-            return prints_of(agent.connections)
+            agents = dict(_agents_below(agent))
+            for each in (agent, *agents.values()):
+                await each.load_tools()
+                for error in each.failed_servers.values():
+                    raise TinyAgentsError(f"nothing was locked: {error} (--no-tools leaves all tools out)") from error
+            inner = {name: prints_of(each.connections) for name, each in agents.items() if each.connections}
+            return Seen(prints_of(agent.connections), inner)
         finally:
             await undisturbed(agent.cleanup())
+
+
+def _agents_below(agent: Agent) -> Iterator[tuple[str, Agent]]:
+    """The agents that are tools, and theirs, each with its path of names."""
+    for tool in agent.composition.agents:
+        yield tool.name, tool.agent
+        yield from ((f"{tool.name}/{path}", inner) for path, inner in _agents_below(tool.agent))

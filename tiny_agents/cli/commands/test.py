@@ -26,7 +26,7 @@ from tiny_agents.agent.testing.recording import read_recording, write_recording
 from tiny_agents.agent.testing.running import SCRIPTED_MODEL, CaseResult, Plan, answers_for, run_cases
 from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.config import read_config
-from tiny_agents.cli.exit_codes import ExitCode, Left
+from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.flags.model import chosen_model, settings_of_flags
 from tiny_agents.cli.flags.output import limits_given
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception
@@ -132,10 +132,9 @@ def _plan(definition: AgentDefinition, cases: Sequence[Case], arguments: Namespa
 
 async def _run(cases: Sequence[Case], plan: Plan, arguments: Namespace, reporter: Reporter) -> list[CaseResult]:
     """What came of the tests, those that were run. Raises Left if the program was asked to leave."""
-    interrupts = Interrupts()
     results: list[CaseResult] = []
     screen = Screen(sys.stdout, sys.stdout)
-    try:
+    with Interrupts().leaving():
         async with aclosing(run_cases(cases, plan)) as running:
             async for result in running:
                 results.append(result)
@@ -143,10 +142,6 @@ async def _run(cases: Sequence[Case], plan: Plan, arguments: Namespace, reporter
                     _show(result, screen, reporter)
                 if arguments.fail_fast and not result.passed:
                     break
-    except asyncio.CancelledError:
-        if interrupts.exit_code is None:
-            raise
-        raise Left(interrupts.exit_code) from None
     return results
 
 
