@@ -1,4 +1,6 @@
-"""`bad_server.py` behind HTTP: `bad_remote.py http | json | sse BEHAVIOUR [ARGUMENT]`. Writes one line, `READY <url>`.
+"""`bad_server.py` and `wild_server.py` behind HTTP: `bad_remote.py http | json | sse BEHAVIOUR [ARGUMENT]`.
+
+It writes one line, `READY <url>`.
 
 For each session a process of the stdio server runs, and what it writes is passed on line by line as it is: as events of
 the answer to a request ("http"), as its body ("json"), or on the one stream of the older transport ("sse").
@@ -17,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-KIND, SERVER = sys.argv[1], [sys.executable, str(Path(__file__).parent / "bad_server.py"), *sys.argv[2:]]
+KIND, SERVER = sys.argv[1], [sys.executable, str(Path(__file__).parent / "wild_server.py"), *sys.argv[2:]]
 
 _ID = re.compile(rb'"id": ?(\d+)')
 

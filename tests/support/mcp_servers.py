@@ -36,7 +36,7 @@ def library_server(*extra: str, **parameters: Any) -> dict[str, Any]:
 
 def bad_server(behaviour: str, argument: str = "", **parameters: Any) -> dict[str, Any]:
     """The one that misbehaves; it needs no SDK and starts in a few hundredths of a second."""
-    args = [str(HERE / "bad_server.py"), behaviour, argument]
+    args = [str(HERE / "wild_server.py"), behaviour, argument]
     return {"type": "stdio", "command": sys.executable, "args": args, "name": behaviour, **parameters}
 
 

@@ -17,12 +17,12 @@ import pytest
 
 from tests.support.http_peer import HTTPPeer
 from tests.support.mcp_servers import bad_server, bad_server_over, no_model
-from tests.support.processes import Mark, linux_only
+from tests.support.processes import Mark
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.transports import http_client, process, stdio
 
-pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+pytestmark = [pytest.mark.anyio, pytest.mark.promise("no hang")]
 
 
 def names(client: MCPClient) -> list[str]:
@@ -362,7 +362,6 @@ async def test_a_remote_server_that_breaks_off_during_a_call_may_have_run_it() -
 # ---------------------------------------------------------------- leaving
 
 
-@linux_only
 async def test_no_process_outlives_its_connection() -> None:
     mark = Mark()
     async with asyncio.timeout(30):
@@ -375,7 +374,6 @@ async def test_no_process_outlives_its_connection() -> None:
         await mark.gone()
 
 
-@linux_only
 async def test_the_death_of_a_server_is_seen_while_a_child_holds_its_output() -> None:
     mark = Mark()
     async with asyncio.timeout(30), no_model() as client:
@@ -423,7 +421,6 @@ PROGRAMS: dict[str, Callable[[str], str]] = {
 }
 
 
-@linux_only
 async def test_no_process_outlives_the_program() -> None:
     async def outlives(ending: str, behaviour: str) -> None:
         mark = Mark()

@@ -13,12 +13,12 @@ import pytest
 
 from tests.support.http_peer import HTTPPeer
 from tests.support.mcp_servers import bad_server, bad_server_over, no_model
-from tests.support.processes import Mark, MemoryPeak, linux_only, open_descriptors
+from tests.support.processes import Mark, MemoryPeak, open_descriptors
 from tiny_agents.errors import ServerConnectionError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ToolProgress
 
-pytestmark = [pytest.mark.anyio, pytest.mark.integration, linux_only]
+pytestmark = [pytest.mark.anyio, pytest.mark.promise("bounded")]
 
 MB = 1_000_000
 TRANSPORTS = ["stdio", "http", "json", "sse"]
