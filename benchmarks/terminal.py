@@ -3,28 +3,31 @@
 The real program runs in a pseudo-terminal and talks to a scripted model in another process, which sends 1,000 chunks a
 second.
 Measured are the time from the start to the prompt, from a key that is pressed while an answer comes to its echo, and from
-Ctrl+C to the line that says that the turn was stopped, in each of its phases. POSIX only; needs pexpect.
+Ctrl+C to the line that says that the turn was stopped, in each of its phases. POSIX only.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import json
 import logging
 import os
+import pty
 import re
+import select
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
-
-import pexpect
 
 from benchmarks.__main__ import machine
 
@@ -126,48 +129,48 @@ class Program:
     def __init__(self, folder: Path, *arguments: str) -> None:
         own = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "TERM": "xterm-256color"}
         env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | own
-        command = ["-m", "tiny_agents", *arguments]
-        size = (ROWS, COLUMNS)
-        self._child: Any = pexpect.spawn(sys.executable, command, env=env, dimensions=size, cwd=str(folder))
-        self._child.delaybeforesend = None
         self.written = b""
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            os.chdir(folder)
+            os.execve(sys.executable, [sys.executable, "-m", "tiny_agents", *arguments], env)
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.close(force=True)
+        os.close(self._terminal)  # as closing the window does
+        os.waitpid(self._pid, 0)
 
     def forget(self) -> None:
         self.written = b""
 
     def type(self, keys: str) -> None:
-        self._child.send(keys)
+        os.write(self._terminal, keys.encode())
 
-    def until(self, pattern: bytes, within_s: float = LIMIT_S) -> float:
+    def until(self, pattern: bytes) -> float:
         """When it was written, on the clock of `time.perf_counter`."""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + LIMIT_S
         while re.search(pattern, self.written) is None:
-            self.read(deadline - time.monotonic())
+            if not self._read(deadline - time.monotonic()):
+                raise RuntimeError(f"nothing came that was waited for; the last was {self.written[-300:]!r}")
         return time.perf_counter()
-
-    def read(self, within_s: float) -> None:
-        try:
-            data = self._child.read_nonblocking(65536, timeout=max(within_s, 0))
-        except pexpect.TIMEOUT:
-            raise RuntimeError(f"nothing came that was waited for; the last was {self.written[-300:]!r}") from None
-        if b"\x1b[6n" in data:
-            self._child.send("\x1b[1;1R")  # where the cursor is, as a terminal says
-        self.written += data
 
     def for_a_while(self, seconds: float) -> None:
         """Read what is written meanwhile."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            try:
-                self.read(left)
-            except RuntimeError:
-                return
+        while self._read(end - time.monotonic()):
+            pass
+
+    def _read(self, within_s: float) -> bool:
+        if not select.select([self._terminal], [], [], max(within_s, 0))[0]:
+            return False
+        data = os.read(self._terminal, 65536)
+        if b"\x1b[6n" in data:
+            self.type("\x1b[1;1R")  # where the cursor is, as a terminal says
+        self.written += data
+        return True
 
 
 PROMPT = rb"\x1b\[\?2004h"

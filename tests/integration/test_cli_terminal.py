@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,29 @@ def test_what_was_typed_ahead_is_not_sent_after_an_answer_that_was_stopped_or_fa
         terminal.type(" more" + ENTER)
         terminal.wait_for(r"^Fine\.$")
         assert said(model.requests[-1]) == "Two\nand more"
+
+
+def test_an_answer_goes_on_in_a_window_that_changes_its_size(bare, open_terminal):
+    steps = [threading.Event() for _ in range(3)]
+    words = [f"word{number}" for number in range(60)]
+    pieces = [" ".join(words[start : start + 15]) + " " for start in range(0, 60, 15)]
+    events = [delta(content="First of all.\n\n")]
+    for piece, step in zip(pieces, [*steps, None], strict=True):
+        events += [delta(content=piece), *([partial(step.wait, LIMIT_S)] if step else [])]
+    turns = [raw(*events, delta(content="\n\nAt last."), delta("stop"))]
+    with OpenAIServer(turns) as model, open_terminal(model, bare, XTERM_VERSION="1") as terminal:
+        terminal.wait_for(READY)
+        terminal.type("Go" + ENTER)
+        terminal.wait_for(r"word14\n.* · .*Ctrl\+C stops")
+        for step, last, columns in zip(steps, ("word29", "word44"), (50, 100), strict=False):
+            terminal.resize(columns, 40)
+            step.set()
+            terminal.wait_for(rf"{last}\n.* · ")
+        steps[2].set()
+        terminal.wait_for(r"^At last\.$")
+        terminal.wait_for(READY)
+        answer = terminal.above_foot[terminal.screen.index("> Go") :]
+        assert answer.split() == [">", "Go", "First", "of", "all.", *words, "At", "last.", ">"]
 
 
 def test_nothing_a_server_or_a_model_sends_can_steer_the_terminal(quick, open_terminal):

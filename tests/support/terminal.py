@@ -104,6 +104,11 @@ class Terminal:
         while waiting:
             waiting = waiting[os.write(self._ours, waiting) :]
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the window another size. As xterm does it: what doesn't fit any more is cut off, not wrapped."""
+        self._pyte.resize(lines, columns)
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
 

@@ -256,6 +256,26 @@ def test_what_else_is_written_comes_above_the_redrawn_rows_and_nothing_while_som
     assert rows() == ["stays", "a warning", "held", "end"]
 
 
+def test_a_terminal_that_cuts_its_lines_loses_none_above_the_redrawn_rows(monkeypatch):
+    shown = pyte.Screen(60, 10)
+    stream = pyte.Stream(shown)
+    for env, stays in (({"XTERM_VERSION": "XTerm(390)"}, ["one", "two", "new"]), ({}, ["one", "new"])):
+        shown.reset()
+        shown.resize(10, 60)
+        monkeypatch.setenv("COLUMNS", "60")
+        terminal = Tty()
+        screen = LiveScreen(terminal, terminal, env={"TERM": "xterm-256color", "NO_COLOR": "1", **env})
+        screen.redraw([drawn("one"), drawn("two")], [drawn("x" * 50), drawn("status")])
+        stream.feed(terminal.getvalue().replace("\n", "\r\n"))
+        shown.resize(10, 25)  # pyte cuts, too: where that isn't known, a row is taken for one that was wrapped
+        monkeypatch.setenv("COLUMNS", "25")
+        terminal.seek(0)
+        terminal.truncate()
+        screen.redraw([drawn("new")], [])
+        stream.feed(terminal.getvalue().replace("\n", "\r\n"))
+        assert [row.rstrip() for row in shown.display if row.strip()] == stays
+
+
 # ---- turns
 
 CALL = ToolCall("1", "now", '{"zone": "Asia/Tokyo"}')

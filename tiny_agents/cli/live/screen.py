@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from tiny_agents.cli.live.area import Drawn, erased, frame, rows_of
-from tiny_agents.cli.screen.terminal import Screen
+from tiny_agents.cli.screen.terminal import Screen, rewraps
 
 MIN_COLUMNS = 20
 MIN_ROWS = 4
@@ -18,6 +19,7 @@ class LiveScreen(Screen):
 
     def __init__(self, answer: TextIO, aside: TextIO, *, env: Mapping[str, str] | None = None) -> None:
         super().__init__(answer, aside, env=env)
+        self._rewraps = rewraps(os.environ if env is None else env)
         self._live: list[Drawn] = []
         self._drawn_for = 0  # columns
 
@@ -60,7 +62,7 @@ class LiveScreen(Screen):
 
     def _wipe(self) -> None:
         if self._live:
-            rows = rows_of(self._live, self.columns + 1)
+            rows = rows_of(self._live, self.columns + 1) if self._rewraps else len(self._live)
             self._live = []
             self._answer_stream.write(erased(rows))
             self._answer_stream.flush()

@@ -66,6 +66,15 @@ def _understands_escapes(stream: TextIO) -> bool:
         return True
 
 
+def rewraps(env: Mapping[str, str]) -> bool:
+    """Whether the terminal wraps its lines anew when its width changes, as most do; else it cuts them off.
+
+    xterm, the console of Linux and GNU screen cut. Over ssh xterm can't be told from others.
+    """
+    name = env.get("TERM", "")
+    return not (env.get("XTERM_VERSION") or name in ("linux", "xterm") or (env.get("STY") and not env.get("TMUX")))
+
+
 def styled(text: str, style: Style, colour: bool) -> str:
     """`text` in `style`, or as it is where colours aren't wanted."""
     return f"\x1b[{style.value}m{text}\x1b[0m" if colour and style.value and text else text
