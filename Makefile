@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+RELEASE := .release
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -14,7 +15,7 @@ else
   INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo test conformance fuzz check servers browser lint format types clean
+.PHONY: demo test conformance crash-test fuzz check servers browser dist sbom audit lint format types clean
 
 demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
 	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
@@ -41,6 +42,16 @@ browser: $(VENV)/.dev ## a browser that a model drives: needs Node.js, and a chr
 	@PYTHON=$(PYTHON) tests/servers/install.sh .servers browser
 	$(BIN)/python -m pytest tests/browser
 
+dist: $(RELEASE)/.tools ## wheel and source archive of the last commit, built twice, which must come out the same
+	$(RELEASE)/bin/python scripts/release/build_twice.py dist
+
+sbom: dist ## what an installed wheel consists of, as CycloneDX JSON
+	scripts/release/sbom.sh $(RELEASE) dist/*.whl dist/tiny-agents.cdx.json
+
+audit: $(RELEASE)/.tools ## known vulnerabilities in what is pinned (a network is needed; what can't be looked up is a failure)
+	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --requirement scripts/release/constraints.txt
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,7 +64,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(RELEASE) dist .servers .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -69,4 +80,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing tiny-agents and what its tests need ..."
 	@$(INSTALL) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(RELEASE)/.tools: scripts/release/constraints.txt
+	@echo "Making the environment $(RELEASE) ..."
+	@$(MAKE) --no-print-directory VENV=$(RELEASE) $(RELEASE)/bin/python
+	@$(INSTALL:$(BIN)%=$(RELEASE)/bin%) --constraint scripts/release/constraints.txt hatchling build cyclonedx-bom pip-audit pip
 	@touch $@

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Renew constraints.txt: the newest versions that satisfy pyproject.toml, from a fresh environment; and what tests/servers
-# installs: the packages named in the first line of each requirements file, and those of each package.json.
+# Renew constraints.txt: the newest versions that satisfy pyproject.toml, from a fresh environment; those of the tools for
+# releases; and what tests/servers installs: the packages named in the first line of each requirements file, and those of
+# each package.json.
 # Run `make check servers browser` afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +18,8 @@ pinned() { # pinned FILE COMMENT REQUIREMENT...
 }
 
 pinned constraints.txt "The development environment, pinned: versions only, no addresses. Renew with \`scripts/pin.sh\`." '.[dev]'
+pinned scripts/release/constraints.txt "What \`make dist sbom audit\` use, pinned: versions only, no addresses. Renew with \`scripts/pin.sh\`." \
+  hatchling build cyclonedx-bom pip-audit pip
 for file in tests/servers/requirements/*.txt; do
   wanted=$(sed -n '1s/^# //p' "$file")
   # shellcheck disable=SC2086 # several requirements, separated by spaces
