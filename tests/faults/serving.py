@@ -95,19 +95,31 @@ async def served(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Add both servers, have the model call both, and check what comes of it."""
-    chat = model(script(None if scenario.refused else scenario.tool))
-    options: dict[str, Any] = {"base_url": chat.url, "model": "m", "api_key": MODEL_KEY, **scenario.options}
     extra = {"env": {**leftovers.env, "KEY": SERVER_TOKEN}} if kind == "stdio" else {"headers": {"X-Key": SERVER_TOKEN}}
     with bad_server_over(kind, scenario.behaviour, scenario.argument, **extra, **scenario.server) as parameters:
-        with MemoryPeak() as peak:
-            async with asyncio.timeout(LIMIT_S), Agent(host=scenario.host(), **options) as agent:
-                await agent.add_mcp_server(**bad_server("well_behaved", name="good", env=leftovers.env))
-                await _added({**parameters, "name": "bad"}, scenario, agent, leftovers)
-                await _run(scenario, kind, agent, leftovers)
-                assert agent.connections["good"].state == "ready"
-                if not scenario.refused:
-                    assert agent.connections["bad"].state == by_kind(scenario.state, kind)
-        assert peak.grown < scenario.most, f"{peak.grown:,} bytes"
+        await served_by(parameters, scenario, kind, model, leftovers, caplog)
+
+
+async def served_by(
+    parameters: Mapping[str, Any],
+    scenario: ServerScenario,
+    kind: str,
+    model: Callable[..., OpenAIServer],
+    leftovers: Leftovers,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The same with a server that is there already."""
+    chat = model(script(None if scenario.refused else scenario.tool))
+    options: dict[str, Any] = {"base_url": chat.url, "model": "m", "api_key": MODEL_KEY, **scenario.options}
+    with MemoryPeak() as peak:
+        async with asyncio.timeout(LIMIT_S), Agent(host=scenario.host(), **options) as agent:
+            await agent.add_mcp_server(**bad_server("well_behaved", name="good", env=leftovers.env))
+            await _added({**parameters, "name": "bad"}, scenario, agent, leftovers)
+            await _run(scenario, kind, agent, leftovers)
+            assert agent.connections["good"].state == "ready"
+            if not scenario.refused:
+                assert agent.connections["bad"].state == by_kind(scenario.state, kind)
+    assert peak.grown < scenario.most, f"{peak.grown:,} bytes"
     leftovers.seen(repr(agent), agent.messages)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert all(len(line) < 5_000 for line in warnings)
