@@ -91,6 +91,39 @@ def test_a_bare_list_of_messages_is_a_session_too() -> None:
     assert (back.info.title, back.run_start, len(back.messages)) == ("Where is Kyoto?", 0, 1)
 
 
+def with_context(context: Any) -> str:
+    shape = {"format": export.FORMAT, "version": 1, "messages": [{"role": "user", "content": "x"}], "context": context}
+    return json.dumps(shape)
+
+
+SUMMED_UP = {"pinned": [0], "summary": "They talked about ```ferns```.", "upto": 2, "carried": [0], "by": "model"}
+
+
+def summed_up(context: dict[str, Any]) -> StoredSession:
+    said = [("system", "Be kind."), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
+    messages = tuple(SavedMessage({"role": role, "content": content}, 0.0) for role, content in said)
+    return StoredSession(SessionInfo(id="a", title="T"), messages, context=context)
+
+
+def test_a_summary_is_exported_and_comes_back() -> None:
+    assert json.loads(export.to_json(summed_up(SUMMED_UP)))["context"] == SUMMED_UP
+    assert export.from_json(export.to_json(summed_up(SUMMED_UP))).context == SUMMED_UP
+    assert export.from_json(export.to_json(summed_up({**SUMMED_UP, "other": 1}))).context == SUMMED_UP
+    assert "context" not in json.loads(export.to_json(replace(summed_up({}), context=None)))
+
+
+def test_a_summary_stands_in_markdown_where_the_model_gets_it() -> None:
+    page = export.to_markdown(summed_up(SUMMED_UP))
+    before, _, after = page.partition(
+        "**What is above is left out for the model, which gets this in its place**\n\n"
+        "````\nThey talked about ```ferns```.\n````\n"
+    )
+    assert before.rstrip().endswith("## Assistant\n\nb")
+    assert after.lstrip().startswith("## User\n\nc")
+    assert "*(What is above is left out for the model.)*" in export.to_markdown(summed_up({"summary": "", "upto": 2}))
+    assert export.to_markdown(summed_up({"pinned": [0]})).count("left out") == 0
+
+
 CALL = {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": "{}"}}]}
 
 
@@ -105,6 +138,10 @@ CALL = {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "f
         ("[1]", "message 1 has no role"),
         ('[{"role": "pirate"}]', "message 1 has no role"),
         ('[{"role": "tool", "tool_call_id": "c1"}]', "message 1 is the result of a tool call that isn't there"),
+        (with_context("x"), '"context" must be an object'),
+        (with_context({"summary": 3}), '"summary" must be a text'),
+        (with_context({"upto": "2"}), '"upto" must be a whole number'),
+        (with_context({"pinned": [True]}), '"pinned" must be a list of whole numbers'),
         (json.dumps([CALL]), "the last tool calls have no results"),
         (json.dumps([CALL, {"role": "user", "content": "x"}]), "message 2 comes before the results"),
     ],

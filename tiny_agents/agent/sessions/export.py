@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from tiny_agents.agent.context.cuts import lead_of
 from tiny_agents.agent.sessions.history import text_of, title_of, unfinished_from
 from tiny_agents.agent.sessions.types import About, Plain, SavedMessage, SessionInfo, StoredSession
 from tiny_agents.errors import UsageError
@@ -35,6 +36,8 @@ def to_json(stored: StoredSession, kept_aside: Iterable[SavedMessage] = ()) -> s
         "messages": [saved.message for saved in stored.messages],
         "details": [_details(saved) for saved in stored.messages],
     }
+    if stored.context is not None:
+        shape["context"] = stored.context
     aside = [{"message": saved.message, **_details(saved)} for saved in kept_aside]
     return json.dumps(shape | ({"kept_aside": aside} if aside else {}), indent=2, ensure_ascii=False) + "\n"
 
@@ -88,7 +91,31 @@ def from_json(text: str) -> StoredSession:
         about=About(**known),
         messages=len(messages),
     )
-    return StoredSession(info, saved, unfinished_from(messages))
+    return StoredSession(info, saved, unfinished_from(messages), context=_context(data.get("context")))
+
+
+def _context(given: Any) -> Plain | None:
+    """What the model was sent in place of older messages, as `Context.saved` has it.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise UsageError('"context" must be an object')
+    for name, value in given.items():
+        if name in _POSITIONS and not (isinstance(value, list) and all(type(place) is int for place in value)):
+            raise UsageError(f'"context": "{name}" must be a list of whole numbers')
+        if name in _CONTEXT_KINDS and type(value) is not _CONTEXT_KINDS[name]:
+            raise UsageError(
+                f'"context": "{name}" must be {"a text" if _CONTEXT_KINDS[name] is str else "a whole number"}'
+            )
+    return {name: value for name, value in given.items() if name in (*_POSITIONS, *_CONTEXT_KINDS)}
+
+
+_POSITIONS = ("pinned", "carried")
+_CONTEXT_KINDS: Mapping[str, type] = {"summary": str, "upto": int, "by": str}
 
 
 def _by_user(messages: Sequence[Plain]) -> Iterable[Plain]:
@@ -181,9 +208,24 @@ def to_markdown(stored: StoredSession) -> str:
         "",
         f"Session {info.id}, {_time(info.updated)}" + (f", {model}" if model else ""),
     ]
-    for saved in stored.messages:
+    summed_up = _summed_up(stored)
+    for number, saved in enumerate(stored.messages):
+        if number == summed_up and stored.context is not None:
+            lines += ["", *_summary(str(stored.context.get("summary") or ""))]
         lines += ["", *_section(saved.message)]
     return "\n".join(lines) + "\n"
+
+
+def _summed_up(stored: StoredSession) -> int | None:
+    """The index of the first message that a summary doesn't stand for; None without one."""
+    upto = (stored.context or {}).get("upto")
+    return lead_of([saved.message for saved in stored.messages]) + upto if isinstance(upto, int) else None
+
+
+def _summary(text: str) -> list[str]:
+    if not text:
+        return ["*(What is above is left out for the model.)*"]
+    return ["**What is above is left out for the model, which gets this in its place**", "", *_block(text)]
 
 
 def _section(message: Plain) -> list[str]:
