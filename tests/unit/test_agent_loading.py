@@ -369,3 +369,26 @@ def test_no_prompt_comes_from_outside_through_a_link(folder: Path) -> None:
     assert load_definition("inside").prompt == "mine"
     (folder / "linked").symlink_to("inside")
     assert load_definition("linked").prompt == "mine", "a linked folder is a folder"
+
+
+NOT_UTF8 = b"caf\xe9 \xff"
+FILES_OF_A_DEFINITION = {
+    "prompt: ./p.md": ("p.md", "agent.yaml:1:1: prompt: './p.md' is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+    "output: {schema: ./s.json}": ("s.json", ":1:10: output.schema: './s.json' is not UTF-8 text (byte 0xe9); save it"),
+    "import: m.json": ("m.json", ":1:1: import[0]: 'm.json' is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+    "tools: {python: [t.py]}": ("t.py", "t.py:1:4: is no Python: (unicode error) 'utf-8' codec can't decode byte 0xe9"),
+    "tools: {agents: [./a]}": ("a/agent.yaml", "a/agent.yaml:1: is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+    "skills: [s]": ("s/b/SKILL.md", "SKILL.md:1: is not UTF-8 text; save it as UTF-8"),
+    "x-found: PROMPT.md": ("PROMPT.md", "PROMPT.md:1: is not UTF-8 text (byte 0xe9); save it as UTF-8"),
+}
+
+
+@pytest.mark.parametrize("text", FILES_OF_A_DEFINITION)
+def test_no_file_of_a_definition_may_be_anything_but_utf8(folder: Path, text: str) -> None:
+    name, words = FILES_OF_A_DEFINITION[text]
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(NOT_UTF8)
+    (folder / "agent.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_definition(folder)
+    assert words in str(caught.value)
