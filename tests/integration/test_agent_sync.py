@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.mcp_servers import stdio_server
+from tests.support.mcp_servers import desk_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
 from tests.support.processes import Mark, linux_only
 from tiny_agents import Agent, UsageError
@@ -23,7 +23,7 @@ def model(request: Recorded) -> Turn:
 def test_servers_run_from_the_first_call_to_the_end_and_the_conversation_goes_on() -> None:
     mark = Mark()
     with OpenAIServer(model) as server:
-        with Agent(base_url=server.url, model="m", servers=[stdio_server(env=mark.env)]) as agent:
+        with Agent(base_url=server.url, model="m", servers=[desk_server(env=mark.env)]) as agent:
             assert not mark.pids()
             assert str(agent.run_sync("Add.")) == "It is 3."
             (pid,) = mark.pids()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.cancelling import cancelled_at
 from tests.support.mcp_server import server as in_process
-from tests.support.mcp_servers import bad_server, no_model, remote_server, stdio_server
+from tests.support.mcp_servers import bad_server, desk_server, no_model, remote_server
 from tests.support.processes import Grown, Mark, linux_only
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
@@ -50,7 +50,7 @@ async def test_one_task_opens_many_call_and_another_closes() -> None:
         return (await client.call_tool("echo", {"text": str(number)})).text
 
     async with asyncio.timeout(60):
-        await asyncio.create_task(client.add_mcp_server(**stdio_server(env=mark.env)))
+        await asyncio.create_task(client.add_mcp_server(**desk_server(env=mark.env)))
         answers = await asyncio.gather(*(asyncio.create_task(call(number)) for number in range(10)))
         assert answers == [str(number) for number in range(10)]
         await asyncio.create_task(client.cleanup())
@@ -139,7 +139,7 @@ async def test_cleaning_up_from_several_tasks_and_again_is_fine() -> None:
 async def test_cleaning_up_ends_what_still_waits() -> None:
     async with asyncio.timeout(60):
         client = no_model()
-        await client.add_mcp_server(**stdio_server(name="busy"))
+        await client.add_mcp_server(**desk_server(name="busy"))
         waiting = asyncio.create_task(client.call_tool("wait", {"place": "x"}))
         await client.call_tool("is_waiting", {"place": "x"})
         starting = asyncio.create_task(client.add_mcp_server(**bad_server("never_answers")))
@@ -245,7 +245,7 @@ async def test_a_start_can_be_cancelled_wherever_it_waits() -> None:
 async def test_a_call_can_be_cancelled_wherever_it_waits_and_the_server_stays(kind: str, protocol: str) -> None:
     """Walks from wait to wait until there is none left; after each cancellation the same connection serves the next call."""
     with ExitStack() as stack:
-        parameters = stdio_server() if kind == "stdio" else stack.enter_context(remote_server(kind)).parameters()
+        parameters = desk_server() if kind == "stdio" else stack.enter_context(remote_server(kind)).parameters()
         async with asyncio.timeout(60), no_model() as client:
             await client.add_mcp_server(**parameters, name="s", protocol=protocol)
             pid = (await client.call_tool("pid")).text
@@ -266,8 +266,8 @@ async def test_a_call_can_be_cancelled_wherever_it_waits_and_the_server_stays(ki
 async def test_a_dying_server_fails_its_own_call_and_no_other() -> None:
     async with asyncio.timeout(60), no_model() as client:
         await asyncio.gather(
-            client.add_mcp_server(**stdio_server(name="doomed")),
-            client.add_mcp_server(**stdio_server(name="healthy")),
+            client.add_mcp_server(**desk_server(name="doomed")),
+            client.add_mcp_server(**desk_server(name="healthy")),
         )
         meeting = asyncio.create_task(client.call_tool("healthy__meet", {"place": "x", "party": 2, "say": "one"}))
         with pytest.raises(ServerConnectionError) as caught:
@@ -288,7 +288,7 @@ async def test_a_dying_server_fails_its_own_call_and_no_other() -> None:
 
 async def test_all_calls_of_a_dying_server_fail_at_once() -> None:
     async with asyncio.timeout(60), no_model() as client:
-        await client.add_mcp_server(**stdio_server(name="doomed"))
+        await client.add_mcp_server(**desk_server(name="doomed"))
         calls = [asyncio.create_task(client.call_tool("wait", {"place": str(n)})) for n in range(3)]
         for n in range(3):
             await client.call_tool("is_waiting", {"place": str(n)})
@@ -301,7 +301,7 @@ async def test_all_calls_of_a_dying_server_fail_at_once() -> None:
 
 async def test_a_server_that_died_between_calls_is_started_again_unnoticed() -> None:
     async with asyncio.timeout(60), no_model() as client:
-        await client.add_mcp_server(**stdio_server(name="mortal"))
+        await client.add_mcp_server(**desk_server(name="mortal"))
         pid = int((await client.call_tool("pid")).text)
         os.kill(pid, signal.SIGKILL)
         while client.connections["mortal"].state == "ready":
@@ -312,14 +312,14 @@ async def test_a_server_that_died_between_calls_is_started_again_unnoticed() -> 
 @pytest.mark.parametrize("tool", ["die_once_read_only", "die_once_idempotent"])
 async def test_a_call_that_can_do_no_harm_is_made_again(tool: str, tmp_path: Path) -> None:
     async with asyncio.timeout(60), no_model() as client:
-        await client.add_mcp_server(**stdio_server())
+        await client.add_mcp_server(**desk_server())
         assert (await client.call_tool(tool, {"mark": str(tmp_path / "mark")})).text == "second life"
 
 
 async def test_any_other_call_is_not_made_again(tmp_path: Path) -> None:
     arguments = {"mark": str(tmp_path / "mark")}
     async with asyncio.timeout(60), no_model() as client:
-        await client.add_mcp_server(**stdio_server())
+        await client.add_mcp_server(**desk_server())
         with pytest.raises(ServerConnectionError, match="The call may have run"):
             await client.call_tool("die_once", arguments)
         assert (await client.call_tool("die_once", arguments)).text == "second life"

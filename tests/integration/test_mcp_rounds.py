@@ -11,7 +11,7 @@ import pytest
 from mcp.server.mcpserver import MCPServer
 
 from tests.integration.test_mcp_known_servers import Shifty
-from tests.support.mcp_servers import bad_server, busy_server, no_model, stdio_server
+from tests.support.mcp_servers import bad_server, busy_server, desk_server, no_model
 from tests.support.openai_server import OpenAIServer, calls, text
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.calls.gate import CallRequest, Verdict
@@ -107,7 +107,7 @@ async def test_a_call_goes_on_only_with_its_answers_and_at_its_server(asking: di
         async with no_model() as client:
             with pytest.raises(UsageError, match="'s' that asked is not here"):
                 await client.resume_tool(pending, {})
-            await client.add_mcp_server(**stdio_server(name="s"))
+            await client.add_mcp_server(**desk_server(name="s"))
             with pytest.raises(UsageError, match="'s' that asked is another one here"):
                 await client.resume_tool(pending, {"question": Reply("accept", {"color": "red"})})
         async with no_model(host=Later()) as client:
@@ -122,7 +122,7 @@ async def test_a_call_goes_on_only_with_its_answers_and_at_its_server(asking: di
 
 async def test_a_call_that_asks_nothing_and_an_old_server_just_answer() -> None:
     async with asyncio.timeout(60), no_model(host=Later()) as client:
-        await client.add_mcp_server(**stdio_server(name="new"))
+        await client.add_mcp_server(**desk_server(name="new"))
         await client.add_mcp_server(**bad_server("well_behaved", name="old"))
         done = await client.call_tool("add", {"a": 1, "b": 2}, on_input="return")
         assert (done.text, done.pending) == ("3", None) or done.structured_content == {"result": 3}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.cancelling import cancelled_at
 from tests.support.history import assert_valid
-from tests.support.mcp_servers import bad_server, stdio_server
+from tests.support.mcp_servers import bad_server, desk_server
 from tests.support.openai_server import OpenAIServer, Turn, calls, delta, raw, status, text
 from tiny_agents.errors import IncompleteStreamError, InferenceError, UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
@@ -108,13 +108,13 @@ async def test_a_call_is_run_and_its_result_sent_with_the_next_turn() -> None:
 async def test_calls_run_at_the_same_time_and_are_answered_in_order() -> None:
     words = ["one", "two", "three"]
     script = calls(*(("meet", {"place": "x", "party": 3, "say": word}) for word in words))
-    async with scripted(script, server=stdio_server()) as (client, _):
+    async with scripted(script, server=desk_server()) as (client, _):
         assert answers(await turn(client, question())) == [("meet", word) for word in words]
 
 
 async def test_a_result_is_yielded_while_later_calls_still_run() -> None:
     script = calls(("echo", {"text": "quick"}), ("wait", {"place": "x"}))
-    async with scripted(script, server=stdio_server()) as (client, _):
+    async with scripted(script, server=desk_server()) as (client, _):
         messages = question()
         async with aclosing(client.process_single_turn_with_tools(messages)) as items:
             async for item in items:
@@ -191,7 +191,7 @@ async def test_a_bad_call_is_answered_and_the_good_one_beside_it_run(
 
 async def test_failing_and_slow_tools_are_told_to_the_model() -> None:
     script = calls(("fail", {"reason": "no paper"}), ("wait", {}), ("add", {"a": "x"}))
-    async with scripted(script, server=stdio_server(name="s"), tool_timeout=1) as (client, _):
+    async with scripted(script, server=desk_server(name="s"), tool_timeout=1) as (client, _):
         failed, slow, wrong = answers(await turn(client, question()))
     assert failed[1].startswith("Error")
     assert "no paper" in failed[1]
@@ -289,7 +289,7 @@ async def test_leaving_after_any_item_leaves_a_valid_history(script: str) -> Non
     """Also before the generator is closed: nobody is made to close it."""
     with OpenAIServer(lambda request: SCRIPTS[script]()) as model:
         async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m") as client:
-            await client.add_mcp_server(**stdio_server())
+            await client.add_mcp_server(**desk_server())
             for count in range(1, 9):
                 messages = question()
                 items = client.process_single_turn_with_tools(messages)
@@ -331,7 +331,7 @@ async def test_a_turn_can_be_cancelled_wherever_it_waits(script: str) -> None:
 
 async def test_cancelling_while_tools_run_cancels_them_at_the_server() -> None:
     script = calls(("echo", {"text": "quick"}), ("wait", {"place": "x"}), content="now")
-    async with scripted(script, server=stdio_server()) as (client, _):
+    async with scripted(script, server=desk_server()) as (client, _):
         messages = question()
         running = asyncio.create_task(turn(client, messages))
         await client.call_tool("is_waiting", {"place": "x"})
@@ -348,7 +348,7 @@ async def test_cancelling_while_tools_run_cancels_them_at_the_server() -> None:
 
 async def test_results_that_were_there_already_are_kept_when_a_turn_is_left() -> None:
     script = calls(("wait", {"place": "x"}), ("echo", {"text": "quick"}))
-    async with scripted(script, server=stdio_server()) as (client, _):
+    async with scripted(script, server=desk_server()) as (client, _):
         messages = question()
         running = asyncio.create_task(turn(client, messages))
         await client.call_tool("is_waiting", {"place": "x"})

@@ -14,7 +14,7 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from tests.support.mcp_servers import bad_server, stdio_server
+from tests.support.mcp_servers import bad_server, desk_server, stdio_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
 from tests.support.processes import Mark, linux_only
 
@@ -55,6 +55,11 @@ class Notebook:
                     error = f"{content['ename']}: {content['evalue']}"
                 case "status" if content["execution_state"] == "idle":
                     return printed, error
+
+    def interrupt(self) -> None:
+        """As the button does. The kernel notices it when something comes in, such as a question of the page it serves."""
+        self.manager.interrupt_kernel()
+        self._client.kernel_info()
 
     def until_printed(self, text: str) -> None:
         deadline = time.monotonic() + WITHIN_S
@@ -140,7 +145,7 @@ def test_an_interrupt_in_the_middle_of_a_call_leaves_the_client_usable(notebook:
         import asyncio
         from tiny_agents import MCPClient
         client = MCPClient(base_url="http://127.0.0.1:1/v1", model="none")
-        await client.add_mcp_server(**{stdio_server(env=mark.env)!r})
+        await client.add_mcp_server(**{desk_server(env=mark.env)!r})
         """
     )
     (pid,) = mark.pids()
@@ -153,7 +158,7 @@ def test_an_interrupt_in_the_middle_of_a_call_leaves_the_client_usable(notebook:
         """
     )
     notebook.until_printed("it waits")
-    notebook.manager.interrupt_kernel()
+    notebook.interrupt()
     _, error = notebook.end_of(cell)
     assert error is not None
     assert error.startswith(("KeyboardInterrupt", "CancelledError"))
@@ -201,7 +206,7 @@ def test_runs_are_shown_as_html_that_stays_and_an_interrupt_leaves_the_agent_usa
 
         cell = notebook.start("await show(agent.run('wait'))")
         notebook.until_shown("<b>wait</b>")
-        notebook.manager.interrupt_kernel()
+        notebook.interrupt()
         left, error = notebook.outputs_of(cell)
         assert error is not None
         assert error.startswith(("KeyboardInterrupt", "CancelledError"))

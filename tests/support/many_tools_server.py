@@ -1,4 +1,4 @@
-"""An MCP server with many tools, over stdio, with the SDK: `python many_tools_server.py COUNT TOPIC...`.
+"""A stdio MCP server with many tools, without the SDK: `python many_tools_server.py COUNT TOPIC...`.
 
 Tools `<topic>_<number>` take a `value` and return their name with it; there are COUNT of them, spread over the topics.
 """
@@ -6,28 +6,24 @@ Tools `<topic>_<number>` take a `value` and return their name with it; there are
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from typing import Any
 
-from mcp.server.mcpserver import MCPServer
+from bad_server import serve, text  # beside this file
 
-
-def tool_called(name: str) -> Callable[[str], str]:
-    def act(value: str) -> str:
-        return f"{name} got {value}"
-
-    return act
+COUNT, TOPICS = int(sys.argv[1]), sys.argv[2:]
+SCHEMA = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
 
 
-def main() -> None:
-    count, topics = int(sys.argv[1]), sys.argv[2:]
-    server = MCPServer("many")
-    for number in range(count):
-        topic = topics[number % len(topics)]
-        name = f"{topic}_{number}"
-        described = f"Handles {topic} number {number}. " + f"It works on {topic} in many ways. " * 5
-        server.add_tool(tool_called(name), name=name, description=described)
-    server.run("stdio")
+def tool(number: int) -> dict[str, Any]:
+    topic = TOPICS[number % len(TOPICS)]
+    described = f"Handles {topic} number {number}. " + f"It works on {topic} in many ways. " * 5
+    return {"name": f"{topic}_{number}", "description": described, "inputSchema": SCHEMA}
+
+
+def call(request: dict[str, Any]) -> dict[str, Any]:
+    return text(f"{request['params']['name']} got {request['params']['arguments']['value']}")
 
 
 if __name__ == "__main__":
-    main()
+    tools = [tool(number) for number in range(COUNT)]
+    serve(page=lambda request: {"tools": tools}, call=call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.starting import Started, start
 from tiny_agents.mcp_client.client import MCPClient
 
+STDERR = 2
 HERE = Path(__file__).parent
 UNUSED_MODEL = "http://127.0.0.1:1/v1"  # nothing listens there: for tests in which no model is asked
 
@@ -19,8 +22,13 @@ TIME_SERVER: dict[str, Any] = {"type": "stdio", "command": sys.executable, "args
 
 
 def stdio_server(**parameters: Any) -> dict[str, Any]:
-    """Our own server over stdio."""
+    """Our own server over stdio, of the SDK's making: for tests that are about what such a server sends."""
     return {"type": "stdio", "command": sys.executable, "args": [str(HERE / "mcp_server.py"), "stdio"], **parameters}
+
+
+def desk_server(**parameters: Any) -> dict[str, Any]:
+    """The one with tools that wait, meet and die; it needs no SDK and starts in a few hundredths of a second."""
+    return {"type": "stdio", "command": sys.executable, "args": [str(HERE / "desk_server.py")], **parameters}
 
 
 def busy_server(**parameters: Any) -> dict[str, Any]:
@@ -49,7 +57,7 @@ def no_model(**options: Any) -> MCPClient:
 class RemoteServer:
     kind: str
     url: str
-    process: subprocess.Popen[str]
+    process: Started | subprocess.Popen[bytes]
 
     @property
     def port(self) -> int:
@@ -63,10 +71,10 @@ class RemoteServer:
 def remote_server(kind: str, port: int = 0, script: str = "mcp_server") -> Iterator[RemoteServer]:
     """Our own server over "http" or "sse", on a free port, or once more on one that was free before."""
     command = [sys.executable, "-m", f"tests.support.{script}", kind, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE.parent.parent) as process:
+    with start(command, cwd=HERE.parent.parent, env=os.environ, stderr=STDERR) as process:
         try:
             assert process.stdout is not None
-            ready, _, url = process.stdout.readline().strip().partition(" ")
+            ready, _, url = process.stdout.readline().decode().strip().partition(" ")
             assert ready == "READY", f"the {kind} server didn't start"
             yield RemoteServer(kind, url, process)
         finally:

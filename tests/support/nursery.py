@@ -41,6 +41,8 @@ LIBRARIES = (
     "prompt_toolkit.shortcuts",
     "rich.markdown",
     "truststore",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.auto",
 )
 OURS = ("agent", "inference", "mcp_client")
 
@@ -97,19 +99,20 @@ def become(request: dict[str, Any]) -> None:
     for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(signum, signal.SIG_DFL)
     os.chdir(request["cwd"])
-    if not request["module"]:
+    if not request["as_module"]:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execvpe(request["command"][0], request["command"], request["env"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
-    sys.argv = request["command"][2:]  # its first becomes the module's file
+    _, _, module, *arguments = request["command"]
+    sys.argv = [module, *arguments]  # the first becomes the module's file
     sys.path[0] = request["cwd"]
     sys.stdin = sys.__stdin__ = _stream(0, "r", sys.stdin)
     sys.stdout = sys.__stdout__ = _stream(1, "w", sys.stdout)
     sys.stderr = sys.__stderr__ = _stream(2, "w", sys.stderr)
-    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _stream(descriptor: int, mode: str, like: Any) -> io.TextIOWrapper:

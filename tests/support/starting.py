@@ -5,6 +5,7 @@ With TINY_AGENTS_COLD_STARTS=1 every program is started from nothing, as its use
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -19,10 +20,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 COLD = bool(os.environ.get("TINY_AGENTS_COLD_STARTS")) or sys.platform != "linux"
 PROGRAM = [sys.executable, "-m", "tiny_agents"]
+_PYTHON_MODULE = PROGRAM[:2]
+_WARM = (
+    "tiny_agents",
+    "tests.support.library_server",
+    "tests.support.mcp_server",
+)  # what the nursery's libraries are for
 _ROOT = Path(__file__).parents[2]
 _FOR_PYTHON = ("PYTHON", "LC_", "LANG")  # Python reads these variables when it starts
 
@@ -128,7 +135,8 @@ def _is_warm(command: Sequence[str], env: Mapping[str, str]) -> bool:
     def for_python(variables: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in variables.items() if name.startswith(_FOR_PYTHON)}
 
-    return not COLD and list(command[: len(PROGRAM)]) == PROGRAM and for_python(env) == for_python(os.environ)
+    is_module = list(command[:2]) == _PYTHON_MODULE and command[2] in _WARM
+    return is_module and not COLD and for_python(env) == for_python(os.environ)
 
 
 def _ends(given: contextlib.ExitStack, number: int, end: int) -> tuple[IO[bytes] | None, int]:
@@ -149,14 +157,13 @@ _one_at_a_time = threading.Lock()
 
 def _ask(command: Sequence[str], cwd: Path, env: Mapping[str, str], streams: Sequence[int], *, terminal: bool) -> int:
     """Have the nursery start a program. What is read from the returned descriptor is about its process."""
-    module = PROGRAM[-1] if _is_warm(command, env) else None
-    request: dict[str, Any] = {"command": list(command), "cwd": str(cwd), "env": dict(env)}
-    data = json.dumps({**request, "module": module, "terminal": terminal}).encode()
+    request = {"command": list(command), "cwd": str(cwd), "env": dict(env), "terminal": terminal}
+    data = json.dumps({**request, "as_module": _is_warm(command, env)}).encode()
     reads, writes = os.pipe()
     try:
         with _one_at_a_time:
-            socket.send_fds(_nursery()[0], [len(data).to_bytes(4, "big")], [*streams, writes])
-            _nursery()[0].sendall(data)
+            socket.send_fds(_nursery(), [len(data).to_bytes(4, "big")], [*streams, writes])
+            _nursery().sendall(data)
     finally:
         os.close(writes)
     return reads
@@ -169,10 +176,16 @@ def ready() -> None:
 
 
 @functools.cache
-def _nursery() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _nursery() -> socket.socket:
     """The process that starts others, on first use. It ends when our end of its socket is closed."""
     ours, theirs = socket.socketpair()
     with theirs:
         command = [sys.executable, "-m", "tests.support.nursery", str(theirs.fileno())]
         process = subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-    return ours, process
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
