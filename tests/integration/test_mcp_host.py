@@ -13,6 +13,7 @@ from tests.support.busy_server import server as busy
 from tests.support.hosts import RecordingHost
 from tests.support.mcp_servers import bad_server, busy_server, no_model
 from tests.support.openai_server import OpenAIServer, status, text
+from tiny_agents.agent.agent import Agent
 from tiny_agents.errors import ServerConnectionError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.host.host import MAX_SAMPLING_TOKENS, FormRequest, Host, Reply, SamplingRequest, UrlRequest
@@ -118,6 +119,17 @@ async def test_our_model_is_asked_within_limits_and_after_consent(server: dict[s
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say hi."}]
     assert (chat["messages"], chat["max_tokens"]) == (messages, MAX_SAMPLING_TOKENS)
     assert host.asked == [SamplingRequest("s", messages, MAX_SAMPLING_TOKENS)]
+
+
+async def test_a_server_gets_the_model_that_answers_now_whatever_it_was_before(process: dict[str, Any]) -> None:
+    with OpenAIServer([text("Hi!")]) as model:
+        async with asyncio.timeout(60), Agent(base_url=model.url, model="other", host=RecordingHost()) as agent:
+            await agent.add_mcp_server(**process)
+            await ask(agent, "tools")  # would like "other"
+            agent.use_model("newer")
+            await ask(agent, "tools")
+            await ask(agent, "text")
+    assert [chat["model"] for chat in model.chats] == ["other", "newer", "newer"]
 
 
 async def test_what_is_refused_or_fails_is_told_without_details(server: dict[str, Any]) -> None:

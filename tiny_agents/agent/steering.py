@@ -29,6 +29,7 @@ class Steering:
     stop_reason: StopReason | None
     context: Context
     payload_model: str | None
+    _model_names: list[str]
     _saving: Session | Unsaved
     _requests: list[Any]
     _seats: Seats
@@ -57,7 +58,7 @@ class Steering:
             first.model = before
             raise
         first.refused.clear()
-        self.payload_model = name
+        self.payload_model = self._model_names[0] = name  # so do servers that ask for a model by its name
         self._seats.start_over()
 
     @property

@@ -181,6 +181,7 @@ class MCPClient(Offers):
         self._observing.secrets += [key for seat in self._seats.all if (key := seat.client.settings.key)]
         self._audio = audio
         self._host = host or Host()
+        self._model_names = [model or "", *self._host.sampling_models]
         self._instructions = instructions
         self._silent: set[str] = set()  # servers whose instructions aren't told
         self._spill = Spill(result_max_chars)
@@ -509,7 +510,7 @@ class MCPClient(Offers):
             held_weakly(self._sample),
             asked=lambda request: emit(ServerAsked(request)),
             logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
-            models=(self.payload_model or "", *self._host.sampling_models),
+            models=self._model_names,
             folders=options.roots,
             log_level=options.log_level,
         )
