@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiny_agents.cli.live import sixel
 from tiny_agents.cli.live.area import Drawn, drawn, erased, frame, rows_of, width
 from tiny_agents.cli.live.blocks import FENCE_LINES, LONGEST, Block, BlockReader
 from tiny_agents.cli.live.images import ShownImage, images_of, inline, show_images
@@ -470,6 +471,82 @@ def test_images_are_shown_in_the_way_of_the_terminal():
     assert base64.b64decode("".join(data for _, data in chunks)) == PNG
     assert inline(PNG, {"TERM": "xterm-kitty", "TMUX": "1"}) is None
     assert inline(PNG, {"TERM": "xterm-256color"}) is None
+
+
+def drawn_by_a_terminal(sixels):
+    """Rows of colours (in hundredths), as the manual of the VT340 says that they are drawn."""
+    assert sixels.startswith("\x1bP")
+    assert sixels.endswith("\x1b\\")
+    width, height, rest = re.fullmatch(r'\x1bP[\d;]*q"1;1;(\d+);(\d+)(.*)\x1b\\', sixels, re.DOTALL).groups()
+    rows = [[None] * int(width) for _ in range(int(height))]
+    palette, colour, x, band = {}, None, 0, 0
+    for token in re.finditer(r"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)(.)|(.)", rest):
+        number, red, green, blue, chosen, times, repeated, one = token.groups()
+        if number:
+            palette[number] = (int(red), int(green), int(blue))
+        elif chosen:
+            colour = palette[chosen]
+        elif one == "$":
+            x = 0
+        elif one == "-":
+            x, band = 0, band + 6
+        else:
+            bits = ord(repeated or one) - 63
+            assert 0 <= bits < 64
+            count = int(times or 1)
+            for bit in range(6):
+                if bits >> bit & 1:
+                    rows[band + bit][x : x + count] = [colour] * count
+            x += count
+    return rows
+
+
+@given(st.integers(1, 20), st.integers(1, 14), st.randoms(use_true_random=False))
+def test_sixels_draw_the_pixels_they_were_made_of(width, height, random):
+    palette = [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 102, 51)]
+    pixels = bytes(random.choice([0, 0, 0, 1, 2, 3]) for _ in range(width * height))
+    hundredths = [tuple(part * 100 // 255 for part in colour) for colour in palette]
+    rows = drawn_by_a_terminal(sixel.encode(width, pixels, palette))
+    assert rows == [[hundredths[p] for p in pixels[row * width : (row + 1) * width]] for row in range(height)]
+
+
+def test_a_terminal_that_knows_sixels_gets_images_of_each_kind_made_smaller():
+    image = pytest.importorskip("PIL.Image")
+    picture = image.new("RGBA", (960, 100), (255, 0, 0, 255))
+    picture.paste((0, 0, 255, 255), (480, 0, 960, 100))
+    for kind in ("PNG", "GIF", "WEBP"):
+        data = io.BytesIO()
+        picture.save(data, kind, **({"lossless": True} if kind == "WEBP" else {}))
+        rows = drawn_by_a_terminal(inline(data.getvalue(), {"TERM": "foot"}))
+        assert (len(rows[0]), len(rows)) == (480, 50)
+        assert (rows[25][10], rows[25][470]) == ((100, 0, 0), (0, 0, 100))
+    assert inline(PNG, {"TERM": "foot"}) is None  # it only begins as an image does
+    assert inline(PNG, {"TERM": "foot", "TMUX": "1"}) is None
+
+
+@pytest.mark.parametrize(
+    ("env", "begins"),
+    [
+        ({"TERM": "mlterm"}, "\x1bP"),
+        ({"TERM_PROGRAM": "mintty"}, "\x1bP"),
+        ({"KONSOLE_VERSION": "230800"}, "\x1bP"),
+        ({"KONSOLE_VERSION": "210800"}, None),
+        ({"TERM": "xterm", "TINY_AGENTS_IMAGES": "Sixel"}, "\x1bP"),
+        ({"TERM": "xterm", "TINY_AGENTS_IMAGES": "kitty"}, "\x1b_G"),
+        ({"TERM_PROGRAM": "iTerm.app", "TINY_AGENTS_IMAGES": "off"}, None),
+    ],
+)
+def test_how_images_are_shown_follows_the_terminal_or_the_user(env, begins):
+    image = pytest.importorskip("PIL.Image")
+    data = io.BytesIO()
+    image.new("RGB", (5, 5)).save(data, "PNG")
+    shown = inline(data.getvalue(), env)
+    assert (shown is None) if begins is None else shown.startswith(begins)
+
+
+def test_nothing_is_cleared_behind_sixels():
+    image = Drawn(sixel.encode(1, b"\0", [(0, 0, 0)]))
+    assert frame([], [image, Drawn("x")]) == f"\x1b[K{image}\nx\x1b[K"
 
 
 def test_elsewhere_an_image_is_saved_for_the_user_alone(tmp_path):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NewType
 
+from tiny_agents.cli.live import sixel
 from tiny_agents.cli.screen.safe_text import columns, neutralise
 from tiny_agents.cli.screen.terminal import Style, styled
 
@@ -50,8 +51,13 @@ def frame(before: Sequence[Drawn], lines: Sequence[Drawn]) -> str:
     else:
         up = len(before) - 1 - same
         start = f"\x1b[{up}A\r" if up else "\r"
-    body = "\n".join(line + CLEAR_TO_LINE_END for line in lines[same:])
+    body = "\n".join(_cleared(line) for line in lines[same:])
     return start + body + (CLEAR_BELOW if len(before) > len(lines) else "")
+
+
+def _cleared(line: Drawn) -> str:
+    """A line, and nothing of what its row showed before; clearing behind sixels would take their last row away."""
+    return f"{CLEAR_TO_LINE_END}{line}" if line.startswith(sixel.START) else f"{line}{CLEAR_TO_LINE_END}"
 
 
 def erased(rows: int) -> str:
