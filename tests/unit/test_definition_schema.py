@@ -14,7 +14,7 @@ from tests.unit.test_definition_keys import BAD as BAD_PARTS
 from tests.unit.test_definition_keys import GOOD as GOOD_PARTS
 from tests.unit.test_definition_yaml import BAD, WHOLE
 from tiny_agents.agent.definition.document import Value, read_yaml
-from tiny_agents.agent.definition.schema import definition_schema
+from tiny_agents.agent.definition.schema import definition_schema, schema_of_tests
 from tiny_agents.agent.definition.table import Shape, Table
 from tiny_agents.errors import ConfigError
 
@@ -102,3 +102,13 @@ def test_the_command_prints_it_without_the_weight_of_running_agents() -> None:
 
     assert json.loads(done.stdout) == VALIDATOR.schema
     assert done.stderr.strip() == ""
+
+
+def test_files_with_tests_have_a_schema_too() -> None:
+    validator = jsonschema.Draft7Validator(schema_of_tests())
+    jsonschema.Draft7Validator.check_schema(validator.schema)
+    files = [*(Path(__file__).parents[2] / "examples").glob("*/tests.yaml")]
+    assert files
+    assert all(validator.is_valid(read_yaml(file.read_text(encoding="utf-8")).plain()) for file in files)
+    assert validator.is_valid({"prompt": "a"})
+    assert not validator.is_valid([{"promt": "a"}])

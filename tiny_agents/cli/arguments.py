@@ -78,7 +78,7 @@ What the other form can't say is told on standard error.
 SCHEMA_EXAMPLES = """\
 examples:
   tiny-agents schema > agent.schema.json
-
+  tiny-agents schema tests > tests.schema.json
   tiny-agents schema events > events.schema.json
 
 Name the first in the first line of your agent.yaml:
@@ -254,10 +254,12 @@ def _add_definition_commands(commands: Any) -> None:
     schema = commands.add_parser(
         "schema",
         help="print the JSON Schema of agent.yaml, for editors",
-        description="Print the JSON Schema of agent.yaml, or of the lines of `run --output jsonl`.",
+        description="Print the JSON Schema of agent.yaml, of files with tests, or of the lines of\n`run --output jsonl`.",
         epilog=SCHEMA_EXAMPLES,
     )
-    schema.add_argument("of", choices=("agent", "events"), nargs="?", default="agent", help="of what (default: agent)")
+    schema.add_argument(
+        "of", choices=("agent", "tests", "events"), nargs="?", default="agent", help="of what (default: agent)"
+    )
     validate = commands.add_parser(
         "validate",
         help="say everything that is wrong with a definition",

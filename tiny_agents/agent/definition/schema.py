@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiny_agents.agent.definition.keys import AGENT
+from tiny_agents.agent.definition.test_keys import CASE
 from tiny_agents.agent.definition.yaml_parts import schema_parts
 from tiny_agents.inference.providers import NAMES
 
@@ -26,6 +27,17 @@ def definition_schema() -> dict[str, Any]:
         "title": "agent.yaml of tiny-agents",
         **schema,
         "definitions": schema_parts(),
+    }
+
+
+def schema_of_tests() -> dict[str, Any]:
+    """The same for files that `tests` names: a list of tests, or a single one."""
+    case = CASE.schema()
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Tests of an agent of tiny-agents",
+        "anyOf": [{"type": "array", "items": {"$ref": "#/definitions/test"}}, {"$ref": "#/definitions/test"}],
+        "definitions": {"test": case},
     }
 
 

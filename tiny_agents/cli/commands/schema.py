@@ -1,4 +1,4 @@
-"""`tiny-agents schema`: what agent.yaml, or a line of `--output jsonl`, may say, as JSON Schema."""
+"""`tiny-agents schema`: what agent.yaml, a file of tests, or a line of `--output jsonl` may say, as JSON Schema."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import sys
 from argparse import Namespace
 
-from tiny_agents.agent.definition.schema import definition_schema
+from tiny_agents.agent.definition.schema import definition_schema, schema_of_tests
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.machine.record_schema import record_schema
 from tiny_agents.cli.report import Reporter
 
-SCHEMAS = {"agent": definition_schema, "events": record_schema}
+SCHEMAS = {"agent": definition_schema, "tests": schema_of_tests, "events": record_schema}
 
 
 def command(arguments: Namespace, _reporter: Reporter) -> int:

@@ -30,6 +30,7 @@ from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.flags.model import chosen_model, settings_of_flags
 from tiny_agents.cli.flags.output import limits_given
 from tiny_agents.cli.interrupts import Interrupts, leave_by_exception
+from tiny_agents.cli.machine.event_records import plain
 from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
 from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import LOADING, Reporter, set_up_diagnostics
@@ -37,6 +38,7 @@ from tiny_agents.cli.screen.safe_text import neutralise, one_line
 from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ConfigError, ServerConnectionError, UsageError, redact
 from tiny_agents.inference.credentials import find_token
+from tiny_agents.mcp_client.text import without_secrets
 from tiny_agents.mcp_client.tools.known_servers import KnownServers, file_of
 
 VERSION = 1
@@ -150,8 +152,8 @@ def _say_at_the_end(
 ) -> int:
     failed = sum(not result.passed for result in results)
     if arguments.output == "json":
-        whole = json.dumps(_as_data(definition, results, number), indent=2)
-        sys.stdout.write(redact(whole, reporter.secrets) + "\n")
+        whole = without_secrets(plain(_as_data(definition, results, number)), reporter.secrets)
+        sys.stdout.write(json.dumps(whole, indent=2) + "\n")
     else:
         words = _summary(len(results) - failed, failed, number - len(results))
         Screen(sys.stdout, sys.stdout).line(words, Style.ERROR if failed else Style.BOLD)
