@@ -34,6 +34,7 @@ async def observe(agent_path: str, model_url: str, key: str, inputs: dict[str, s
     trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider([reader]))
     logging.basicConfig(level=logging.DEBUG, stream=logged)
+    logging.getLogger("httpcore2").setLevel(logging.INFO)  # below that it shows what goes over the wire, on purpose
     seen: dict[str, Any] = {"events": [], "errors": []}
     agent = Agent.load(agent_path, inputs=inputs, capture_content=True, run_log="observed.log")
     async with agent:

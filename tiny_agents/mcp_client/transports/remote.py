@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
@@ -26,6 +27,9 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp.shared.message import SessionMessage
 
     from tiny_agents.mcp_client.transports.http_client import WatchedClient
+
+
+_SAYS_THE_ID = "Received session ID"
 
 
 @asynccontextmanager
@@ -56,12 +60,20 @@ async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk)
             await authorizer.close()
 
 
+def _without_session_id(record: logging.LogRecord) -> bool:
+    """The SDK logs the session's id, with which others could go on with it."""
+    if str(record.msg).startswith(_SAYS_THE_ID):
+        record.msg, record.args = _SAYS_THE_ID, ()
+    return True
+
+
 @asynccontextmanager
 async def open_http(server: HttpServer, watch: Watch, desk: Desk) -> AsyncIterator[Streams]:
     from mcp.client.streamable_http import streamable_http_client
 
     from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
 
+    logging.getLogger("mcp.client.streamable_http").addFilter(_without_session_id)
     async with (
         _http_client(server, watch, desk) as http,
         streamable_http_client(
