@@ -98,6 +98,11 @@ def _printed(text: str) -> int:
 
 def _prepare_streams() -> None:
     """Have somewhere to write, and nothing that can't be written in the terminal's encoding."""
+    for number in range(3):  # else the next file that is opened would be taken for what is closed, here and by servers
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the life of the process

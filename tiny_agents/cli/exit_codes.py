@@ -6,6 +6,7 @@ From 128 on the number of the signal is added, as shells do.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterable
 from enum import IntEnum
@@ -78,10 +79,20 @@ def error_message(error: BaseException, secrets: Iterable[str] = ()) -> str:
             more = "1 more problem" if len(cause.others) == 1 else f"{len(cause.others)} more problems"
             text = f"{text} (and {more}: `tiny-agents validate` names all)"
     elif isinstance(cause, OSError) and cause.strerror:
-        text = f"{cause.filename}: {cause.strerror}" if cause.filename else cause.strerror
+        text = f"{cause.filename}: {cause.strerror}" if cause.filename else _unnamed(cause)
     else:
         text = (
             f"something unexpected went wrong inside tiny-agents ({type(cause).__name__}: {cause}). "
             "Please run it again with --debug and report what it prints."
         )
     return neutralise(redact(text, secrets))
+
+
+def _unnamed(error: OSError) -> str:
+    """In words what is wrong with a file that the error doesn't name."""
+    if isinstance(error, FileNotFoundError):
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            return "the current folder isn't there any more: change to another one"
+    return error.strerror or str(error)

@@ -171,6 +171,13 @@ def say_what_changed(saving: Saving | None, tools: Sequence[str], reporter: Repo
             reporter.notice(one_line(sentence, 300))
 
 
+def say_what_was_left(session: Session | None, reporter: Reporter) -> None:
+    """That the last request of a conversation which is gone on with isn't part of it, on standard error."""
+    if session is not None and session.unanswered is not None:
+        request = one_line(session.unanswered, 200)
+        reporter.warning(f"the last request was not answered, and isn't part of the conversation: {request}")
+
+
 def show_recap(session: Session | None, screen: Screen) -> None:
     """Where a conversation was left: the last request, the end of the answer to it, and what became of it."""
     stored = session.stored if session is not None else None

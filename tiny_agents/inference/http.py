@@ -10,6 +10,7 @@ there is one, is looked at before every wait and whenever data arrives.
 from __future__ import annotations
 
 import functools
+import os
 import random
 import ssl
 import threading
@@ -131,7 +132,12 @@ def _mask(error: BaseException | None, secrets: list[str]) -> None:
 @functools.cache
 def trust_store() -> ssl.SSLContext:
     """One for the process: loading the certificates takes longer than everything else a client does to start."""
-    return httpx2.create_ssl_context()
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:  # one of them is ssl.SSLError
+        named = [f"{name}={value}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if (value := os.environ.get(name))]
+        where = " and ".join(named) or "the system's"
+        raise UsageError(f"The certificates to trust can't be read ({where}): {error}") from error
 
 
 @functools.cache

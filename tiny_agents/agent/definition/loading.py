@@ -157,6 +157,8 @@ def _not_found(ref: str | Path, path: Path) -> ConfigError:
             f"there is no agent {ref!r}: no file or folder of this name here, and the bundled agents are "
             f"{', '.join(names)}{did_you_mean(ref, names)}"
         )
+    if os.path.islink(path):
+        return ConfigError("is a link to what isn't there", path=text)
     beside = sorted(os.listdir(path.parent)) if os.path.isdir(path.parent) and os.access(path.parent, os.R_OK) else []
     return ConfigError(f"no such file or folder{did_you_mean(path.name, beside)}", path=text)
 

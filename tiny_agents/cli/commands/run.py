@@ -65,6 +65,7 @@ from tiny_agents.cli.saving import (
     past_session,
     plan_saving,
     say_what_changed,
+    say_what_was_left,
     show_recap,
 )
 from tiny_agents.cli.screen.banner import is_embedded, model_words, show_banner
@@ -359,6 +360,7 @@ async def _work(
         return await _converse(agent, session, plan, make, interrupts, reporter)
     if nothing_works:
         return ExitCode.FAILED
+    say_what_was_left(session, reporter)
     if machine is None:
         return await _answer(agent, session, plan, plan.prompt, reporter)
     await machine.answer(agent, plan.prompt)

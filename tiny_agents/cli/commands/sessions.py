@@ -24,6 +24,8 @@ from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.data_dir import write_new
 from tiny_agents.errors import TinyAgentsError, UnreadableInputError, UsageError
 
+MAX_IMPORT_BYTES = 256_000_000
+
 UNKNOWN_COLUMNS = 1000
 """Into a pipe or a file, lines aren't folded where a terminal would."""
 
@@ -124,7 +126,13 @@ def _export(arguments: Namespace, sessions: SessionDatabase, screen: Screen) -> 
 
 def _import(arguments: Namespace, sessions: SessionDatabase, screen: Screen) -> int:
     try:
-        data = sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
+        if arguments.file != "-":
+            with Path(arguments.file).open("rb") as file:
+                data = file.read(MAX_IMPORT_BYTES + 1)
+        else:
+            data = sys.stdin.buffer.read(MAX_IMPORT_BYTES + 1) if sys.stdin is not None else b""
+        if len(data) > MAX_IMPORT_BYTES:
+            raise UsageError(f"this is larger than {MAX_IMPORT_BYTES // 1_000_000} MB, which no session is")
         stored = export.from_json(data.decode("utf-8-sig"))
     except OSError as error:
         raise UnreadableInputError(f"{arguments.file}: {error.strerror}") from error

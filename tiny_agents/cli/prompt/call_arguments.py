@@ -10,6 +10,8 @@ from typing import Any
 
 from tiny_agents.errors import UsageError
 
+MAX_FILE_BYTES = 20_000_000
+
 _PAIR = re.compile(r"([^\s=:{\[]+?)(:?=)(.*)", re.DOTALL)
 SHOWN = 60
 """Characters around the place of an error that are shown."""
@@ -53,12 +55,17 @@ def _pair(word: str) -> tuple[str, Any]:
 
 def _file(name: str, path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}=@FILE: {path} isn't text in UTF-8 (byte {error.start + 1})") from error
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise UsageError(f"{name}=@FILE: {path}: {reason} (a text that begins with @ is written with @@)") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise UsageError(f"{name}=@FILE: {path} is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+    return text
 
 
 def json_object(text: str, what: str) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def read_stdin(stream: TextIO | None, notice: Callable[[str], None], *, optional
             it) is left alone: such a run must not wait for ever.
 
     Raises:
-        UsageError: What came isn't text in UTF-8.
+        UsageError: What came isn't text in UTF-8, or is more than any model takes.
     """
     if stream is None or stream.closed:
         return ""
@@ -102,7 +102,9 @@ def read_stdin(stream: TextIO | None, notice: Callable[[str], None], *, optional
             notice(f"nothing came on standard input for {STDIN_NOTICE_AFTER_S:g} s: going on without it")
             return ""
         notice("waiting for text on standard input (to run without it: < /dev/null)")
-    data = stream.buffer.read()
+    data = stream.buffer.read(MAX_PROMPT_BYTES + 1)
+    if len(data) > MAX_PROMPT_BYTES:
+        raise UsageError(f"standard input is larger than {MAX_PROMPT_BYTES // 1_000_000} MB, which no model takes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
