@@ -144,7 +144,7 @@ def test_what_a_prompt_attaches_completes_and_pastes(tmp_path):
             assert model.chats[-1]["messages"][-1]["content"] == "Written elsewhere."
             terminal.wait_for(READY)
             terminal.type("/mod")
-            terminal.wait_for(r"^ +model$")
+            terminal.wait_for(r"^ +model +which model answers")
             terminal.type(TAB)
             terminal.wait_for(r"^> /model$")
 

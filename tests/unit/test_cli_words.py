@@ -90,8 +90,11 @@ def test_every_flag_of_run_arrives():
     [
         ("", "no command"),
         ("run", "AGENT"),
-        ("rn clock", "invalid choice: 'rn'"),
-        ("run clock --modle m", "--modle"),
+        ("rn clock", "invalid choice: 'rn' (did you mean 'run'?)"),
+        ("frobnicate", "(choose from run, list, "),
+        ("run clock --modle m", "unrecognized arguments: --modle (did you mean '--model'?)"),
+        ("run clock --frobnicate", "unrecognized arguments: --frobnicate"),
+        ("call clock", "required: TOOL"),
         ("run clock --mod m", "--mod"),  # no abbreviations: they'd change their meaning with the next flag
         ("run clock --prompt", "expected one argument"),
         ("run clock --input token", "ID=VALUE"),

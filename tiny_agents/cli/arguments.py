@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from tiny_agents.cli.flags.init import add_init
@@ -158,8 +158,31 @@ class Parser(argparse.ArgumentParser):
         """Write the help; unlike argparse's own, failing to is an error."""
         (file or sys.stdout).write(self.format_help())
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As argparse's, but the command itself complains of flags that it doesn't know, and names the nearest."""
+        found, rest = super().parse_known_args(args, namespace)
+        unknown = [word for word in rest if word.startswith("-") and word != "-"]
+        if unknown:
+            hint = _nearest(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            hint = _nearest(str(value), known) or f" (choose from {', '.join(known)})"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\nSee '{self.prog} --help'.\n")
+
+
+def _nearest(wrong: str, known: Iterable[str]) -> str:
+    """What was probably meant, in words that follow; empty where nothing is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(wrong, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 class _Version(argparse.Action):
@@ -500,6 +523,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         SystemExit: For --help and --version (0), and for what can't be understood (2).
     """
     parser = build_parser()
+    arguments: argparse.Namespace
     arguments, rest = parser.parse_known_args(argv)
     if arguments.command == "call" and not any(word.startswith("-") and word != "-" for word in rest):
         arguments.arguments += rest  # argparse loses what comes after a flag

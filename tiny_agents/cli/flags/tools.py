@@ -64,7 +64,7 @@ def add_tools(commands: Any, input_value: Any, add_shared: Any) -> None:
     for parser in (tools, call):
         parser.add_argument("target", metavar="TARGET", help=TARGET)
     call.add_argument("tool", metavar="TOOL", help="its name, or SERVER.NAME")
-    call.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="see below")
+    call.add_argument("arguments", metavar="ARGUMENT", nargs="*", default=[], help="see below")
     tools.add_argument("--json", action="store_true", help="as JSON, with the whole schemas")
     call.add_argument("--json", action="store_true", help="the whole result as JSON")
     call.add_argument(
