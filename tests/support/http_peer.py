@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -29,6 +30,15 @@ Answer = int | str | dict[str, Any] | tuple[int, dict[str, str]] | tuple[int, di
 """A status; "stall" (no answer) or "reset"; a JSON body; a status with headers and, if wanted, a body."""
 
 
+class _QuietServer(ThreadingHTTPServer):
+    request_queue_size = 200  # connections that may come at the same moment
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are part of the tests."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class HTTPPeer:
     """Answers with `answer(request)` while its `with` block is open."""
 
@@ -37,7 +47,7 @@ class HTTPPeer:
         self.sessions: set[str] = set()
         self._answer = answer
         self._closed = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 

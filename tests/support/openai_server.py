@@ -105,6 +105,7 @@ def raw(*events: dict[str, Any] | str | bytes | float, **turn: Any) -> Turn:
 
 class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 200  # connections that may come at the same moment
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are part of the tests; anything else is a fault of the server and is shown."""

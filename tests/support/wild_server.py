@@ -69,6 +69,13 @@ def greets() -> None:
     greets_with(**GREETINGS[ARGUMENT])
 
 
+def starts_late() -> None:
+    """Says nothing before there is a file ARGUMENT."""
+    while not os.path.exists(ARGUMENT):
+        time.sleep(0.01)
+    serve()
+
+
 def refuses_at_length() -> None:
     for request in requests():
         fail(request, {"code": -32603, "message": "bad \x1b[31m" * 200_000 + os.environ.get("KEY", "")})
