@@ -250,6 +250,7 @@ async def test_a_server_that_is_not_to_be_started_again_stays_away_and_its_tools
     async with agent_with(turns, servers=[{**bad, "prefix": "gh"}]) as (agent, _):
         assert [tool.function.name for tool in agent.available_tools] == ["gh__fail", "gh__crash"]
         _, results = await run(agent, "Go.")
+        assert "is started again" not in str(results[0].content)
         assert "went away once and is not to be started again (restart: 0)" in str(results[1].content)
 
 

@@ -62,7 +62,12 @@ async def test_instructions_can_be_switched_off(serve: Serve) -> None:
         await client.add_mcp_server(**library())
         await turn(client, [{"role": "user", "content": "Hi"}])
         assert client.connections["library"].instructions == "Read first."
+        await client.add_mcp_server(**library("heard", "Ask me.", instructions=True))
+        await turn(client, [{"role": "user", "content": "Hi"}])
     assert [message["role"] for message in model.chats[0]["messages"]] == ["user"]
+    told = model.chats[1]["messages"][0]["content"]
+    assert "Ask me." in told, "what a server says of itself comes before what is said of all"
+    assert "Read first." not in told
 
 
 # ---------------------------------------------------------------- folders

@@ -183,7 +183,7 @@ class MCPClient(Offers):
         self._host = host or Host()
         self._model_names = [model or "", *self._host.sampling_models]
         self._instructions = instructions
-        self._silent: set[str] = set()  # servers whose instructions aren't told
+        self._tells: dict[str, bool | None] = {}  # by server: whether its instructions are told; None is as above
         self._spill = Spill(result_max_chars)
         self._functions = Functions(tool_timeout_s=tool_timeout)
         self._connections: dict[str, Connection] = {}
@@ -317,13 +317,11 @@ class MCPClient(Offers):
         self._observing.secrets += secrets_of(server, options.secrets)
         self._prefixes[name] = None if options.prefix is None else options.prefix or name
         self._deferral.modes[name] = options.defer
-        if not options.instructions:
-            self._silent.add(name)
+        self._tells[name] = options.instructions
         try:
             await connection.start()
         except BaseException:
             del self._connections[name]
-            self._silent.discard(name)
             raise
 
     async def announce_roots(self) -> None:
@@ -696,7 +694,8 @@ class MCPClient(Offers):
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""
 
     def _told_instructions(self) -> str | None:
-        if not self._instructions:
-            return None
-        told = {name: c.instructions for name, c in self._connections.items() if name not in self._silent}
-        return instructions_text(told)
+        def told(name: str) -> bool:
+            own = self._tells.get(name)
+            return self._instructions if own is None else own
+
+        return instructions_text({name: c.instructions for name, c in self._connections.items() if told(name)})

@@ -613,7 +613,8 @@ class Connection:
     def _raise_lost(self, during: str, loss: ConnectionLost, watch: Watch, *, harmless: bool = False) -> NoReturn:
         ran = "" if harmless else " The call may have run." if loss.ran else " The call did not run."
         verb = "started" if isinstance(self._server, StdioServer) else "connected to"
-        again = f" The server is {verb} again when it is needed next." if loss.gone and not self._closed else ""
+        comes_back = loss.gone and not self._closed and self._most_restarts > 0
+        again = f" The server is {verb} again when it is needed next." if comes_back else ""
         raise self._error(f"{loss.how} {during}.{ran}{again}", watch) from loss
 
     def _error(

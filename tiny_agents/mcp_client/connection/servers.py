@@ -186,7 +186,7 @@ class ServerOptions:
     protocol: Protocol = "auto"
     secrets: tuple[str, ...] = field(default=(), repr=False)
     roots: tuple[Path, ...] | None = None
-    instructions: bool = True
+    instructions: bool | None = None
     log_level: LogLevel | None = None
     max_parallel_calls: int | None = None
     prefix: str | None = None
@@ -232,7 +232,7 @@ def describe_options(kind: str, parameters: Mapping[str, Any]) -> ServerOptions:
         protocol=read.protocol(),
         secrets=read.texts("secrets"),
         roots=read.paths("roots") if read.has("roots") else None,
-        instructions=read.flag("instructions", True),
+        instructions=read.flag("instructions", True) if read.has("instructions") else None,
         log_level=read.log_level(),
         max_parallel_calls=read.count("max_parallel_calls"),
         prefix=read.prefix(),
