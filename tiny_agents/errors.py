@@ -41,7 +41,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 BODY_LIMIT = 2048
 """Characters of a server's answer that an error keeps."""
@@ -91,6 +91,15 @@ _IN_ADDRESSES = re.compile(
     r"|([?&](?:[\w.-]{0,40}(?:key|token|secret|password|passwd|signature|credential|assertion)[\w-]{0,40}"
     r"|sig|auth|code|jwt|pwd|pass)=)(?!\$\{)[^&\s#\"'<>]+"
 )
+
+
+def secrets_in_address(url: str) -> list[str]:
+    """The user and password of an address, and the values in its query that are keys by their names."""
+    if "?" not in url and "@" not in url:
+        return []
+    found = [match[0].partition("://")[2] or match[0].partition("=")[2] for match in _IN_ADDRESSES.finditer(url)]
+    parts = [part for each in found for part in (each, each.partition(":")[2]) if part]
+    return [spelling for part in parts for spelling in dict.fromkeys((part, unquote(part)))]
 
 
 def redact_addresses(text: str) -> str:

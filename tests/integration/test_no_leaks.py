@@ -5,7 +5,10 @@ What is printed, logged, traced, saved and kept is then searched for them, in ev
 
 from __future__ import annotations
 
+import base64
+import inspect
 import json
+import logging
 import subprocess
 import sys
 import urllib.parse
@@ -16,8 +19,9 @@ import pytest
 from tests.support.http_peer import Answer, HTTPPeer, Recorded
 from tests.support.openai_server import OpenAIServer, calls, raw, status, text
 from tests.support.program import LIMIT_S, SUPPORT, Done, environment, run, script, write_agent
+from tiny_agents import AsyncInferenceClient, InferenceClient, MCPClient, ProviderError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 OBSERVED = SUPPORT / "observed_run.py"
 
@@ -99,6 +103,7 @@ class World:
 
     def __init__(self, folder: Path, peer: HTTPPeer) -> None:
         self.folder = folder
+        self.peer = peer
         inputs = [{"id": "one", "password": True}, {"id": "two", "password": True}]
         user, password, query = (SECRETS[name] for name in ("a user", "a password", "a query"))
         at = peer.url.replace("http://", f"http://{user}:{password}@")
@@ -160,6 +165,8 @@ def test_no_secret_is_in_anything_that_a_run_prints_logs_saves_or_tells_a_model(
     assert {"run.log", "data/tiny-agents/sessions/sessions.db"} <= set(files)
     assert {path: found for path, content in files.items() if (found := found_in(content))} == {}
     assert all(found_in(json.dumps(each)) == ["the model's key"] for each in headers)
+    theirs = {"a header", "a bearer", "a query", "a session"}  # and the user and password, in base64
+    assert {name for request in world.peer.requests for name in found_in(str(request))} <= theirs
 
     shown = [
         world.run("sessions", "export", "last"),
@@ -209,3 +216,43 @@ def test_no_secret_is_in_spans_logs_events_or_the_errors_of_a_program(world):
     assert any("gen_ai.tool.call.result" in span for span in seen["spans"])
     assert len(seen["errors"]) == 3 + 8
     assert "Received session ID" in seen["log"]
+
+
+@pytest.mark.parametrize("kind", [InferenceClient, AsyncInferenceClient])
+async def test_what_is_secret_in_an_address_is_sent_and_in_no_log_or_error(kind, caplog):
+    secret_ones = f"me:{SECRETS['a password']}@", f"?api_key={SECRETS['a query']}&version=2"
+    turns = [text("Hello."), status(400, {"error": {"message": f"no {SECRETS['a query']} for {secret_ones[0]}"}})]
+    with caplog.at_level(logging.INFO), OpenAIServer(turns) as model:
+        url = model.url.replace("http://", f"http://{secret_ones[0]}") + secret_ones[1]
+        client = kind(base_url=url, max_retries=0)
+
+        async def ask():
+            answer = client.chat_completion([{"role": "user", "content": "x"}], model="m")
+            return await answer if inspect.isawaitable(answer) else answer
+
+        assert (await ask()).choices[0].message.content == "Hello."
+        with pytest.raises(ProviderError) as caught:
+            await ask()
+    assert model.requests[0].path == f"/v1/chat/completions{secret_ones[1]}"
+    assert (
+        base64.b64decode(model.requests[0].headers["authorization"].removeprefix("Basic ")).decode()
+        == secret_ones[0][:-1]
+    )
+    assert "HTTP Request: POST http://127.0.0.1:" in caplog.text
+    assert "no *** for ***" in str(caught.value)
+    assert found_in(caplog.text + repr(caught.value) + caught.value.body) == []
+
+
+async def test_a_program_s_baggage_goes_to_no_server():
+    from opentelemetry import baggage, context
+
+    attached = context.attach(baggage.set_baggage("who", SECRETS["a user"]))
+    try:
+        async with MCPClient(model="m", base_url="http://127.0.0.1:9/v1", api_key="x") as client:
+            await client.add_mcp_server("stdio", command=sys.executable, args=[str(SUPPORT / "repeating_server.py")])
+            told = json.loads((await client.call_tool("repeat", {"a": 1})).text)
+    finally:
+        context.detach(attached)
+    assert told["arguments"] == {"a": 1}
+    assert "_meta" in told
+    assert SECRETS["a user"] not in json.dumps(told)

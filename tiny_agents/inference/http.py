@@ -34,6 +34,7 @@ from tiny_agents.errors import (
     UsageError,
     public_url,
     redact,
+    redact_addresses,
 )
 from tiny_agents.inference.call import Request, Response
 from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
@@ -111,6 +112,27 @@ def translate(
         return InferenceConnectionError(f"{where} can't be reached: {reason}. {advice}", url=where)
     reason = str(error).rstrip(".") or type(error).__name__
     return InferenceConnectionError(f"The connection to {where} broke: {reason}.", url=where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where a request goes, as httpx2 is told.
+
+    httpx2 logs the URL of each request. What is secret in one (a password, a key in its query) isn't in `url`, but is put in
+    where the request goes out.
+    """
+
+    url: str
+    extensions: dict[str, Any] = field(default_factory=dict, repr=False)
+    auth: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> _Address:
+        if ("?" not in url and "@" not in url) or redact_addresses(url) == url:
+            return cls(url)
+        whole = httpx2.URL(url)
+        auth = {"auth": httpx2.BasicAuth(whole.username, whole.password)} if whole.userinfo else {}
+        return cls(public_url(url), {"target": whole.raw_path}, auth)
 
 
 def without_request(error: Exception) -> Exception:
@@ -270,7 +292,7 @@ class _Answer:
     def __init__(self, response: httpx2.Response, tries: _Tries) -> None:
         self.status = response.status_code
         self.headers = _lower(response.headers)
-        self.url = str(response.url)
+        self.url = tries.request.url  # that of the response lacks what isn't to be logged
         self.request = tries.request
         self.timeout_s = tries.settings.timeout_s
         self.deadline = tries.deadline
@@ -405,10 +427,16 @@ class SyncHTTP:
         request = tries.request
         client = self._client(request.url)
         headers = wire_headers(request, stream=stream)
+        address = _Address.of(request.url)
         built = client.build_request(
-            request.method, request.url, content=content, headers=headers, timeout=tries.begin()
+            request.method,
+            address.url,
+            content=content,
+            headers=headers,
+            timeout=tries.begin(),
+            extensions=address.extensions,
         )
-        return client.send(built, stream=True, follow_redirects=False)
+        return client.send(built, stream=True, follow_redirects=False, **address.auth)
 
     def _error_body(self, response: httpx2.Response) -> bytes:
         body = b""
@@ -535,13 +563,19 @@ class AsyncHTTP:
         request = tries.request
         client = await self._client(request.url)
         headers = wire_headers(request, stream=stream)
+        address = _Address.of(request.url)
         built = client.build_request(
-            request.method, request.url, content=content, headers=headers, timeout=tries.begin()
+            request.method,
+            address.url,
+            content=content,
+            headers=headers,
+            timeout=tries.begin(),
+            extensions=address.extensions,
         )
         # A single read has its limit; here they all have one together: a head may come byte by byte, or never end.
         limit_s = tries.limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
         with anyio.move_on_after(limit_s):
-            return await client.send(built, stream=True, follow_redirects=False)
+            return await client.send(built, stream=True, follow_redirects=False, **address.auth)
         raise httpx2.ReadTimeout(f"no answer within {limit_s:g} s", request=built)
 
     async def _error_body(self, response: httpx2.Response) -> bytes:

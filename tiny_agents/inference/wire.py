@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from tiny_agents.errors import ProviderError, UsageError, public_url, redact
+from tiny_agents.errors import ProviderError, UsageError, public_url, redact, secrets_in_address
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.reach import may_lead_to
@@ -173,7 +173,7 @@ _NO_SECRETS = frozenset({"accept", "accept-language", "content-type", "prefer", 
 def secrets_of(request: Request) -> list[str]:
     """What must not come back in a message: the key, and the values of the user's own headers that may hold one."""
     named = [value for name, value in request.headers.items() if name.lower() not in _NO_SECRETS]
-    return [*([request.key] if request.key else []), *named]
+    return [*([request.key] if request.key else []), *named, *secrets_in_address(request.url)]
 
 
 def error_text(body: bytes, *, fallback: str, secrets: list[str] | None = None) -> str:

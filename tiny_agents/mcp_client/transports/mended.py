@@ -211,6 +211,7 @@ class NotedStream:
         self._traffic = traffic
 
     async def send(self, item: Any) -> None:
+        _without_baggage(item.message)
         if (is_request := getattr(item.message, "method", None)) is not None:
             self._traffic.sent(item.message)  # before it is answered
         await self._stream.send(item)
@@ -227,3 +228,10 @@ class NotedStream:
     async def __aexit__(self, *error: Any) -> bool | None:
         left: bool | None = await self._stream.__aexit__(*error)
         return left
+
+
+def _without_baggage(message: Any) -> None:
+    """The SDK hands on OpenTelemetry's context: the ids of a trace say nothing, baggage is the program's own."""
+    params = getattr(message, "params", None)
+    if isinstance(params, dict) and isinstance(meta := params.get("_meta"), dict):
+        meta.pop("baggage", None)
