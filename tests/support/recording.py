@@ -145,7 +145,7 @@ class Recorder:
 
     def shell(self, command: str) -> None:
         """Type a command at a shell's prompt, and have a shell run it."""
-        start = self._screen.cursor.y + 1
+        start = self._cursor_row() + 1
         written = f"\x1b[{start};1H{SHELL_PROMPT}"
         for character in ["", *command]:
             self.casts[-1].moments.append((KEY_S, written + character))
@@ -191,7 +191,7 @@ class Recorder:
 
     def command(self, text: str) -> None:
         """Type a slash command and Enter. What is offered meanwhile isn't recorded: it comes when it comes."""
-        row, column = self._screen.cursor.y + 1, cursor_at(self._screen) + 1
+        row, column = self._cursor_row() + 1, cursor_at(self._screen) + 1
         self.casts[-1].moments += [
             (KEY_S, f"\x1b[{row};{column + number}H{character}") for number, character in enumerate(text)
         ]
@@ -212,7 +212,13 @@ class Recorder:
         rows = [self._row(number) for number in range(LINES)]
         texts = ["".join(character for character, _ in row).rstrip() for row in rows]
         kept = [_steady(row) for row, text in zip(rows, texts, strict=True) if text not in _SLOW]
-        return kept + [()] * (LINES - len(kept))
+        foot = LINES - 1 if texts[-1] else LINES  # the line below the prompt stays where it is
+        kept[foot - LINES + len(kept) : foot - LINES + len(kept)] = [()] * (LINES - len(kept))
+        return kept
+
+    def _cursor_row(self) -> int:
+        above = self._screen.display[: self._screen.cursor.y]
+        return int(self._screen.cursor.y) - sum(line.rstrip() in _SLOW for line in above)
 
     def _row(self, number: int) -> Row:
         line = self._screen.buffer[number]
