@@ -80,6 +80,12 @@ def styled(text: str, style: Style, colour: bool) -> str:
     return f"\x1b[{style.value}m{text}\x1b[0m" if colour and style.value and text else text
 
 
+def _send_to_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 class Screen:
     """Writes the answer to one stream and everything else to another, and keeps their lines apart on one terminal.
 
@@ -147,5 +153,10 @@ class Screen:
         if self._held is not None:
             self._held.append((stream, text))
             return
-        stream.write(text)
-        stream.flush()
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            if stream is self._answer_stream or self.aside.is_terminal:
+                raise
+            _send_to_nowhere(stream)  # nobody reads what is beside the answer, which comes all the same
