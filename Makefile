@@ -21,7 +21,7 @@ demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real M
 	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
 
 test: $(VENV)/.dev ## the whole suite, on up to four cores
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 5 --dist worksteal
 
 conformance: $(VENV)/.dev ## the official suite of MCP against our client; needs npm, and fetches the suite
 	$(BIN)/python tests/conformance/run.py

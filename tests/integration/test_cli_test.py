@@ -178,7 +178,7 @@ def test_ctrl_c_leaves_and_ends_the_servers(tmp_path: Path, serve: Callable[...,
     program.send_signal(signal.SIGINT)
     out, err = program.communicate(timeout=30)
     assert (program.returncode, out) == (130, b""), err
-    assert server.gone.wait(10)
+    assert server.gone.wait(60)
 
 
 async def _results(folder: Path, **options: Any) -> list[CaseResult]:
