@@ -15,7 +15,7 @@ else
   INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo test conformance crash-test fuzz check servers browser dist sbom audit lint format types clean
+.PHONY: demo test conformance crash-test soak fuzz check servers browser dist sbom audit lint format types clean
 
 demo: $(VENV)/.demo ## a real model, run locally without any key, calls a real MCP server
 	$(BIN)/tiny-agents run clock --provider local --prompt "What time is it in Tokyo?" < /dev/null
@@ -28,6 +28,9 @@ conformance: $(VENV)/.dev ## the official suite of MCP against our client; needs
 
 crash-test: $(VENV)/.dev ## kill processes in the middle of conversations, 200 times
 	TINY_AGENTS_CRASHES=200 $(BIN)/python -m pytest -s tests/integration/test_sessions_crash.py
+
+soak: $(VENV)/.dev ## 1,000 conversations, a hundred at a time, one in five of which goes wrong; takes minutes
+	$(BIN)/python -m tests.soak
 
 fuzz: $(VENV)/.dev ## what is said of any input, with 20,000 inputs each in place of 100; takes an hour
 	TINY_AGENTS_FUZZ=1 $(BIN)/python -m pytest -m hypothesis --numprocesses logical --dist worksteal tests/unit

@@ -37,7 +37,7 @@ class ServerScenario:
         told: Pattern of what the model is told of a call of its `tool`; by transport where they differ.
         tools: What it offers in the end, by the server's names; None where it doesn't matter.
         warned: Pattern of a line in the log.
-        state: What has become of the connection.
+        state: What has become of the connection; None where it doesn't matter.
         host: Who answers what it asks.
         options, server: More arguments of `Agent`, and of `add_mcp_server`.
         most: How many bytes the whole may need.
@@ -53,7 +53,7 @@ class ServerScenario:
     tool: str = "bad__ping"
     tools: Sequence[str] | None = None
     warned: str | None = None
-    state: str | Mapping[str, str] = "ready"
+    state: str | Mapping[str, str] | None = "ready"
     host: type[Host] = Host
     options: Mapping[str, Any] = field(default_factory=dict)
     server: Mapping[str, Any] = field(default_factory=dict)
@@ -117,7 +117,7 @@ async def served_by(
             await _added({**parameters, "name": "bad"}, scenario, agent, leftovers)
             await _run(scenario, kind, agent, leftovers)
             assert agent.connections["good"].state == "ready"
-            if not scenario.refused:
+            if not scenario.refused and scenario.state is not None:
                 assert agent.connections["bad"].state == by_kind(scenario.state, kind)
     assert peak.grown < scenario.most, f"{peak.grown:,} bytes"
     leftovers.seen(repr(agent), agent.messages)

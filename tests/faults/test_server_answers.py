@@ -218,7 +218,7 @@ async def test_a_call(
         state="lost",
     ),
     ServerScenario(
-        "answers and dies", ("no loss",), "answers_and_dies", kinds=["stdio"], told="^last words$", state="lost"
+        "answers and dies", ("no loss",), "answers_and_dies", kinds=["stdio"], told="^last words$", state=None
     ),
     ServerScenario(
         "closes its output and lives on",

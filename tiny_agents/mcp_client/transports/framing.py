@@ -26,8 +26,8 @@ Streams = tuple[Any, Any]
 """What the SDK takes for a transport: a stream of messages to read from, one to write to."""
 
 WAITING_MESSAGES = 1_000
-MAX_NOISE_BYTES = 64 * 1024 * 1024
-"""How much a server may write that is no message, from one message to the next."""
+MAX_NOISE_BYTES = 2 * MAX_LINE_BYTES
+"""How much a server may write from one message to the next."""
 
 NOISE_CHARS = 200
 

@@ -150,7 +150,7 @@ class WatchedClient(httpx2.AsyncClient):
     def _mended(self, request: httpx2.Request, body: bytes) -> bytes:
         """The body of an answer as its request wants it: it has the request's id, whatever its server wrote there."""
         asked = message_id(request.content)
-        if asked is None or len(body) > MAX_ERROR_BYTES:
+        if asked is None or len(body) > MAX_ERROR_BYTES or not body.lstrip().startswith(b"{"):
             return mended_text(body)
         message = read_message(body, self._watch)
         if message is None or hasattr(message, "method"):

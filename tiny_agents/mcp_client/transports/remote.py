@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     import httpx2
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared.message import SessionMessage
+    from mcp_types import JSONRPCMessage
 
     from tiny_agents.mcp_client.transports.http_client import WatchedClient
 
@@ -108,7 +109,7 @@ async def open_sse(server: SseServer, watch: Watch, desk: Desk) -> AsyncIterator
             write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
             async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
                 tasks.start_soon(_read_events, events, watch, arrived)
-                tasks.start_soon(_post_messages, http, endpoint, leaving, arrived)
+                tasks.start_soon(_post_messages, http, endpoint, watch, leaving, arrived)
                 yield read_stream, write_stream
                 tasks.cancel_scope.cancel()
         finally:
@@ -165,6 +166,7 @@ async def _read_events(
 async def _post_messages(
     http: httpx2.AsyncClient,
     endpoint: str,
+    watch: Watch,
     leaving: MemoryObjectReceiveStream[SessionMessage],
     arrived: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
@@ -175,30 +177,44 @@ async def _post_messages(
     async with leaving, anyio.create_task_group() as requests:
         async for item in leaving:
             if isinstance(item.message, JSONRPCRequest):
-                requests.start_soon(_post, http, endpoint, item, arrived)
+                requests.start_soon(_post, http, endpoint, watch, item, arrived)
             else:
-                await _post(http, endpoint, item, arrived)
+                await _post(http, endpoint, watch, item, arrived)
 
 
 async def _post(
     http: httpx2.AsyncClient,
     endpoint: str,
+    watch: Watch,
     item: SessionMessage,
     arrived: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
     """Send one message; a request that could not be delivered is answered with the reason."""
     import anyio
     from mcp.shared.message import SessionMessage
-    from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest
+    from mcp_types import JSONRPCRequest
 
     content = item.message.model_dump_json(by_alias=True, exclude_unset=True).encode()
     response = await http.post(endpoint, content=content, headers={"content-type": "application/json"})
-    if response.status_code < 300 or not isinstance(item.message, JSONRPCRequest):
+    if not isinstance(item.message, JSONRPCRequest):
         return
+    if response.status_code >= 300:
+        answer: JSONRPCMessage | None = _in_place_of(response, item.message.id)
+    elif response.content.lstrip().startswith(b"{"):  # its answer; it belongs on the stream, and some send it here
+        answer = read_message(response.content, watch)
+    else:
+        return
+    if answer is not None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session has been left
+            await arrived.send(SessionMessage(answer))
+
+
+def _in_place_of(response: httpx2.Response, id: int | str) -> JSONRPCMessage:
+    """The error in place of the answer to a request that could not be delivered."""
+    from mcp_types import ErrorData, JSONRPCError
+
     if response.status_code < 400:
         error = {"code": CODE_REFUSED, "message": "the server redirects messages, which isn't followed"}
     else:
         error = response.json()["error"]
-    answer = JSONRPCError(jsonrpc="2.0", id=item.message.id, error=ErrorData.model_validate(error))
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the session has been left
-        await arrived.send(SessionMessage(answer))
+    return JSONRPCError(jsonrpc="2.0", id=id, error=ErrorData.model_validate(error))

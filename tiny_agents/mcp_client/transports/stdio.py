@@ -52,17 +52,13 @@ async def _read_messages(
     async with arrived:
         try:
             while data := await process.read():
-                if (
-                    watch.noise and lines.is_at_start and b"{" not in data
-                ):  # a flood without any message is skipped as a whole
-                    noise += (end := data.rfind(b"\n") + 1)
-                    data = data[end:]
+                noise += len(data)
+                if watch.noise and lines.is_at_start and b"{" not in data:  # a flood of lines is skipped as a whole
+                    data = data[data.rfind(b"\n") + 1 :]
                 for line in lines.feed(data):
                     if (message := read_message(line, watch)) is not None:
                         noise = 0
                         await arrived.send(SessionMessage(message))
-                    else:
-                        noise += len(line)
                 if noise > MAX_NOISE_BYTES:
                     watch.lose("floods its standard output with what is no MCP")
                     return

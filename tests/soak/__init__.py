@@ -1,0 +1,1 @@
+"""A thousand conversations, one in five of which goes wrong: `make soak`. Not part of `make test`."""
