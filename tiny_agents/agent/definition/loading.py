@@ -179,7 +179,7 @@ def _load_folder(folder: Path, around: _Around) -> AgentDefinition:
             beside = sorted(os.listdir(folder))
         except OSError as error:
             raise ConfigError(f"this folder can't be read: {_reason(error)}", path=folder) from error
-        near = did_you_mean(DEFINITION_FILES[0], beside)
+        near = did_you_mean(DEFINITION_FILES[0], [name for name in beside if Path(name).suffix.lower() in _FORMATS])
         raise ConfigError(f"this folder has no definition (one of {', '.join(DEFINITION_FILES)}){near}", path=folder)
     definition = replace(_parse_file(path), allowed=around.allowed)
     return _completed(definition, Boundary(folder, around.allowed), around, look_around=True)
