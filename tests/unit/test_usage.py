@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tiny_agents import ConfigError, UsageError
+from tiny_agents import Agent, ConfigError, Limits, ModelSettings, UsageError, parse_definition
 from tiny_agents.agent.loop.prices import KNOWN, Price, checked_prices, load_prices, price_of
 from tiny_agents.agent.loop.usage import Usage, dollars, estimated_tokens, usage_of_call
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutputUsage
@@ -164,3 +165,16 @@ def test_the_file_of_prices_on_the_page_is_read_as_it_says(tmp_path: Path) -> No
     assert price_of("owner/model", provider="groq", own=own) == Price(0.6, 1.8)
     assert price_of("my-model", base_url="https://models.example.com/v1", own=own) == Price(0, 0)
     assert price_of("my-model", own=own) is None
+
+
+def test_a_limit_of_costs_that_can_not_be_kept_is_named_with_its_place() -> None:
+    model = ModelSettings("m", base_url="http://localhost:9/v1")
+    unpriced = parse_definition("model: m\nlimits:\n  cost_usd: 1\n", path="agent.yaml")
+    with pytest.raises(ConfigError) as caught:
+        Agent.from_definition(unpriced, model)
+    assert str(caught.value).startswith("agent.yaml:3:3: limits.cost_usd: can't be kept, because nobody knows what the")
+    with pytest.raises(UsageError, match=r"^limits\.cost_usd can't be kept"):
+        Agent.from_definition(replace(unpriced, places={}), model)
+    known = parse_definition("limits: {cost_usd: 1, tokens: 5}")
+    agent = Agent.from_definition(known, ModelSettings("gpt-4o", provider="openai", api_key="sk-x"))
+    assert agent.limits == Limits(model_calls=20, cost_usd=1, tokens=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
@@ -14,6 +15,7 @@ from tiny_agents.agent.definition.lock import LockMode
 from tiny_agents.agent.definition.requirements import commands_and_hosts
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
+from tiny_agents.agent.loop.limits import Limits
 from tiny_agents.agent.loop.output import output_of, schema_problem
 from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
 from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
@@ -57,6 +59,7 @@ class Loading:
     """The ways to an agent that a definition describes: `Agent` has these from here."""
 
     description: str | None
+    limits: Limits
     _checksum: str
     _locked: Locked | None
     _observing: Observing
@@ -64,6 +67,8 @@ class Loading:
     if TYPE_CHECKING:
 
         def __init__(self, **arguments: Any) -> None: ...
+
+        def _price_known(self, limits: Limits) -> None: ...
 
     @classmethod
     def load(
@@ -201,9 +206,12 @@ class Loading:
             output_of(definition.output.get("schema"))
         except UsageError as error:
             raise definition.error("output.schema", schema_problem(error)) from error
+        arguments = arguments_of(definition, model)
+        limits: Limits = arguments.pop("limits")
         agent = cls(
             **model.as_kwargs(),
-            **arguments_of(definition, model),
+            **arguments,
+            limits=replace(limits, cost_usd=None),
             host=host,
             pinning=pinning or definition.pinning_wanted,
             known_servers=known_servers,
@@ -213,6 +221,13 @@ class Loading:
             client=client,
             **observed,
         )
+        agent.limits = limits.over(agent.limits)
+        try:
+            agent._price_known(agent.limits)
+        except UsageError as error:
+            if "limits.cost_usd" not in definition.places:  # it was said elsewhere
+                raise
+            raise definition.error("limits.cost_usd", str(error).removeprefix("limits.cost_usd ")) from error
         agent._checksum = checksum
         agent._observing.secrets += definition.secrets
         agent._locked = locked
