@@ -76,7 +76,8 @@ def _remember(answer: Trusted, store: TrustStore, warn: Callable[[str], None]) -
 
 
 def _shown(name: str, now: Trusted, before: Trusted | None, origin: Origin) -> Iterable[str]:
-    yield f"The agent {name} was downloaded (revision {now.commit[:12]}, {len(now.files)} files in {origin.folder}). It"
+    count = "1 file" if len(now.files) == 1 else f"{len(now.files)} files"
+    yield f"The agent {name} was downloaded (revision {now.commit[:12]}, {count} in {origin.folder}). It"
     yield from (f"  {one_line(line)}" for line in now.consequences)
     if not now.consequences:
         yield "  runs no commands and calls no hosts of its own"
