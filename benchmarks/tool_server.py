@@ -99,7 +99,11 @@ class Http:
         session = b"mcp-session-id: s%d\r\n" % os.getpid() if request["method"] == "initialize" else b""
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" + session)
         writer.write(b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(event), event))
-        await asyncio.sleep(0)  # the end comes by itself, as from a server that closes its stream after the answer
+        await self.end(reader, writer)
+
+    async def end(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The end of an answer's stream. It comes by itself, as from a server that closes its stream after the answer."""
+        await asyncio.sleep(0)
         writer.write(b"0\r\n\r\n")
 
 

@@ -37,6 +37,10 @@ PACE_S = 30.0
 FREE_STREAMS = 3  # within so many seconds
 MAX_PAUSE_S = 2.0
 
+DRAIN_S = 0.5
+DRAIN_BYTES = 64 * 1024
+"""How long the end of an answer's stream is waited for, and how much may come before it."""
+
 _OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")  # what is read has been unpacked
 
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
@@ -173,19 +177,49 @@ class WatchedClient(httpx2.AsyncClient):
 
 
 class _MendedEvents(httpx2.AsyncByteStream):
-    """The events of an answer, in which halves of characters are mended as they come."""
+    """The events of an answer, in which halves of characters are mended as they come.
+
+    The SDK closes an answer's stream at the answer, before its end, and with it the TCP connection: the next call would
+    have to make one anew. So once there was an answer, what follows it is read, for a moment; nobody waits for that, as it
+    is done in the task that sent the message.
+    """
 
     def __init__(self, response: httpx2.Response) -> None:
         self._response = response
+        self._chunks = response.aiter_bytes()
+        self._answered = self._ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         mender = PairMender()
-        async for data in self._response.aiter_bytes():
+        async for data in self._chunks:
+            self._answered = self._answered or b'"result"' in data or b'"error"' in data
             yield mender.feed(data)
+        self._ended = True
         yield mender.end()
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        try:
+            if self._answered and not self._ended and not _is_being_cancelled():
+                await self._read_rest()
+        finally:
+            await self._response.aclose()
+
+    async def _read_rest(self) -> None:
+        left = DRAIN_BYTES
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                async for data in self._chunks:
+                    left -= len(data)
+                    if left < 0:
+                        return
+        except (TimeoutError, httpx2.RequestError):
+            return  # then it is closed as it is
+
+
+def _is_being_cancelled() -> bool:
+    """Whether a call was given up: its server learns that from the closed connection."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Pace:
