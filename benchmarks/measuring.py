@@ -139,5 +139,6 @@ def _cold(command: Sequence[str]) -> float:
 
 
 def _environment() -> dict[str, str]:
-    """Without keys and settings of the user, which would choose other servers."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "OPENAI_", "TINY_AGENTS_"))}
+    """Without settings of the user, which would choose other servers; with bytecode kept, as of installed packages."""
+    left_out = ("HF_", "OPENAI_", "TINY_AGENTS_", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if not key.startswith(left_out)}

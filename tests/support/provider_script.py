@@ -106,7 +106,7 @@ def _destination(provider: str | None, call: Call[Any], key: str, headers: dict[
         tool_emulation=False,
         **arguments,
     )
-    return destination(call, settings, Surroundings(HUB, None, {}))
+    return destination(call, settings, Surroundings(HUB, lambda: None, {}))
 
 
 def _hub(provider: str | None, call: Call[Any], served_as: str, mapping: dict[str, Any] | None) -> dict[str, Any]:

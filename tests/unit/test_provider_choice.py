@@ -27,7 +27,7 @@ def offered(offers: Any, call: Call[Any], **settings: Any) -> Any:
     )
     arguments |= {"max_retries": 2, "trust_env": True, "tool_emulation": False, **settings}
     model = arguments.pop("model", "org/model")
-    step: Any = destination(call, client_settings(model, **arguments), Surroundings("https://hub", None, {}))
+    step: Any = destination(call, client_settings(model, **arguments), Surroundings("https://hub", lambda: None, {}))
     answers = {
         "https://hub/api/models/org/model?expand=inferenceProviderMapping": {"inferenceProviderMapping": offers},
         "https://hub/api/models/org/model": {"pipeline_tag": call.task},

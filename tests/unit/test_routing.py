@@ -40,7 +40,7 @@ def located(
 ) -> tuple[list[Request], Request]:
     """The look-ups on the Hub, and the request that goes out in the end."""
     call = chat_completion([{"role": "user", "content": "hi"}], model=call_model)
-    step = destination(call, settings(**client), Surroundings("https://huggingface.co", found, env or {}))
+    step = destination(call, settings(**client), Surroundings("https://huggingface.co", lambda: found, env or {}))
     look_ups = []
     while isinstance(step, Ask):
         look_ups.append(step.request)
@@ -211,7 +211,9 @@ def test_what_can_not_work_is_said_before_anything_is_sent(
 )
 def test_a_model_that_a_provider_does_not_serve_is_named(mapping: Any, says: str) -> None:
     call: Call[Any] = chat_completion([{"role": "user", "content": "hi"}])
-    step = destination(call, settings(model="a/b", provider="groq", token=HF), Surroundings("https://hub", None, {}))
+    step = destination(
+        call, settings(model="a/b", provider="groq", token=HF), Surroundings("https://hub", lambda: None, {})
+    )
     assert isinstance(step, Ask)
     with pytest.raises(UnsupportedTaskError, match=says):
         step.then(Response(200, {}, msgspec.json.encode({"inferenceProviderMapping": mapping}), "https://hub"))
@@ -293,7 +295,7 @@ def test_structured_output_is_asked_for_in_each_providers_way(provider: str, sen
 @pytest.mark.parametrize(("task", "asked"), [("summarization", "http://call"), ("conversational", "http://client")])
 def test_a_url_in_the_call_wins_but_for_chat_where_it_is_a_name(task: str, asked: str) -> None:
     call: Call[Any] = Call(task, "x", Any, model="http://call")
-    found = destination(call, settings(model="http://client"), Surroundings("https://huggingface.co", None, {}))
+    found = destination(call, settings(model="http://client"), Surroundings("https://huggingface.co", lambda: None, {}))
     assert isinstance(found, Destination)
     assert found.route.url == asked
 

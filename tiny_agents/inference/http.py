@@ -246,7 +246,8 @@ class _Tries:
 
     def begin(self) -> httpx2.Timeout:
         """The limits of the next try. Raises InferenceTimeoutError if there is no time for one."""
-        self.deadline.check(public_url(self.request.url))
+        if self.deadline.limited:
+            self.deadline.check(public_url(self.request.url))
         return _waits(self.settings, self.deadline)
 
     def after_error(self, error: Exception) -> float:
@@ -475,6 +476,7 @@ class AsyncResponseStream(_Answer):
         raw = response.stream  # as it comes: `aiter_raw` would cut and count it
         assert isinstance(raw, httpx2.AsyncByteStream)
         self._chunks = response.aiter_bytes() if _needs_decoding(response) else aiter(raw)
+        self._closed = False
         self.data = self._read()
 
     async def _read(self) -> AsyncIterator[bytes]:
@@ -499,6 +501,9 @@ class AsyncResponseStream(_Answer):
         return b"".join(pieces)
 
     async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         # Shielded: the connection has to be given back even when the reader is being cancelled.
         with anyio.CancelScope(shield=True):
             await self._response.aclose()

@@ -6,7 +6,7 @@ a provider's own key goes to the provider. Without a provider, the router picks 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
@@ -37,16 +37,21 @@ class Surroundings:
     """What was found rather than given: the Hub's address, the user's token, keys of providers.
 
     Attributes:
-        found_token: A Hugging Face token; it goes to Hugging Face's hosts only.
+        find: Looks for the user's Hugging Face token, maybe in a file; asked only where a token could be sent.
     """
 
     hub: str
-    found_token: str | None = field(repr=False)
+    find: Callable[[], str | None] = field(repr=False)
     env: Mapping[str, str] = field(repr=False)
+
+    @property
+    def found_token(self) -> str | None:
+        """A Hugging Face token; it goes to Hugging Face's hosts only."""
+        return self.find()
 
 
 def surroundings(env: Mapping[str, str]) -> Surroundings:
-    return Surroundings((env.get("HF_ENDPOINT") or HUB).rstrip("/"), find_token(env), env)
+    return Surroundings((env.get("HF_ENDPOINT") or HUB).rstrip("/"), lambda: find_token(env), env)
 
 
 class Engine(Protocol):

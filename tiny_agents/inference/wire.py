@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -207,6 +208,7 @@ def silence(where: str, timeout_s: float) -> str:
     return f"{where} sent nothing for {timeout_s:g} s (the limit is `timeout`)."
 
 
+@functools.lru_cache(maxsize=128)
 def is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):

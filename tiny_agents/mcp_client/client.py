@@ -57,7 +57,7 @@ from tiny_agents.mcp_client.text import without_secrets
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.tools.known_servers import KnownServers
 from tiny_agents.mcp_client.tools.pinning import PINNING, Pinning
-from tiny_agents.mcp_client.tools.table import OWN_TOOLS, Offer, ToolTable, refreshed, unknown_tool
+from tiny_agents.mcp_client.tools.table import OWN_TOOLS, Offer, ToolTable, name_of, refreshed, unknown_tool
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -606,9 +606,9 @@ class MCPClient(Offers):
         for connection in self._connections.values():
             connection.freshen()
         start = len(messages)
-        exit_names = {tool["function"]["name"] for tool in exit_loop_tools or ()}
+        exit_names = set(map(name_of, exit_loop_tools or ()))
         tools, offered = self._deferral.offered(
-            lambda: [*(exit_loop_tools or ()), *(t for t in self.available_tools if t.function.name not in exit_names)],
+            lambda: [*(exit_loop_tools or ()), *(t for t in self.available_tools if name_of(t) not in exit_names)],
             self._table.find,
             messages,
         )

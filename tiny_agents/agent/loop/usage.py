@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiny_agents.agent.loop.prices import Price
-from tiny_agents.inference.types.record import to_builtins
+from tiny_agents.inference.types.record import Record, present, to_builtins
 
 BYTES_PER_TOKEN = 4
 MESSAGE_TOKENS = 4
@@ -114,14 +114,16 @@ def usage_of_call(
 
 def estimated_tokens(values: Iterable[Any]) -> int:
     """About how many tokens messages or tools are, for a model we know nothing about: four bytes of text each."""
-    return sum(MESSAGE_TOKENS + math.ceil(_size(to_builtins(value)) / BYTES_PER_TOKEN) for value in values)
+    return sum(MESSAGE_TOKENS + math.ceil(_size(value) / BYTES_PER_TOKEN) for value in values)
 
 
 def _size(value: Any) -> int:
-    """Bytes of text in plain data; images and sounds count as `MEDIA_TOKENS`."""
+    """Bytes of text in plain data and records; images and sounds count as `MEDIA_TOKENS`."""
     if isinstance(value, str):
-        return len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, Mapping):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, Record):
+        value = present(value)
+    if isinstance(value, (dict, Mapping)):
         if value.get("type") in ("image_url", "input_audio"):
             return MEDIA_TOKENS * BYTES_PER_TOKEN
         return sum(len(key) + _size(item) for key, item in value.items() if item is not None)

@@ -19,7 +19,7 @@ from tiny_agents.mcp_client.connection.servers import Defer
 from tiny_agents.mcp_client.events import ToolsDeferred
 from tiny_agents.mcp_client.text import shortened
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
-from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer
+from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, name_of
 
 MAX_TOOLS = 60
 """With more tools than this, those of servers are found by a search."""
@@ -91,7 +91,7 @@ class Deferral:
             find: The tool that a name means.
         """
         known = tools()
-        offers = {name: find(name) for tool in known for name in (tool["function"]["name"],)}
+        offers = {name: find(name) for name in map(name_of, known)}
         if self.begins(known, offers):
             return self.offered(tools, find, messages)
         return self.sent(known, offers, messages), offers
@@ -116,13 +116,13 @@ class Deferral:
         deferred = self._deferred(tools, offers) if offers.get(SEARCH_TOOLS) is not None else {}
         if not deferred:
             self._told = None
-            return [tool for tool in tools if tool["function"]["name"] != SEARCH_TOOLS]
+            return [tool for tool in tools if name_of(tool) != SEARCH_TOOLS]
         self._known = list(deferred.values())
         shown = self.recall.latest(deferred, self._max_tools)
         sent = []
         saved = 0
         for tool in tools:
-            name = tool["function"]["name"]
+            name = name_of(tool)
             if name == SEARCH_TOOLS:
                 sent.append(self._described(tool))
             elif name in deferred and name not in shown:

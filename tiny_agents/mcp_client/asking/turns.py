@@ -13,6 +13,7 @@ from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.asking.refusals import ChatRequest
 from tiny_agents.mcp_client.calls.planning import PlannedCall
 from tiny_agents.mcp_client.observing.observing import Operation
+from tiny_agents.mcp_client.tools.table import name_of
 
 Offered = Literal["auto", "none", "absent"]
 
@@ -81,7 +82,7 @@ def chat_request(
     """What is sent for a turn."""
     params = {"tool_choice": "none", **options.params} if options.tools == "none" and tools else options.params
     sent = () if options.tools == "absent" else tools
-    tools_matter = any(tool["function"]["name"] not in exit_names for tool in sent)
+    tools_matter = any(name_of(tool) not in exit_names for tool in sent)
     return ChatRequest(with_note(messages, options.note), sent, params, tools_matter)
 
 

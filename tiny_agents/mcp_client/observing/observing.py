@@ -120,6 +120,9 @@ class Operation:
         """What is done inside, in the same task, is done for this operation. Never held across a `yield`."""
         token = _current.set(self)
         try:
+            if not self._observers:
+                yield
+                return
             with ExitStack() as stack:
                 for observer in self._observers:
                     stack.enter_context(observer.within(self))

@@ -84,10 +84,19 @@ Attributes = dict[str, Any]
 
 
 def telemetry() -> Observer | None:
-    """The observer that writes spans and metrics; None as long as nobody can have set up an SDK."""
+    """The observer that writes spans and metrics; None as long as nobody has set up an SDK."""
     if "opentelemetry.trace" not in sys.modules and not any(os.environ.get(name) for name in PROVIDER_VARIABLES):
         return None
-    return _telemetry()
+    return _telemetry() if _goes_somewhere() else None
+
+
+def _goes_somewhere() -> bool:
+    """Whether somebody gave the API a provider; its own record nothing, and asking them anyway would take some time."""
+    from opentelemetry import metrics, trace
+
+    providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
+    own = ("opentelemetry.trace", "opentelemetry.metrics")
+    return not all(type(provider).__module__.startswith(own) for provider in providers)
 
 
 @cache

@@ -320,9 +320,12 @@ def refreshed(
         now: The tools on offer now.
     """
     fresh = {tool.function.name: tool for tool in now}
-    kept = [
-        fresh.get(tool["function"]["name"], tool)
-        for tool in current
-        if tool["function"]["name"] in fresh or tool["function"]["name"] not in before
-    ]
+    kept = [fresh.get(name_of(tool), tool) for tool in current if name_of(tool) in fresh or name_of(tool) not in before]
     return kept + [tool for name, tool in fresh.items() if name not in before]
+
+
+def name_of(tool: Any) -> str:
+    """The name of a tool as the model gets it: a record, a dictionary, or one in the other. Often asked, so it is fast."""
+    function = tool.function if type(tool) is ChatCompletionInputTool else tool["function"]
+    name: str = function.name if type(function) is ChatCompletionInputFunctionDefinition else function["name"]
+    return name
