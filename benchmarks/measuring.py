@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,13 @@ def _serving(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def measure_all(rows: Sequence[Row], rounds: int, only: Sequence[str], *, quick: bool) -> tuple[Found, dict[str, str]]:
-    """Each round measures all rows; within a row the clients take turns, and another one begins each time."""
+    """Each round measures all rows; within a row the clients take turns, and another one begins each time.
+
+    Ctrl+C ends it with what was measured until then.
+    """
     found: Found = {row.name: {} for row in rows}
     versions: dict[str, str] = {}
-    with ExitStack() as stack:
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
         servers = Servers(stack)
         for number in range(rounds):
             for row in rows:

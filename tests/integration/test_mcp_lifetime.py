@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def names(client: MCPClient) -> list[str]:
@@ -376,3 +380,32 @@ async def test_a_remote_server_that_was_restarted_is_found_again(kind: str) -> N
                 await client.call_tool("pid")
         with remote_server(kind, server.port) as again:
             assert (await client.call_tool("pid")).text == str(again.process.pid)
+
+
+def test_a_server_is_started_before_the_sdk_is_imported(tmp_path: Path) -> None:
+    """Both take long, and go on at the same time."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import asyncio, sys
+from tiny_agents import MCPClient
+from tiny_agents.mcp_client.transports.process import _RUNNING
+
+class Noted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mcp":
+            print("servers running:", len(_RUNNING), flush=True)
+
+async def main():
+    sys.meta_path.insert(0, Noted())
+    async with MCPClient(model="m", base_url="http://127.0.0.1:9/v1") as client:
+        await client.add_mcp_server(type="stdio", name="tools", command=sys.executable, args=sys.argv[1:])
+        print([tool.function.name for tool in client.available_tools])
+
+asyncio.run(main())
+""",
+        encoding="utf-8",
+    )
+    server = [str(ROOT / "benchmarks" / "tool_server.py"), "stdio", "2"]
+    done = subprocess.run([sys.executable, program, *server], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "servers running: 1\n['look', 'wait']\n", done.stderr

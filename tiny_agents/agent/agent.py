@@ -424,6 +424,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
         outer: Request | None = None,
     ) -> AsyncGenerator[Item, None]:
         request = self._begin(user_input, (limits or Limits()).over(self.limits), outer)
+        hear = self._saving.heard if isinstance(self._saving, Session) else None  # of thousands of chunks
         stop: StopReason = "failed"
         try:
             await self._saving.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
@@ -433,7 +434,8 @@ class Agent(Synchronous, Loading, Composes, Steering):
                 )
                 async with aclosing(request.bounded(turn, abort_event)) as items:
                     async for item in items:
-                        await self._saving.heard(item)
+                        if hear is not None:
+                            await hear(item)
                         yield item
                 await self._saving.turned()
                 request.turned()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,7 @@ from tiny_agents.mcp_client.transports.asked import CALLBACKS
 from tiny_agents.mcp_client.transports.mended import mended
 from tiny_agents.mcp_client.transports.remote import open_http, open_sse
 from tiny_agents.mcp_client.transports.session import Session, first_problem
-from tiny_agents.mcp_client.transports.stdio import open_stdio
+from tiny_agents.mcp_client.transports.stdio import open_stdio, running
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import DiscoverResult
@@ -56,6 +56,15 @@ async def open_session(
     Raises:
         Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
     """
+    process = running(server, watch) if isinstance(server, StdioServer) else nullcontext()
+    async with process, _session(server, watch, desk, protocol, era) as session:
+        yield session
+
+
+@asynccontextmanager
+async def _session(
+    server: Server, watch: Watch, desk: Desk, protocol: Protocol, era: Era | None
+) -> AsyncIterator[Session]:
     import mcp
     from mcp_types import (
         Implementation,
@@ -135,16 +144,12 @@ def _discovered(era: Era | None) -> DiscoverResult | None:
     return DiscoverResult.model_validate(era.discovered)
 
 
-def _stdio(server: StdioServer, watch: Watch, _: Desk) -> Any:
-    return open_stdio(server, watch)
-
-
 def _in_process(server: InProcessServer, _: Watch, __: Desk) -> Any:
     return server.server  # the SDK talks to the object itself
 
 
 _OPENERS: dict[type[Server], Callable[[Any, Watch, Desk], Any]] = {
-    StdioServer: _stdio,
+    StdioServer: open_stdio,
     HttpServer: open_http,
     SseServer: open_sse,
     InProcessServer: _in_process,

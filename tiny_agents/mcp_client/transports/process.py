@@ -266,6 +266,21 @@ class ServerProcess(asyncio.SubprocessProtocol):
             self._stdout.feed_eof()
 
 
+# ---------------------------------------------------------------- environment
+
+_INHERITED = (
+    "APPDATA HOMEDRIVE HOMEPATH LOCALAPPDATA PATH PATHEXT PROCESSOR_ARCHITECTURE SYSTEMDRIVE SYSTEMROOT TEMP USERNAME"
+    " USERPROFILE"
+    if sys.platform == "win32"
+    else "HOME LOGNAME PATH SHELL TERM USER"
+).split()
+
+
+def default_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """What of `env` a server gets without being given it, as the SDK has it; no shell functions."""
+    return {name: env[name] for name in _INHERITED if name in env and not env[name].startswith("()")}
+
+
 # ---------------------------------------------------------------- process groups
 
 _RUNNING: dict[int, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,8 +14,14 @@ from tiny_agents.mcp_client.connection.watch import (
     Watch,
     exit_of,
 )
+from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, Streams, read_message
-from tiny_agents.mcp_client.transports.process import STRAGGLER_S, LineSplitter, ServerProcess
+from tiny_agents.mcp_client.transports.process import (
+    STRAGGLER_S,
+    LineSplitter,
+    ServerProcess,
+    default_environment,
+)
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -22,24 +29,39 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
 
 
 @asynccontextmanager
-async def open_stdio(server: StdioServer, watch: Watch) -> AsyncIterator[Streams]:
-    import anyio
-    from mcp.client.stdio import get_default_environment
+async def running(server: StdioServer, watch: Watch) -> AsyncIterator[None]:
+    """The server's process, as `watch.process`. It is started without the SDK, whose import takes as long as many servers
+    take to start: both go on at the same time.
 
-    env = {**get_default_environment(), **server.env}
+    Raises:
+        OSError: It could not be started.
+    """
+    import anyio
+
+    env = {**default_environment(os.environ), **server.env}
     process = watch.process = await ServerProcess.start(server.command, server.args, env=env, cwd=server.cwd)
     try:
-        arrived, read_stream = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
-        # Room for what a server doesn't read: a call that is cancelled sends word of it, and must not wait for that.
-        write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
-        async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
-            tasks.start_soon(_read_messages, process, watch, arrived)
-            tasks.start_soon(_write_messages, process, watch, leaving)
-            yield read_stream, write_stream
-            tasks.cancel_scope.cancel()
+        yield
     finally:
         with anyio.CancelScope(shield=True):
             await process.stop(watch.grace_s)
+
+
+@asynccontextmanager
+async def open_stdio(_: StdioServer, watch: Watch, __: Desk) -> AsyncIterator[Streams]:
+    """The streams of the process that is `running`."""
+    import anyio
+
+    process = watch.process
+    assert process is not None
+    arrived, read_stream = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
+    # Room for what a server doesn't read: a call that is cancelled sends word of it, and must not wait for that.
+    write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
+    async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
+        tasks.start_soon(_read_messages, process, watch, arrived)
+        tasks.start_soon(_write_messages, process, watch, leaving)
+        yield read_stream, write_stream
+        tasks.cancel_scope.cancel()
 
 
 async def _read_messages(
