@@ -134,6 +134,17 @@ def _shown(value: Any) -> Any:
         return "***"
 
 
+def shown_address(text: str) -> str:
+    """What can be shown of a text that should have been an address and is none: no user, password, query or odd port."""
+    before, at, rest = text.rpartition("@")
+    if at:
+        scheme, slashes, _ = before.partition("://")
+        text = f"{scheme if slashes else ''}{slashes}***@{rest}"
+    text, query, _ = text.partition("?")
+    text = re.sub(r"(://[^/:\[]*):(?!\d{1,5}(?:/|$))[^/]*", r"\1:***", text)
+    return redact(f"{text}?***" if query else text)
+
+
 def public_url(url: str) -> str:
     """`url` without what may be secret in it: user, password, query and fragment."""
     parts = urlsplit(url)

@@ -6,6 +6,7 @@ import importlib
 import json
 import pickle
 import pkgutil
+import traceback
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import tiny_agents
 from tiny_agents import (
     Agent,
     AsyncInferenceClient,
+    ConfigError,
     InferenceClient,
     KnownServers,
     MCPClient,
@@ -28,10 +30,12 @@ from tiny_agents import (
     ProviderError,
     RunLog,
     Session,
+    UsageError,
     load_definition,
+    parse_definition,
     resolve_inputs,
 )
-from tiny_agents.errors import NoSecretsShown, redact, redact_addresses, without
+from tiny_agents.errors import NoSecretsShown, redact, redact_addresses, shown_address, without
 from tiny_agents.inference.call import Request, Response, Route
 from tiny_agents.inference.credentials import without_keys
 from tiny_agents.inference.http import AsyncHTTP, HTTPSettings, SyncHTTP
@@ -307,3 +311,51 @@ def test_a_program_that_we_start_for_ourselves_gets_none_of_our_keys() -> None:
         "HTTPS_PROXY": "http://p",
     }
     assert without_keys({**dict.fromkeys(names, "x"), **harmless}) == harmless
+
+
+# ---------------------------------------------------------------- definitions that are wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("htts://me:planted@h/v1?key=planted", "htts://***@h/v1?***"),
+        ("me:planted@host", "***@host"),
+        ("https://me:plan@ted@h", "https://***@h"),
+        ("https://u:planted/v1", "https://u:***/v1"),
+        ("http://h:80800/v1", "http://h:80800/v1"),
+        ("ftp://h/x", "ftp://h/x"),
+        ("sk-planted-1234", "***"),
+    ],
+)
+def test_what_should_have_been_an_address_is_shown_without_what_may_be_secret(text: str, shown: str) -> None:
+    assert shown_address(text) == shown
+    with pytest.raises(ConfigError) as in_a_file:
+        parse_definition(f"endpointUrl: '{text} x'")
+    with pytest.raises(UsageError) as in_code:
+        InferenceClient(base_url=f"-{text}")
+    assert MARK not in f"{in_a_file.value} {in_code.value}"
+
+
+BROKEN = [
+    "apiKey: 'planted\nmodel: m",
+    "servers: {a: {command: x, env: {KEY: planted}}",
+    "servers: {a: {command: x, env: {KEY:planted}}}",
+    "servers: {a: {command: x, env: {KEY: @planted}}}",
+    "servers:\n  a:\n    command: x\n    env:\n      KEY: planted: x\n",
+    "apiKey: planted\n\tmodel: m",
+    "apiKey: !secret planted",
+    '{"apiKey": "planted", "model": }',
+    "apiKey: planted\x00",
+]
+
+
+@pytest.mark.parametrize("format", ["yaml", "json"])
+@pytest.mark.parametrize("text", BROKEN)
+def test_an_error_in_a_definition_does_not_quote_it(text: str, format: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_definition(text, path="agent.yaml", format=format)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert MARK not in shown
+    for error in (caught.value, *caught.value.others):
+        assert MARK not in repr(error) + repr(error.args) + repr(vars(error))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tiny_agents.agent.definition.readings import NO_ADDRESS, is_address
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.errors import ConfigError, MissingDependencyError, NoSecretsShown, redact
+from tiny_agents.errors import ConfigError, MissingDependencyError, NoSecretsShown, shown_address
 
 DEFAULT_MODEL = "Qwen/Qwen3-32B"
 """Asked through Hugging Face where nothing names a model: open weights, calls tools, served by many providers."""
@@ -171,7 +171,7 @@ def _checked(said: ModelSettings, provider: str, base_url: str, model: str) -> M
     if said.provider and is_url(said.model):
         raise ConfigError(f"{provider} and the address in {model} name two places; give one")
     if said.base_url and not is_address(said.base_url):
-        raise ConfigError(f"{NO_ADDRESS}, but is {redact(said.base_url)!r}", key=base_url)
+        raise ConfigError(f"{NO_ADDRESS}, but is {shown_address(said.base_url)!r}", key=base_url)
     return said
 
 

@@ -19,6 +19,7 @@ from tiny_agents.errors import (
     TinyAgentsError,
     UsageError,
     redact,
+    redact_addresses,
 )
 
 
@@ -85,7 +86,7 @@ def error_message(error: BaseException, secrets: Iterable[str] = ()) -> str:
             f"something unexpected went wrong inside tiny-agents ({type(cause).__name__}: {cause}). "
             "Please run it again with --debug and report what it prints."
         )
-    return neutralise(redact(text, secrets))
+    return neutralise(redact_addresses(redact(text, secrets)))
 
 
 def _unnamed(error: OSError) -> str:

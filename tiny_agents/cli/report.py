@@ -52,7 +52,8 @@ class Reporter:
     def error(self, error: BaseException) -> None:
         """Say what went wrong; with `debug`, where."""
         if self.debug:
-            self._print(neutralise(redact("".join(traceback.format_exception(error)), self.secrets)).rstrip("\n"))
+            said = redact_addresses(redact("".join(traceback.format_exception(error)), self.secrets))
+            self._print(neutralise(said).rstrip("\n"))
         self._say("error", error_message(error, self.secrets), Style.ERROR, error)
 
     def warning(self, what: BaseException | str) -> None:

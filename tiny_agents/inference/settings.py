@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from tiny_agents.errors import NoSecretsShown, UsageError
+from tiny_agents.errors import NoSecretsShown, UsageError, shown_address
 from tiny_agents.inference.providers import LOCAL, check_name
 
 DEFAULT_TIMEOUT_S = 300.0
@@ -83,7 +83,7 @@ def client_settings(
     if token is not None and api_key is not None:
         raise UsageError("Give `token` or `api_key`, not both: they mean the same.")
     if base_url is not None and not is_url(base_url):
-        raise UsageError(f"base_url must start with http:// or https://; got {base_url!r}.")
+        raise UsageError(f"base_url must start with http:// or https://; got {shown_address(base_url)!r}.")
     if provider is not None:
         check_name(provider)
         if is_url(base_url or model):

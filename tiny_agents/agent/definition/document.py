@@ -28,6 +28,7 @@ MAX_VALUES = 20_000
 
 _SHOWN_CHARS = 100
 _BARE_KEY = re.compile(r"[\w@/-]+")
+_VALUE_IN_KEY = re.compile(r"(?<=\w)[:=#]")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]{1,300}(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
 _WORDS: dict[str, bool | None] = {
@@ -38,10 +39,15 @@ _WORDS: dict[str, bool | None] = {
 
 
 def child_key(parent: str, name: str | int) -> str:
-    """The path of an entry: `child_key("servers", 1)` is `servers[1]`, then `servers[1].url`."""
+    """The path of an entry: `child_key("servers", 1)` is `servers[1]`, then `servers[1].url`.
+
+    Paths are shown in errors: of `API_KEY:secret`, where a space is missing, only the beginning is in one.
+    """
     if isinstance(name, int):
         return f"{parent}[{name}]"
     if not _BARE_KEY.fullmatch(name):
+        if value := _VALUE_IN_KEY.search(name):
+            name = f"{name[: value.start()]}…"
         return f"{parent}[{json.dumps(name, ensure_ascii=False)}]"
     return f"{parent}.{name}" if parent else name
 
@@ -236,11 +242,11 @@ def read_yaml(text: str, path: str | None = None) -> Value:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise ConfigError(_yaml_problem(error), path=path, line=line, column=column) from error
+        raise ConfigError(_yaml_problem(error), path=path, line=line, column=column) from None  # it quotes the line
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problem = f"not valid YAML: the character U+{int(error.character):04X} is not allowed"
-        raise ConfigError(problem, path=path, line=line) from error
+        raise ConfigError(problem, path=path, line=line) from None
     except (ValueError, OverflowError) as error:  # PyYAML lets these out for some escapes and directives
         raise ConfigError("not valid YAML: a number in a directive or an escape is out of range", path=path) from error
 
@@ -383,7 +389,7 @@ def read_json(text: str, path: str | None = None) -> Value:
         return _JsonPlaces(text, path).document()
     except json.JSONDecodeError as error:
         problem = f"not valid JSON: {error.msg}{_json_hint(text, error)}"
-        raise ConfigError(problem, path=path, line=error.lineno, column=error.colno) from error
+        raise ConfigError(problem, path=path, line=error.lineno, column=error.colno) from None  # it has the whole text
     except RecursionError:
         problem = f"lists and objects are nested more than {MAX_DEPTH} levels deep"
         raise ConfigError(problem, path=path) from None

@@ -92,7 +92,7 @@ def _with_file(definition: AgentDefinition, server: ServerDefinition, workspace:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise definition.error(key, f"the file {str(path)!r} can't be read: {reason}") from error
-    except UnicodeDecodeError as error:
-        raise definition.error(key, f"the file {str(path)!r} is not UTF-8 text") from error
+    except UnicodeDecodeError:
+        raise definition.error(key, f"the file {str(path)!r} is not UTF-8 text") from None  # it has its content
     params = {name: value for name, value in server.params.items() if name != KEY}
     return replace(server, params={**params, "env": {**variables, **params.get("env", {})}})

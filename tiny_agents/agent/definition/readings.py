@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tiny_agents.agent.definition.document import Value, did_you_mean
 from tiny_agents.agent.definition.table import Problems, Shape
-from tiny_agents.errors import redact
+from tiny_agents.errors import shown_address
 
 NO_ADDRESS = "must be an address such as https://host/path"
 NO_HEADER = "the value of a header can't contain a line break"
@@ -23,7 +23,7 @@ _FILLED = r"\S"  # a text that isn't blank
 def url(value: Value) -> str:
     text = value.text().strip()
     if "${" not in text and not is_address(text):
-        raise value.error(f"{NO_ADDRESS}, but is {redact(text)!r}")
+        raise value.error(f"{NO_ADDRESS}, but is {shown_address(text)!r}")
     return text
 
 
