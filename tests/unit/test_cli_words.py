@@ -2,6 +2,8 @@
 
 import errno
 import io
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,22 @@ def test_help_has_examples_and_fits_the_eye(line, capsys):
     help_text = capsys.readouterr().out
     assert "tiny-agents" in help_text.partition("examples:")[2] or "Run one with" in help_text
     assert max(map(len, help_text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_examples_of_a_help_are_understood(command, capsys):
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+    examples = capsys.readouterr().out.partition("examples:")[2].replace("\\\n", "")
+    lines = re.findall(r"^ +(?:.*\| |.*\$\()?tiny-agents ([a-z].*)$", examples, re.MULTILINE)
+    for line in lines:
+        words = shlex.split(re.split(r"(?<! ) {2,}(?! )(?=\S)| [<>|] |\)\"", line.replace("\\", ""))[0])
+        assert parse(words).command in COMMANDS, line
+    assert lines or command in WITHOUT_EXAMPLES
+
+
+WITHOUT_EXAMPLES = {"list"}
+"""Its help names what to run after it."""
 
 
 @pytest.mark.parametrize(
