@@ -119,6 +119,24 @@ def test_ctrl_c_stops_an_answer_and_keeps_the_session(bare, open_terminal):
         assert terminal.wait_for_exit() == 130
 
 
+def test_ctrl_c_stops_the_showing_of_an_answer_that_came_all_at_once(bare, open_terminal):
+    whole = "A **word**, and `another`.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n" * 30_000
+
+    def respond(request: Recorded) -> Turn:
+        return text(whole) if said(request) == "All" else text("Fine.")
+
+    with OpenAIServer(respond) as model, open_terminal(model, bare) as terminal:
+        terminal.wait_for(READY)
+        terminal.type("All" + ENTER)
+        terminal.wait_for(r"^A word, and another\.$")
+        terminal.type(CTRL_C)
+        terminal.wait_for(r"^… [\d,]+ more characters that came aren't shown\.$")
+        terminal.wait_for(READY)
+        terminal.type("And now?" + ENTER)
+        terminal.wait_for(r"^Fine\.$")
+        assert model.chats[-1]["messages"][-2]["content"] == whole
+
+
 def test_ctrl_c_stops_a_tool_and_its_server_lives_on(tmp_path, quick, open_terminal):
     wanted = {"Wait": calls(("wait", {})), "Go": calls(("echo", {"text": "here", "with_pid": True}))}
 
