@@ -170,6 +170,59 @@ def test_permissions_count_and_a_test_may_say_that_calls_are_allowed(tmp_path: P
     assert run("test", "-k", "as it is", "--yes", cwd=tmp_path).code == 1
 
 
+def test_calls_that_have_a_result_are_not_made(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    inner = {"prompt": "You are inside.", "servers": {"deep": script("sums_server.py")}}
+    (tmp_path / "inner" / "agent.yaml").write_text(json.dumps(inner), encoding="utf-8")
+    wanted = [
+        {"tool": "add", "arguments": {"a": 1, "b": 2}},
+        {"tool": "add", "arguments": {"a": 2, "b": 2}},
+        {"tool": "greet", "arguments": {"name": "Ada"}},
+        {"tool": "fail"},
+        {"tool": "inner", "arguments": {"task": "Add inside."}},
+    ]
+    case = {
+        "prompt": "Go.",
+        "answers": [
+            {"calls": wanted},
+            {"to": "Add inside.", "calls": [{"tool": "add", "arguments": {"a": 5, "b": 5}}]},
+            {"to": "a hundred", "text": "inside it is a hundred"},
+            "Done.",
+        ],
+        "results": [
+            {"tool": "inner/deep.add", "text": "a hundred"},
+            {"tool": "sums.add", "arguments": {"a": 1}, "text": "three, in the test"},
+            {"tool": "greet", "text": "no greeting", "error": True},
+            {"tool": "sums.fail", "text": "never"},
+        ],
+        "expect": {
+            "calls": [
+                {"tool": "sums.add", "times": 2},
+                {"tool": "greet", "outcome": "error"},
+                {"tool": "fail", "outcome": "denied"},
+                "inner/deep.add",
+                "inner",
+            ]
+        },
+    }
+    write(
+        tmp_path,
+        [case],
+        tools={"agents": ["./inner"]},
+        servers={"sums": script("sums_server.py")},
+        permissions={"deny": ["sums.fail"]},
+    )
+    (result,) = asyncio.run(_results(tmp_path))
+    assert result.passed, (result.problems, result.error)
+    assert [call.text for call in result.calls if call.place == "sums"] == [
+        "three, in the test",
+        "4",
+        "Error: no greeting",
+        "Error: the call of 'fail' was not allowed, so it was not made: the user's rules forbid it (deny: sums.fail)",
+    ]
+    assert [call.text for call in result.calls if call.place == "inner/deep"] == ["a hundred"]
+
+
 def test_ctrl_c_leaves_and_ends_the_servers(tmp_path: Path, serve: Callable[..., OpenAIServer]) -> None:
     write(tmp_path, [{"prompt": "a"}], tools={}, servers={"sums": script("sums_server.py")})
     server = serve(text("Well", then="stall"))

@@ -14,7 +14,7 @@ from tiny_agents.agent.definition.parse import parse_definition
 from tiny_agents.agent.definition.part_keys import INPUT, SERVERS
 from tiny_agents.agent.definition.schema import definition_schema
 from tiny_agents.agent.definition.table import Table
-from tiny_agents.agent.definition.test_keys import ANSWER, CASE, EXPECTED, EXPECTED_CALL
+from tiny_agents.agent.definition.test_keys import ANSWER, CASE, EXPECTED, EXPECTED_CALL, STAND_IN
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "definitions.md").read_text(encoding="utf-8")
@@ -84,7 +84,14 @@ TESTING = (DOCS / "testing.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_about_tests_are_the_rows_that_the_code_has() -> None:
-    for heading, table in (("A test", CASE), ("`expect`", EXPECTED), ("`calls`", EXPECTED_CALL), ("`answers`", ANSWER)):
+    tables = {
+        "A test": CASE,
+        "`expect`": EXPECTED,
+        "`calls`": EXPECTED_CALL,
+        "`answers`": ANSWER,
+        "`results`": STAND_IN,
+    }
+    for heading, table in tables.items():
         assert rows(heading, TESTING) == rows_of(table), heading
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiny_agents.agent.definition.document import Value
 from tiny_agents.agent.definition.readings import (
+    FLAG,
     SCALAR,
     TEXT,
     TEXT_OR_TEXTS,
@@ -19,7 +20,16 @@ from tiny_agents.agent.definition.readings import (
 )
 from tiny_agents.agent.definition.table import Key, Shape, Table
 from tiny_agents.agent.definition.types import FileDefinition
-from tiny_agents.agent.testing.case import AMOUNTS, COMPLETE, OUTCOMES, STOP_REASONS, Case, Expected, ExpectedCall
+from tiny_agents.agent.testing.case import (
+    AMOUNTS,
+    COMPLETE,
+    OUTCOMES,
+    STOP_REASONS,
+    Case,
+    Expected,
+    ExpectedCall,
+    StandIn,
+)
 from tiny_agents.inference.script import ScriptedAnswer, ScriptedCall
 
 # ---- what a model answers
@@ -92,7 +102,7 @@ ANSWERS = Shape(
 )
 
 
-# ---- what is expected
+# ---- what tools come to
 
 
 def _tool_pattern(value: Value) -> str:
@@ -103,13 +113,39 @@ def _tool_pattern(value: Value) -> str:
 
 
 PATTERN = Shape(_tool_pattern, {"type": "string", "pattern": r"^\s*\S+\s*$"})
+ARGUMENTS = Shape(Value.text_map, {"type": "object", "additionalProperties": SCALAR})
+STAND_IN = Table(
+    "a result",
+    (
+        Key("tool", PATTERN, "of which tools: a pattern, as in `expect.calls`"),
+        Key("arguments", ARGUMENTS, "only where the arguments look like this: patterns, by name"),
+        Key("text", _TEXT, "what the tool says"),
+        Key("error", FLAG, "`true`: the tool says that it failed"),
+    ),
+    needed={"tool": "it says which calls aren't made", "text": "it is what the tool says"},
+)
+
+
+def _stand_in(value: Value) -> StandIn:
+    fields = STAND_IN.read(value)
+    return StandIn(fields.pop("tool"), fields.pop("text"), **fields)
+
+
+STAND_INS = Shape(
+    lambda value: tuple(read_each(value.items(), _stand_in)), {"type": "array", "items": STAND_IN.schema()}
+)
+
+
+# ---- what is expected
+
+
 EXPECTED_CALL = Table(
     "an expected call",
     (
         Key("tool", PATTERN, "which tool"),
         Key(
             "arguments",
-            Shape(Value.text_map, {"type": "object", "additionalProperties": SCALAR}),
+            ARGUMENTS,
             "what its arguments have to look like, by name: patterns over the text, or over JSON for anything else",
         ),
         Key("times", WHOLE, "how often; at least once if left out"),
@@ -231,6 +267,7 @@ CASE = Table(
         Key("prompt", Shape(_prompts, _PROMPTS), "what the agent is asked; or several, one after the other"),
         Key("expect", EXPECTED.shape, "what has to be true then; by default, that there is an answer"),
         Key("answers", ANSWERS, "what the model answers, in place of a model: texts, or mappings"),
+        Key("results", STAND_INS, "what calls of tools come to, in place of being made"),
         Key(
             "permission",
             choice("allow", "deny"),

@@ -51,6 +51,22 @@ class ExpectedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """What calls of tools come to, in place of being made.
+
+    Attributes:
+        pattern, arguments: Which calls, as of `ExpectedCall`.
+        text: What the tool says.
+        error: The tool says that it failed.
+    """
+
+    pattern: str
+    text: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What has to be true once the agent has answered; by default, that it has.
 
@@ -84,6 +100,7 @@ class Case:
     Attributes:
         prompts: Asked one after the other, in one conversation.
         answers: What the model says, in place of a model; None asks one.
+        results: What calls of tools come to, in place of being made; of several that fit a call, the first.
         permission: What becomes of calls that would be asked about; None leaves it to the definition.
         path, line: Where it stands.
         key: Where it stands in that file.
@@ -93,6 +110,7 @@ class Case:
     prompts: tuple[str, ...]
     expected: Expected = field(default_factory=Expected)
     answers: tuple[ScriptedAnswer, ...] | None = None
+    results: tuple[StandIn, ...] = ()
     permission: Literal["allow", "deny"] | None = None
     path: Path | None = None
     line: int | None = None

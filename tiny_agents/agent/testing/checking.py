@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tiny_agents.agent.loop.output import Output
-from tiny_agents.agent.testing.case import NOTHING, Amount, Expected, ExpectedCall
+from tiny_agents.agent.testing.case import NOTHING, Amount, Expected, ExpectedCall, StandIn
 from tiny_agents.errors import InvalidResponseError
 
 _SHOWN_CHARS = 300
@@ -153,9 +153,19 @@ def _is_meant(pattern: str, call: MadeCall) -> bool:
 
 
 def _fits(wanted: ExpectedCall, call: MadeCall) -> bool:
-    return wanted.outcome in ("any", call.outcome) and all(
-        name in call.arguments and fnmatchcase(_as_text(call.arguments[name]), pattern)
-        for name, pattern in wanted.arguments.items()
+    return wanted.outcome in ("any", call.outcome) and _look_like(wanted.arguments, call.arguments)
+
+
+def _look_like(patterns: Mapping[str, str], arguments: Mapping[str, Any]) -> bool:
+    return all(
+        name in arguments and fnmatchcase(_as_text(arguments[name]), pattern) for name, pattern in patterns.items()
+    )
+
+
+def stand_in_for(call: MadeCall, known: Sequence[StandIn]) -> StandIn | None:
+    """What a call comes to in place of being made, if anything."""
+    return next(
+        (each for each in known if _is_meant(each.pattern, call) and _look_like(each.arguments, call.arguments)), None
     )
 
 

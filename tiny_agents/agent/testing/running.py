@@ -20,9 +20,9 @@ from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.agent.model_choice import COMMAND_LINE, ModelSettings, choose_model, without_overridden
 from tiny_agents.agent.permissions.gate import PermissionGate
-from tiny_agents.agent.permissions.rules import permissions_of
-from tiny_agents.agent.testing.case import Amount, Case
-from tiny_agents.agent.testing.checking import Happened, MadeCall, problems
+from tiny_agents.agent.permissions.rules import Permissions, Ruling, permissions_of
+from tiny_agents.agent.testing.case import Amount, Case, StandIn
+from tiny_agents.agent.testing.checking import Happened, MadeCall, problems, stand_in_for
 from tiny_agents.agent.testing.loading import cases_of
 from tiny_agents.agent.testing.recording import Recorder, Recording
 from tiny_agents.errors import TinyAgentsError, redact
@@ -30,8 +30,10 @@ from tiny_agents.inference import local
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.inference.script import SCRIPTED, Script, ScriptedAnswer
 from tiny_agents.inference.scripted import SCRIPTED_URL, ScriptedClient
+from tiny_agents.mcp_client.calls.gate import CallRequest, Verdict
 from tiny_agents.mcp_client.host.hosts import HeadlessHost
 from tiny_agents.mcp_client.observing.observing import AgentRun, Observer, Operation, ToolCall
+from tiny_agents.mcp_client.results.results import read_result
 from tiny_agents.mcp_client.tools.known_servers import KnownServers
 
 AnsweredBy = Literal["script", "recording", "model"]
@@ -201,9 +203,26 @@ def _agent(case: Case, plan: Plan, script: Script | None, observers: Sequence[Ob
         host=HeadlessHost(reason="this is a test, so nobody can be asked"),
         known_servers=plan.known_servers,
         locked=plan.locked,
-        gate=PermissionGate(permissions),
+        gate=_TestGate(permissions, case.results),
         observers=observers,
     )
+
+
+class _TestGate(PermissionGate):
+    """Rules, with nobody to ask; a call that they allow comes to what the test says, if it says anything."""
+
+    def __init__(self, permissions: Permissions, results: Sequence[StandIn]) -> None:
+        super().__init__(permissions)
+        self._results = results
+
+    async def settle(self, request: CallRequest, ruling: Ruling) -> Verdict:
+        verdict = await super().settle(request, ruling)
+        call = MadeCall(request.tool, request.place, request.tool, request.arguments)
+        stand_in = stand_in_for(call, self._results) if verdict.allowed else None
+        if stand_in is None:
+            return verdict
+        result = read_result([{"type": "text", "text": stand_in.text}], is_error=stand_in.error)
+        return replace(verdict, instead=result)
 
 
 def _happened(results: Sequence[AgentResult], calls: Sequence[MadeCall]) -> Happened:

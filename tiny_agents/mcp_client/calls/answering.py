@@ -121,17 +121,18 @@ class Answering:
         source = self.source(offer)
         arguments = coerced(call.arguments, offer.tool.parameters)
         try:
-            if (refused := await self._refused(offer, source.identity, arguments)) is not None:
+            decided = await self._decided(offer, source.identity, arguments)
+            if isinstance(decided, str):
                 observed.waited()
                 observed.came_to("denied")
-                return Told(encodable(refused))
+                return Told(encodable(decided))
             await self.slots.take()
             observed.waited()
         except asyncio.CancelledError:
             answer.content = NOT_MADE
             raise
         try:
-            result = source.for_model(await source.call_tool(offer.tool.name, arguments))
+            result = decided or source.for_model(await source.call_tool(offer.tool.name, arguments))
         except ServerError as error:
             observed.came_to("failed", error)
             return Told(encodable(f"Error: {error}"))
@@ -153,12 +154,13 @@ class Answering:
         if not self.functions.has(name):
             self.functions.add(function, name, None, own=True)
 
-    async def _refused(self, offer: Offer, identity: str, arguments: Mapping[str, Any]) -> str | None:
+    async def _decided(self, offer: Offer, identity: str, arguments: Mapping[str, Any]) -> ToolResult | str | None:
+        """What the model is told of a call that is refused, or what it comes to in place of being made; None has it made."""
         if self.gate is None or (offer.server == FUNCTIONS and offer.tool.name in UNASKED):
             return None
         request = request_of(offer, identity, arguments)
         verdict = await verdict_of(self.gate, request)
-        return None if verdict.allowed else refusal(request, verdict)
+        return verdict.instead if verdict.allowed else refusal(request, verdict)
 
 
 async def settle(answers: Sequence[ChatCompletionInputMessage], running: Sequence[asyncio.Task[Told]]) -> None:

@@ -6,11 +6,14 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tiny_agents.mcp_client.tools.table import Offer
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.results.results import ToolResult
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -52,10 +55,16 @@ class CallRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a call may be made; the reason, if there is one, is for the model."""
+    """Whether a call may be made.
+
+    Attributes:
+        reason: For the model.
+        instead: What a call that is allowed comes to, in place of being made; None has it made.
+    """
 
     allowed: bool
     reason: str = ""
+    instead: ToolResult | None = None
 
 
 Gate = Callable[[CallRequest], Awaitable[Verdict | bool]]
