@@ -51,13 +51,14 @@ class Terminal:
         self._stream = pyte.ByteStream(self._pyte)
         self.raw = b""
         self._ours, theirs = os.openpty()
+        os.set_blocking(self._ours, False)
         try:
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
             self.process = start_in_terminal(command, cwd=cwd, env=env, descriptor=theirs)
         finally:
             os.close(theirs)
         # The program asks where the cursor is; a terminal answers.
-        self._pyte.write_process_input = self.type  # type: ignore[method-assign]
+        self._pyte.write_process_input = self._write  # type: ignore[method-assign]
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +101,28 @@ class Terminal:
         self._pyte.cursor_position()
 
     def type(self, text: str) -> None:
+        """Type it, looking at the screen meanwhile: a program whose output is not taken doesn't read either."""
+        deadline = time.monotonic() + WAIT_S
         waiting = text.encode()
         while waiting:
-            waiting = waiting[os.write(self._ours, waiting) :]
+            readable, writable, _ = select.select([self._ours], [self._ours], [], max(0.0, deadline - time.monotonic()))
+            assert readable or writable, f"what is typed is not read in time on\n{self.screen}"
+            assert not readable or self._read(deadline), f"the program has ended on\n{self.screen}"
+            if writable:
+                waiting = waiting[self._written(waiting) :]
+
+    def _write(self, text: str) -> None:
+        waiting = text.encode()
+        while waiting:
+            _, writable, _ = select.select([], [self._ours], [], WAIT_S)
+            assert writable, "the terminal's answer isn't read in time"
+            waiting = waiting[self._written(waiting) :]
+
+    def _written(self, data: bytes) -> int:
+        try:
+            return os.write(self._ours, data)
+        except BlockingIOError:  # there is less room than it seemed
+            return 0
 
     def resize(self, columns: int, lines: int) -> None:
         """Give the window another size. As xterm does it: what doesn't fit any more is cut off, not wrapped."""
