@@ -2,8 +2,8 @@
 
     python examples/serve.py [PORT]          and open the address that it prints
 
-Who closes the page stops the run, its tool calls too. The same lines work in FastAPI, which is made of Starlette. The model
-is that of TINY_AGENTS_MODEL and TINY_AGENTS_BASE_URL, else one at Hugging Face, for which HF_TOKEN is needed.
+Who closes the page stops the run, its tool calls too. The model is that of TINY_AGENTS_MODEL and TINY_AGENTS_BASE_URL, else
+one at Hugging Face, for which HF_TOKEN is needed. Needs `pip install fastapi uvicorn`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from tiny_agents import Agent, ChatCompletionStreamOutput, Limits, TinyAgentsError, ToolAnswered
 
@@ -111,7 +109,7 @@ async def answer(agent: Agent, question: str, request: Request) -> AsyncIterator
 
 
 @asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with Agent(model=MODEL, base_url=os.environ.get("TINY_AGENTS_BASE_URL")) as agent:
         agent.add_tool(word_count)
         await agent.load_tools()
@@ -119,7 +117,9 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
 
 
-app = Starlette(routes=[Route("/", page), Route("/ask", ask, methods=["POST"])], lifespan=lifespan)
+app = FastAPI(lifespan=lifespan, openapi_url=None)
+app.add_api_route("/", page)
+app.add_api_route("/ask", ask, methods=["POST"])
 
 if __name__ == "__main__":
     listening = socket.create_server(("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8000))

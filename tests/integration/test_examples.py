@@ -317,6 +317,8 @@ def test_the_bot_answers_many_users_each_in_their_own_conversation(tmp_path: Pat
 
 
 def test_the_service_streams_to_the_browser_and_stops_where_the_page_is_closed(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+
     def model(request: Recorded) -> Turn:
         if last(request)["content"] == "stall":
             return text("Well", then="stall")
