@@ -125,7 +125,7 @@ LIMITS = Table(
         Key(
             "cost_usd",
             Shape(_above_zero, {"type": "number", "exclusiveMinimum": 0}),
-            "most money per prompt, in US dollars; the price of the model has to be known",
+            "most money per prompt, in US dollars; the price of the model has to be known, see [agent.md](agent.md#prices)",
         ),
         Key("seconds", SECONDS, "longest time per prompt; an answer or a tool call that is under way is stopped"),
         Key(

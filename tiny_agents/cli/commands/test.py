@@ -239,4 +239,9 @@ def _case_data(result: CaseResult) -> dict[str, Any]:
 
 
 def _file(case: Case) -> str | None:
-    return None if case.path is None else os.path.relpath(case.path)
+    if case.path is None:
+        return None
+    try:
+        return os.path.relpath(case.path)
+    except ValueError:  # on Windows, another drive
+        return str(case.path)
