@@ -19,9 +19,11 @@ import pytest
 from tests.support.browsing import Pasting, Person, Refusing, Silent
 from tests.support.mcp_servers import no_model
 from tests.support.oauth_server import OAuthWorld, oauth_world
+from tests.support.openai_server import OpenAIServer, calls
 from tiny_agents.errors import ServerConnectionError, ServerLoginError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.events import ServerLog
 from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed
 from tiny_agents.mcp_client.oauth.login import Authorizer
@@ -396,6 +398,17 @@ async def test_secrets_are_in_no_message_log_or_repr(world: OAuthWorld, caplog: 
         assert result.is_error
     for secret in [*world.secrets, *(form["code_verifier"] for form in world.forms("authorization_code"))]:
         assert secret not in shown + refused + result.text + caplog.text
+
+
+async def test_a_token_that_a_server_reports_is_masked(world: OAuthWorld) -> None:
+    world.resource = f"{world.base}/sse"
+    with OpenAIServer([calls(("whoami", {}))]) as model:
+        async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", host=Person()) as client:
+            await client.add_mcp_server("sse", url=world.resource, name="box")
+            messages: list[Any] = [{"role": "user", "content": "?"}]
+            items = [item async for item in client.process_single_turn_with_tools(messages, events=True)]
+    assert ServerLog("box", "error", {"seen": "***"}) in items
+    assert not any(secret in f"{items!r}{messages!r}" for secret in world.secrets)
 
 
 async def test_what_is_kept_is_for_the_user_alone(world: OAuthWorld, folder: Path) -> None:

@@ -185,6 +185,10 @@ class OAuthWorld:
         if held is None:
             return self._unauthorized()
         message = await request.json()
+        if message.get("method") == "tools/call":
+            report = {"level": "error", "data": {"seen": request.headers["authorization"].removeprefix("Bearer ")}}
+            notice = {"jsonrpc": "2.0", "method": "notifications/message", "params": report}
+            self._events.put_nowait(f"event: message\ndata: {json.dumps(notice)}\n\n")
         if "id" in message:
             self._events.put_nowait(f"event: message\ndata: {json.dumps(self._reply(message, held))}\n\n")
         return Response(status_code=202)

@@ -53,7 +53,6 @@ from tiny_agents.mcp_client.results.links import Links
 from tiny_agents.mcp_client.results.media import TakesImages, insert_after, media_message, media_parts
 from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS, ToolResult
 from tiny_agents.mcp_client.results.spill import LEAST_RESULT_CHARS, Spill
-from tiny_agents.mcp_client.text import without_secrets
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.tools.known_servers import KnownServers
 from tiny_agents.mcp_client.tools.pinning import PINNING, Pinning
@@ -304,7 +303,7 @@ class MCPClient(Offers):
             server,
             startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
             tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
-            desk=self._desk(name, options, secrets_of(server, options.secrets)),
+            desk=self._desk(name, options),
             tools=options.tools,
             protocol=options.protocol,
             secrets=options.secrets,
@@ -500,14 +499,14 @@ class MCPClient(Offers):
             self._offered.update(tool.function.name for tool in definitions)
             self._available[:] = refreshed(self._available, before, definitions)
 
-    def _desk(self, server: str, options: ServerOptions, secrets: Sequence[str]) -> Desk:
+    def _desk(self, server: str, options: ServerOptions) -> Desk:
         emit = self._events.emit
         return Desk(
             server,
             self._host,
             held_weakly(self._sample),
             asked=lambda request: emit(ServerAsked(request)),
-            logged=lambda level, name, data: emit(ServerLog(server, level, without_secrets(data, secrets), name)),
+            logged=lambda level, name, data: emit(ServerLog(server, level, data, name)),
             models=self._model_names,
             folders=options.roots,
             log_level=options.log_level,

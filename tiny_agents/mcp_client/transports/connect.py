@@ -25,7 +25,7 @@ from tiny_agents.mcp_client.connection.watch import (
 from tiny_agents.mcp_client.host.host import (
     Desk,
 )
-from tiny_agents.mcp_client.text import bounded_json, encodable, encodable_json, shortened
+from tiny_agents.mcp_client.text import bounded_json, encodable, encodable_json, shortened, without_secrets
 from tiny_agents.mcp_client.tools.known_servers import Era
 from tiny_agents.mcp_client.transports.asked import CALLBACKS
 from tiny_agents.mcp_client.transports.mended import mended
@@ -75,7 +75,8 @@ async def _session(
 
     async def log(params: LoggingMessageNotificationParams) -> None:
         name = params.logger and shortened(encodable(params.logger), MAX_NAME_CHARS)
-        desk.log(params.level, name, bounded_json(encodable_json(params.data), MAX_LOG_CHARS))
+        data = without_secrets(encodable_json(params.data), watch.secrets)
+        desk.log(params.level, name, bounded_json(data, MAX_LOG_CHARS))
 
     # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
     # whoever configures logging gets all of it.
