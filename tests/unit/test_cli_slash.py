@@ -46,8 +46,8 @@ def test_every_command_has_a_help_and_quit_has_two_names():
 
 def test_arguments_that_are_no_json_say_where():
     assert _json_object("") == {}
-    with pytest.raises(UsageError, match="at character 13, behind"):
-        _json_object('{"text": 1, }')
+    with pytest.raises(UsageError, match="at character 11, behind"):
+        _json_object('{"text": 1; }')
     with pytest.raises(UsageError, match="JSON object"):
         _json_object("[1]")
 
