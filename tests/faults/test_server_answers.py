@@ -265,3 +265,32 @@ async def test_a_life(
     scenario: ServerScenario, kind: str, model: Any, leftovers: Leftovers, caplog: pytest.LogCaptureFixture
 ) -> None:
     await served(scenario, kind, model, leftovers, caplog)
+
+
+ONLY = ["stdio"]
+
+
+@cases(
+    ServerScenario("keeps its lists strangely", ("no loss",), "keeps_strangely", kinds=ONLY),
+    ServerScenario(
+        "asks back for ever",
+        ("no hang",),
+        "asks_back_for_ever",
+        kinds=ONLY,
+        host=Busy,
+        told=r"^Error: the server asked back more than \d+ times",
+    ),
+    ServerScenario(
+        "asks back what nobody knows",
+        ("valid",),
+        "asks_back_nonsense",
+        kinds=ONLY,
+        told="^Error: the server's answer is not valid MCP",
+    ),
+    ServerScenario("ends its stream of changes", ("bounded",), "ends_its_stream_of_changes", kinds=ONLY),
+    ServerScenario("floods its stream of changes", ("bounded",), "floods_its_stream_of_changes", kinds=ONLY),
+)
+async def test_a_server_of_the_newest_protocol(
+    scenario: ServerScenario, kind: str, model: Any, leftovers: Leftovers, caplog: pytest.LogCaptureFixture
+) -> None:
+    await served(scenario, kind, model, leftovers, caplog)

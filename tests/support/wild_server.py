@@ -153,6 +153,75 @@ def changes_its_mind() -> None:
     serve(page=lambda _: {"tools": [{"name": "ping", "description": said, "inputSchema": {"type": "object"}}]})
 
 
+# ---------------------------------------------------------------- the protocol of 2026-07-28
+
+
+def modern(
+    *,
+    call: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: text("pong"),
+    listen: Callable[[dict[str, Any]], None] = lambda request: fail(request, {"code": -32601, "message": "no"}),
+    **listed: Any,
+) -> None:
+    discovered = {
+        "resultType": "complete",
+        "supportedVersions": ["2026-07-28"],
+        "capabilities": {"tools": {"listChanged": True}},
+        "ttlMs": 0,
+        "cacheScope": "private",
+    }
+    for request in requests():
+        match request["method"]:
+            case "server/discover":
+                answer(request, discovered)
+            case "tools/list":
+                answer(request, {**page(request), **listed})
+            case "tools/call":
+                answer(request, call(request))
+            case "subscriptions/listen":
+                listen(request)
+            case _:
+                fail(request, {"code": -32601, "message": "no"})
+
+
+def keeps_strangely() -> None:
+    modern(ttlMs=10**30, cacheScope="everyone", resultType=5)
+
+
+def asks_back_for_ever() -> None:
+    form = {"message": "?", "requestedSchema": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    asked = {"a": {"method": "elicitation/create", "params": form}}
+    modern(call=lambda _: {"resultType": "input_required", "inputRequests": asked, "requestState": "x"})
+
+
+def asks_back_nonsense() -> None:
+    modern(call=lambda _: {"resultType": "input_required", "inputRequests": {"a": {"method": "client/shutdown"}}})
+
+
+def ends_its_stream_of_changes() -> None:
+    """At once, each time it is opened; it dies when that is too often."""
+    opened = 0
+
+    def listen(request: dict[str, Any]) -> None:
+        nonlocal opened
+        opened += 1
+        if opened > 20:
+            os._exit(1)
+        answer(request, {})
+
+    modern(listen=listen)
+
+
+def floods_its_stream_of_changes() -> None:
+    def listen(request: dict[str, Any]) -> None:
+        meta = {"_meta": {"subscriptionId": request["id"]}}
+        honored = {**meta, "notifications": {"toolsListChanged": True}}
+        say({"method": "notifications/subscriptions/acknowledged", "params": honored})
+        for _ in range(500):
+            say({"method": "notifications/tools/list_changed", "params": meta})
+
+    modern(listen=listen)
+
+
 # ---------------------------------------------------------------- answers
 
 

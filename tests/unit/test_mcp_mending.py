@@ -149,3 +149,10 @@ def test_many_backslashes_take_no_time() -> None:
 )
 def test_progress_that_no_float_can_hold_is_left_out(said: Any, kept: Any) -> None:
     assert mended_progress(said) == kept
+
+
+@pytest.mark.parametrize("odd", [-5, "x", 10**30, 1.5, None, True, []])
+def test_a_result_that_holds_for_a_time_that_makes_no_sense_holds_for_none(odd: Any) -> None:
+    listed = {"tools": [], "ttlMs": odd, "cacheScope": odd, "resultType": odd if odd != "x" else 5}
+    complete(listed)
+    assert listed == {"tools": [], "ttlMs": 0, "cacheScope": "private", "resultType": "complete"}

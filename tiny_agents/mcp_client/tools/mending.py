@@ -26,6 +26,7 @@ _OPTIONAL: dict[str, type] = {
     "execution": dict,
     "_meta": dict,
 }
+_LONGEST_MS = 10 * 365 * 86_400_000
 _KEPT = frozenset({"tools", "resources", "resourceTemplates", "prompts", "contents", "supportedVersions"})
 """Results with one of these can be kept for a while."""
 
@@ -87,13 +88,17 @@ def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
 def complete(result: dict[str, Any]) -> None:
     """Add what 2026-07-28 wants in each result, and older versions don't mind.
 
-    A result that doesn't say so isn't part of an exchange but the whole answer; one that doesn't say how long it holds
-    holds for no time.
+    A result that doesn't say so isn't part of an exchange but the whole answer; one that doesn't say how long it holds, or
+    says what makes no sense, holds for no time.
     """
-    result.setdefault("resultType", "complete")
+    if not isinstance(result.get("resultType"), str):
+        result["resultType"] = "complete"
     if not _KEPT.isdisjoint(result):
-        result.setdefault("ttlMs", 0)
-        result.setdefault("cacheScope", "private")
+        ttl = result.get("ttlMs")
+        if isinstance(ttl, bool) or not isinstance(ttl, int) or not 0 <= ttl <= _LONGEST_MS:
+            result["ttlMs"] = 0
+        if result.get("cacheScope") not in ("private", "public"):
+            result["cacheScope"] = "private"
 
 
 def mended_progress(params: Any) -> dict[str, Any] | None:
