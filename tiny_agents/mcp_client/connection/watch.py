@@ -20,7 +20,7 @@ CODE_UNREACHABLE = -32098
 CODE_BROKEN = -32099
 """The same for a request whose answer got lost: the server may have acted on it."""
 
-MAX_REASON_CHARS = 2_000
+MAX_REASON_CHARS = 1_000
 """Longest reason that a server gives and we repeat."""
 
 
