@@ -238,6 +238,14 @@ async def _results(folder: Path, **options: Any) -> list[CaseResult]:
     return [result async for result in run_tests(folder, **options)]
 
 
+def test_what_is_played_costs_nothing(tmp_path: Path) -> None:
+    case = {**ADDS, "expect": {"at_most": {"cost_usd": 0, "model_calls": 2}}}
+    write(tmp_path, [case], limits={"cost_usd": 0.01})
+    (result,) = asyncio.run(_results(tmp_path))
+    assert result.passed, (result.problems, result.error)
+    assert result.used["cost_usd"] == 0
+
+
 def test_in_python_the_results_are_values(tmp_path: Path) -> None:
     write(tmp_path, [ADDS, GUESSES])
     good, bad = asyncio.run(_results(tmp_path))

@@ -14,6 +14,8 @@ from tiny_agents.inference.types.chat import ChatCompletionOutput, decode_output
 
 SCRIPTED = "scripted"
 """What the model of a script is called."""
+SCRIPTED_HOST = "scripted.invalid"
+"""Where it is said to be: a name that no network has."""
 
 _SHOWN_CHARS = 200
 

@@ -9,11 +9,10 @@ from tiny_agents.errors import UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.call import Call, Route
 from tiny_agents.inference.events import CHAT
-from tiny_agents.inference.script import SCRIPTED, Script, ScriptedAnswer
+from tiny_agents.inference.script import SCRIPTED, SCRIPTED_HOST, Script, ScriptedAnswer
 from tiny_agents.inference.streams import AsyncChatStream
 
-SCRIPTED_URL = "http://scripted.invalid/v1"
-"""Where the model of a script is said to be: a name that no network has."""
+SCRIPTED_URL = f"http://{SCRIPTED_HOST}/v1"
 
 
 class ScriptedClient(AsyncInferenceClient):

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from tiny_agents.errors import ConfigError, UsageError
+from tiny_agents.inference.script import SCRIPTED_HOST
 
 PRICES_VARIABLE = "TINY_AGENTS_PRICES"
 """Environment variable with the path of a file of prices, for agents that are loaded from definitions."""
@@ -119,7 +120,7 @@ def load_prices(path: str | Path) -> dict[str, Price]:
 def price_of(
     model: str | None, *, provider: str | None = None, base_url: str | None = None, own: Mapping[str, Price]
 ) -> Price | None:
-    """What a model costs at a place; None if nobody knows. The embedded model costs nothing.
+    """What a model costs at a place; None if nobody knows. The embedded model and a script cost nothing.
 
     Args:
         own: The user's prices.
@@ -130,7 +131,7 @@ def price_of(
         for key in (f"{model}:{place}", model or ""):
             if key in table:
                 return table[key]
-    return FREE if provider == "local" else None
+    return FREE if provider == "local" or host == SCRIPTED_HOST else None
 
 
 def check_priced(models: Mapping[str, Price | None], tasks: Sequence[str]) -> None:
