@@ -8,14 +8,13 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.composition.verbs import Composes
 from tiny_agents.agent.context.conversation import Account, Context
 from tiny_agents.agent.context.settings import ContextSettings, context_settings
 from tiny_agents.agent.loaded import Loading
-from tiny_agents.agent.locking import Locked
 from tiny_agents.agent.loop.abort import Aborted
 from tiny_agents.agent.loop.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
 from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, Limits
@@ -54,6 +53,9 @@ from tiny_agents.mcp_client.results.media import TakesImages
 from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS
 from tiny_agents.mcp_client.tools.known_servers import KnownServers
 from tiny_agents.mcp_client.tools.pinning import Pinning
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.locking import Locked
 
 logger = logging.getLogger("tiny_agents.agent")
 

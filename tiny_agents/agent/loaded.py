@@ -1,4 +1,7 @@
-"""How an `Agent` comes from a definition: `Agent.load`, `Agent.resume`, `Agent.from_definition`."""
+"""How an `Agent` comes from a definition: `Agent.load`, `Agent.resume`, `Agent.from_definition`.
+
+What reads definitions is imported where one is loaded: programs that build their agents themselves start without it.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
-from tiny_agents.agent.composition.building import arguments_of, compose
-from tiny_agents.agent.definition.composed import downloaded_parts
-from tiny_agents.agent.definition.inputs import resolve_inputs
-from tiny_agents.agent.definition.lock import LockMode
-from tiny_agents.agent.definition.requirements import commands_and_hosts
-from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.agent.locking import Locked, load_as_locked
 from tiny_agents.agent.loop.limits import Limits
 from tiny_agents.agent.loop.output import output_of, schema_problem
 from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
-from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
-from tiny_agents.agent.permissions.gate import Approve, PermissionGate
-from tiny_agents.agent.permissions.rules import permissions_of
-from tiny_agents.agent.sessions.about import about, definition_hash
 from tiny_agents.agent.sessions.session import Session
-from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
 from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.errors import UsageError
-from tiny_agents.inference import local
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
 from tiny_agents.mcp_client.calls.gate import Gate
@@ -37,6 +27,11 @@ from tiny_agents.mcp_client.tools.pinning import Pinning
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.agent.definition.lock import LockMode
+    from tiny_agents.agent.definition.types import AgentDefinition
+    from tiny_agents.agent.locking import Locked
+    from tiny_agents.agent.model_choice import ModelSettings
+    from tiny_agents.agent.permissions.gate import Approve
 
 
 class Observed(TypedDict, total=False):
@@ -49,6 +44,9 @@ class Observed(TypedDict, total=False):
 
 def require_trust_in(definition: AgentDefinition, trust: bool) -> None:
     """Raises UsageError about an agent that was downloaded, unless the program says that it may start."""
+    from tiny_agents.agent.definition.composed import downloaded_parts
+    from tiny_agents.agent.definition.requirements import commands_and_hosts
+
     if not trust and (parts := downloaded_parts(definition)):
         uses = "; ".join(commands_and_hosts(definition))
         names = " and ".join(part.name for part in parts)
@@ -105,6 +103,14 @@ class Loading:
             ConfigError: The definition can't be used, an input has no value, or the agent isn't as locked.
             UsageError: It comes from the Hub and `trust` is not set.
         """
+        from tiny_agents.agent.definition.inputs import resolve_inputs
+        from tiny_agents.agent.locking import load_as_locked
+        from tiny_agents.agent.model_choice import ModelSettings, choose_model, without_overridden
+        from tiny_agents.agent.permissions.gate import PermissionGate
+        from tiny_agents.agent.permissions.rules import permissions_of
+        from tiny_agents.agent.sessions.about import about, definition_hash
+        from tiny_agents.inference import local
+
         written, locked = load_as_locked(ref, lock, allow_paths=allow_paths)
         require_trust_in(written, trust)
         definition = resolve_inputs(without_overridden(written, ModelSettings(), os.environ), values=inputs)
@@ -151,6 +157,8 @@ class Loading:
             SessionStoreError: It can't be read.
             UsageError: It was had with an agent that no definition describes: `Agent(session=...)` goes on with it.
         """
+        from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
+
         if store is None:
             store = own = SqliteSessionStore()
             resumed = await Session.resume(store, session)
@@ -202,6 +210,10 @@ class Loading:
             client: Asks the model, in place of one of its own.
             **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
         """
+        from tiny_agents.agent.composition.building import arguments_of, compose
+        from tiny_agents.agent.permissions.gate import PermissionGate
+        from tiny_agents.agent.permissions.rules import permissions_of
+
         try:
             output_of(definition.output.get("schema"))
         except UsageError as error:
