@@ -42,7 +42,7 @@ def add_test(commands: Any, agent_help: str, add_shared: Iterable[Callable[[Any]
     )
     test.add_argument(
         "-k",
-        dest="only",
+        "--only",
         metavar="TEXT",
         action="append",
         default=[],
