@@ -49,7 +49,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "TERM": "xterm-256color",
     }
     own["XDG_CONFIG_HOME"] = str(folder / "config")
-    return {**{k: v for k, v in os.environ.items() if k != "NO_COLOR"}, **own, **more}
+    of_ours = {"NO_COLOR", "COLUMNS", "LINES"}  # the last two are of the terminal that the tests run in
+    return {**{k: v for k, v in os.environ.items() if k not in of_ours}, **own, **more}
 
 
 def run(*args: str, cwd: Path, input: bytes | int = subprocess.DEVNULL, **env: str) -> Done:

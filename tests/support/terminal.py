@@ -125,9 +125,22 @@ class Terminal:
             return 0
 
     def resize(self, columns: int, lines: int) -> None:
-        """Give the window another size. As xterm does it: what doesn't fit any more is cut off, not wrapped."""
+        """Give the window another size. As xterm does it: what doesn't fit any more is cut off, not wrapped.
+
+        Between two steps of the program, so that what it wrote for the old size has been shown.
+        """
+        self.process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + WAIT_S
+        while (written := select.select([self._ours], [], [], 0.01)[0]) or not self._is_stopped:
+            assert not written or self._read(deadline), f"the program has ended on\n{self.screen}"
+            assert time.monotonic() < deadline, "the program can't be stopped"
         self._pyte.resize(lines, columns)
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.process.send_signal(signal.SIGCONT)
+
+    @property
+    def _is_stopped(self) -> bool:
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)

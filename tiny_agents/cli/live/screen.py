@@ -37,21 +37,27 @@ class LiveScreen(Screen):
         """Whether somebody is typing an answer."""
         return self._held is not None
 
-    def redraw(self, stable: Sequence[Drawn], live: Sequence[Drawn]) -> None:
-        """Add lines that stay, and have `live` below them, in as few rows as differ."""
+    def redraw(self, stable: Sequence[Drawn], live: Sequence[Drawn], columns: int | None = None) -> None:
+        """Add lines that stay, and have `live` below them, in as few rows as differ.
+
+        Args:
+            columns: What `live` was made for. If the window has another width by now it is left out, until it comes anew:
+                nobody could say how many rows it takes.
+        """
         if self._held is not None:
             if stable:
                 self._held.append((self._answer_stream, "".join(f"{line}\n" for line in stable)))
             return
+        now = self.columns
         if not self._live:
             super().fresh_line()
-        elif self._drawn_for != self.columns:
+        elif self._drawn_for != now:
             self._wipe()
-        shown = list(live[-(self.rows - 2) :])
+        shown = list(live[-(self.rows - 2) :]) if columns in (None, now) else []
         written = frame(self._live, [*stable, *shown])
         if not shown and (stable or self._live):
             written += "\n" if stable else ""
-        self._live, self._drawn_for = shown, self.columns
+        self._live, self._drawn_for = shown, now
         if written:
             self._answer_stream.write(written)
             self._answer_stream.flush()

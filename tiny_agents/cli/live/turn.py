@@ -55,7 +55,8 @@ class LiveTurn:
             can_show=can_show,
         )
         self._live: list[Drawn] = []
-        self._typed: list[Drawn] = []
+        self._columns = 0  # what they were drawn for
+        self._typed: TypedAhead | None = None
         self._not_before = 0.0
         self._next: asyncio.TimerHandle | None = None
         self._drawn: asyncio.Future[None] | None = None  # set by the next frame, where somebody waits for it
@@ -80,13 +81,21 @@ class LiveTurn:
 
     def typing(self, typed: TypedAhead) -> None:
         """What is typed meanwhile is shown at once, below all else."""
-        self._typed = typed_lines(typed, self._screen.columns, colour=self._screen.answer.colour)
+        self._typed = typed
         if self._gone or self._ended or self._screen.is_held:
             return
+        if self._columns != self._screen.columns:
+            self._draw_within(0)
+            return
         try:
-            self._screen.redraw([], [*self._live, *self._typed])
+            self._screen.redraw([], [*self._live, *self._typed_lines()], self._columns)
         except OSError:
             self._gone = True
+
+    def _typed_lines(self) -> list[Drawn]:
+        if self._typed is None:
+            return []
+        return typed_lines(self._typed, self._columns, colour=self._screen.answer.colour)
 
     def ask_again(self) -> None:
         """What was said is no answer after all: it has not the form that is wanted."""
@@ -135,9 +144,10 @@ class LiveTurn:
         began = time.monotonic()
         try:
             if not self._screen.is_held:
-                room = self._screen.rows - 2 - len(self._typed)
-                stable, self._live = self._lines.take(began, self._screen.columns, room)
-                self._screen.redraw(stable, [*self._live, *self._typed])
+                self._columns = self._screen.columns
+                typed = self._typed_lines()
+                stable, self._live = self._lines.take(began, self._columns, self._screen.rows - 2 - len(typed))
+                self._screen.redraw(stable, [*self._live, *typed], self._columns)
         except OSError:  # the terminal is gone, which whoever writes the end of the turn finds out, too
             self._gone = True
             return
