@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
+from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, status, text
 from tests.support.program import environment, run, script, start
 from tiny_agents import CaseResult, run_tests
 
@@ -133,6 +133,19 @@ def test_what_a_model_says_is_recorded_and_played_without_it(tmp_path: Path) -> 
     unknown = run("test", "--replay", "kept/answers.json", cwd=tmp_path)
     assert unknown.code == 1
     assert "error: there are no answers for this test, and no model may be asked" in unknown.out
+
+
+def test_an_answer_of_the_second_model_is_recorded_once(tmp_path: Path) -> None:
+    def second(request: Recorded) -> Turn:
+        return status(404, {"error": {"code": "model_not_found"}}) if request.body["model"] == "one" else text("Here.")
+
+    write(tmp_path, [{"name": "asks", "prompt": "Where?"}], model=["one", "two"], tools={})
+    with OpenAIServer(second) as server:
+        done = run("test", "--record", "kept.json", cwd=tmp_path, TINY_AGENTS_BASE_URL=server.url)
+    assert done.code == 0, done.out + done.err
+    (answers,) = json.loads((tmp_path / "kept.json").read_text())["tests"].values()
+    assert [answer["text"] for answer in answers] == ["Here."]
+    assert run("test", "--replay", "kept.json", cwd=tmp_path).code == 0
 
 
 def test_a_script_that_is_too_short_or_too_long_fails(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ class Recorder(Observer):
         self._asked: list[tuple[ModelCall, str]] = []
 
     def started(self, operation: Operation) -> None:
-        if isinstance(operation, ModelCall):
+        known = any(call is operation for call, _ in self._asked)  # another model is asked in place of the first
+        if isinstance(operation, ModelCall) and not known:
             self._asked.append((operation, heard_of(operation.messages)))
 
     @property
