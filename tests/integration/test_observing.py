@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import json
 import logging
@@ -51,18 +52,21 @@ def counted(turn: Turn) -> Turn:
 
 
 class WhileObserving(SimpleSpanProcessor):
-    """Exports while these tests run. A provider stays for the life of its process, and other tests share that."""
+    """Exports while one of these tests runs. A provider stays for the life of its process, and other tests share that."""
 
-    on = True
+    on = False
 
     def on_end(self, span: ReadableSpan) -> None:
         if self.on:
             super().on_end(span)
 
 
-@pytest.fixture(scope="module")
-def sdk() -> Iterator[tuple[InMemorySpanExporter, InMemoryMetricReader]]:
-    """The SDK, set up once for this process, as a program does it."""
+SDK = tuple[InMemorySpanExporter, InMemoryMetricReader, WhileObserving]
+
+
+@functools.cache
+def sdk() -> SDK:
+    """The SDK, set up once for this process, as a program does it: xdist may come back to this file."""
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracing = TracerProvider()
     processor = WhileObserving(exporter)
@@ -70,9 +74,7 @@ def sdk() -> Iterator[tuple[InMemorySpanExporter, InMemoryMetricReader]]:
     measuring = MeterProvider([reader])
     trace.set_tracer_provider(tracing)
     metrics.set_meter_provider(measuring)
-    yield exporter, reader
-    processor.on = False
-    exporter.clear()
+    return exporter, reader, processor
 
 
 class Spans:
@@ -91,10 +93,13 @@ class Spans:
 
 
 @pytest.fixture
-def spans(sdk: tuple[InMemorySpanExporter, InMemoryMetricReader], caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
-    sdk[0].clear()
+def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
+    exporter, _, processor = sdk()
+    exporter.clear()
     before = context.get_current()
-    yield Spans(sdk[0])
+    processor.on = True
+    yield Spans(exporter)
+    processor.on = False
     assert context.get_current() == before
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
@@ -454,13 +459,11 @@ async def test_a_text_that_a_server_asks_for_is_a_call_of_the_model_too(spans: S
     assert [record["for"] for record in read(log) if "for" in record] == ["busy"]
 
 
-async def test_time_and_tokens_are_measured(
-    spans: Spans, sdk: tuple[InMemorySpanExporter, InMemoryMetricReader]
-) -> None:
+async def test_time_and_tokens_are_measured(spans: Spans) -> None:
     async with agent_with([counted(text("x"))], servers=[]) as (agent, model):
         await agent.run_to_completion("hello")
         port = int(model.url.rpartition(":")[2].partition("/")[0])
-    data = sdk[1].get_metrics_data()
+    data = sdk()[1].get_metrics_data()
     assert data is not None
     found = {
         metric.name: [point for point in metric.data.data_points if (point.attributes or {}).get("server.port") == port]
