@@ -122,7 +122,7 @@ def test_what_a_prompt_attaches_completes_and_pastes(tmp_path):
             terminal.wait_for(r"^> See @gone\.txt$", times=2)  # there again, to be changed
             assert not model.chats
             terminal.type("\x15See @not")
-            terminal.wait_for(r"^ +notes\.txt$")
+            terminal.wait_for(r"^> See @not\n +notes\.txt$")  # a Tab counts once these are for all that was typed
             terminal.type(TAB)
             terminal.wait_for(r"^> See @notes\.txt$")
             terminal.type(" and @pic.png" + ENTER)
@@ -144,7 +144,7 @@ def test_what_a_prompt_attaches_completes_and_pastes(tmp_path):
             assert model.chats[-1]["messages"][-1]["content"] == "Written elsewhere."
             terminal.wait_for(READY)
             terminal.type("/mod")
-            terminal.wait_for(r"^ +model +which model answers")
+            terminal.wait_for(r"^> /mod\n +model +which model answers")
             terminal.type(TAB)
             terminal.wait_for(r"^> /model$")
 
