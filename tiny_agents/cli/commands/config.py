@@ -36,7 +36,7 @@ def _show(arguments: Namespace, reporter: Reporter) -> int:
         if key in values:
             screen.line(f"{key} = {one_line(json.dumps(values[key], ensure_ascii=False))}")
         else:
-            screen.line(f"# {key}: {about}", Style.DIM)
+            screen.line(f"# {key}: {about}", Style.DIM, hang=4)
     reporter.notice(f"{one_line(str(config_path(os.environ)))}")
     return ExitCode.DONE
 

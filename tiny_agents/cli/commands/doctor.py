@@ -40,6 +40,7 @@ MARKS: dict[State, tuple[str, Style]] = {
     "error": ("error  ", Style.ERROR),
 }
 VERSION = 1
+HANG = 9  # behind the word that begins a line
 
 
 def command(arguments: Namespace, reporter: Reporter) -> int:
@@ -73,7 +74,7 @@ def _without_secrets(finding: Finding, reporter: Reporter) -> Finding:
 
 def _show(finding: Finding, screen: Screen) -> None:
     mark, style = MARKS[finding.state]
-    screen.line(f"{mark}  {one_line(finding.what)}: {one_line(finding.text)}", style)
+    screen.line(f"{mark}  {one_line(finding.what)}: {one_line(finding.text)}", style, hang=HANG)
     if finding.fix:
         screen.line(f"         {one_line(finding.fix)}", Style.DIM)
 

@@ -29,6 +29,6 @@ def _show(screen: Screen, definition: AgentDefinition) -> None:
     if definition.description:
         screen.line(f"  {one_line(definition.description)}")
     for need in definition.requires:
-        screen.line(f"  needs: {one_line(need)}", Style.DIM)
+        screen.line(f"  needs: {one_line(need)}", Style.DIM, hang=2)
     for problem in missing_requirements(definition):
-        screen.line(f"  missing here: {one_line(problem)}", Style.WARNING)
+        screen.line(f"  missing here: {one_line(problem)}", Style.WARNING, hang=2)

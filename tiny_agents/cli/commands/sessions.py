@@ -19,7 +19,7 @@ from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.prompt.prompts import ask_yes_no, is_terminal
 from tiny_agents.cli.report import Reporter
 from tiny_agents.cli.screen.safe_text import neutralise, one_line
-from tiny_agents.cli.screen.session_words import ago, list_line, message_lines, numbered_title
+from tiny_agents.cli.screen.session_words import ID_COLUMN, ago, list_line, message_lines, numbered_title
 from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.data_dir import write_new
 from tiny_agents.errors import TinyAgentsError, UnreadableInputError, UsageError
@@ -69,14 +69,16 @@ def _as_json(info: SessionInfo) -> Mapping[str, object]:
 def _rows(found: Iterable[SessionInfo], screen: Screen) -> None:
     now = time.time()
     for info in found:
-        screen.line(list_line(info, now, screen.answer.columns if screen.answer.is_terminal else None))
+        screen.line(list_line(info, now, screen.answer.columns if screen.answer.is_terminal else None), hang=ID_COLUMN)
 
 
 def _search(arguments: Namespace, sessions: SessionDatabase, screen: Screen) -> int:
     found = sessions.search(" ".join(arguments.text), limit=arguments.limit)
     now = time.time()
     for each in found:
-        screen.line(list_line(each.info, now, screen.answer.columns if screen.answer.is_terminal else None))
+        screen.line(
+            list_line(each.info, now, screen.answer.columns if screen.answer.is_terminal else None), hang=ID_COLUMN
+        )
         screen.line(f"    {each.role} ({each.message}): {one_line(each.excerpt)}", Style.DIM)
     if not found:
         screen.line("Nothing was found.", Style.DIM)

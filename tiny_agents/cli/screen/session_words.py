@@ -11,6 +11,8 @@ from tiny_agents.cli.screen.safe_text import neutralise, one_line, shorten
 LINES = 8
 INDENT = "  "
 TITLE_CHARS = 60
+ID_COLUMN = 14
+"""Where in a list the words about a session begin, behind its id."""
 
 _STEPS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 

@@ -15,7 +15,7 @@ from tiny_agents.agent.sessions.redacting import redacted
 from tiny_agents.agent.sessions.types import SavedMessage, SessionInfo, StoredSession
 from tiny_agents.cli.saving import Saving, open_session, show_recap
 from tiny_agents.cli.screen.safe_text import one_line
-from tiny_agents.cli.screen.session_words import list_line
+from tiny_agents.cli.screen.session_words import ID_COLUMN, list_line
 from tiny_agents.cli.slash.talk import Run, SlashCommand, Talk
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.record import to_builtins
@@ -57,7 +57,7 @@ async def sessions(talk: Talk, words: str) -> Run | None:
     else:
         found = _of_this_agent(talk)[:LISTED]
     now = time.time()
-    talk.say(*(list_line(info, now, columns - 1) for info in found))
+    talk.say(*(list_line(info, now, columns - 1) for info in found), hang=ID_COLUMN)
     talk.aside("/resume ID goes on with one." if found else "There is none.")
     return None
 
