@@ -34,8 +34,8 @@ KEY_S = 0.06
 MOMENT_S = 0.5
 SHELL_PROMPT = "$ "
 
-_SLOW = {LOADING, STARTING}
-"""Lines that are there only where the machine is slow."""
+_SLOW = re.compile(rf"{re.escape(LOADING)}|{re.escape(STARTING)}|  \d+\.\d s")
+"""Lines that are there only where something takes long, which on a busy machine anything may."""
 
 _VARYING = [
     (re.compile(r"127\.0\.0\.1:\d+"), "localhost:8080"),
@@ -211,14 +211,14 @@ class Recorder:
         """The rows, without what varies."""
         rows = [self._row(number) for number in range(LINES)]
         texts = ["".join(character for character, _ in row).rstrip() for row in rows]
-        kept = [_steady(row) for row, text in zip(rows, texts, strict=True) if text not in _SLOW]
+        kept = [_steady(row) for row, text in zip(rows, texts, strict=True) if not _SLOW.fullmatch(text)]
         foot = LINES - 1 if texts[-1] else LINES  # the line below the prompt stays where it is
         kept[foot - LINES + len(kept) : foot - LINES + len(kept)] = [()] * (LINES - len(kept))
         return kept
 
     def _cursor_row(self) -> int:
         above = self._screen.display[: self._screen.cursor.y]
-        return int(self._screen.cursor.y) - sum(line.rstrip() in _SLOW for line in above)
+        return int(self._screen.cursor.y) - sum(_SLOW.fullmatch(line.rstrip()) is not None for line in above)
 
     def _row(self, number: int) -> Row:
         line = self._screen.buffer[number]
