@@ -20,9 +20,9 @@ from tiny_agents.errors import (
     InvalidResponseError,
     public_url,
 )
-from tiny_agents.inference.call import Route
-from tiny_agents.inference.providers.chat import error_in_answer, without_keys
-from tiny_agents.inference.sse import ErrorPayload, SSEDecoder
+from tiny_agents.inference.call import Call, Response, Route
+from tiny_agents.inference.providers.chat import error_in_answer, parse_chat, without_keys
+from tiny_agents.inference.sse import MAX_EVENT_BYTES, ErrorPayload, SSEDecoder
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput, decode_chunk
 from tiny_agents.inference.types.chunks import chunks_of
 from tiny_agents.inference.types.odd_chunks import OddChunks, is_error, says_something, use_message
@@ -35,7 +35,8 @@ from tiny_agents.inference.types.tasks import (
 )
 
 DONE = b"[DONE]"
-HEAD_BYTES = 4096
+NO_CALL: Call[Any] = Call("conversational", (), object)
+"""Reading an answer doesn't depend on what was asked."""
 
 C = TypeVar("C")
 
@@ -62,7 +63,8 @@ class Events(ABC, Generic[C]):
         self._url = url
         self._decoder = SSEDecoder()
         self._error: InferenceError | None = None
-        self._head: bytes | None = b""  # the start of an answer in which no event was found yet
+        self._head: list[bytes] | None = []  # what came before the first event, and perhaps in place of any
+        self._head_size = 0
 
     @abstractmethod
     def _read(self, payload: bytes) -> C | None:
@@ -79,7 +81,11 @@ class Events(ABC, Generic[C]):
         """
         payloads = self._decoder.feed(data)
         if self._head is not None:
-            self._head = None if payloads else (self._head + data)[:HEAD_BYTES]
+            self._head_size += len(data)
+            if payloads or self._head_size > MAX_EVENT_BYTES:
+                self._head = None
+            else:
+                self._head.append(data)
         return self._pieces(payloads)
 
     def end(self) -> list[C]:
@@ -89,21 +95,19 @@ class Events(ABC, Generic[C]):
         except InvalidResponseError as error:
             raise self._incomplete() from error
         if not pieces and not self.whole:
-            raise self._no_events() or self._incomplete()
+            text = b"".join(self._head or ()).strip()
+            if not text or text.startswith((b":", b"data", b"event", b"id", b"retry")):
+                raise self._incomplete()
+            return self._document(text)
         return pieces
 
     def whole_body(self, body: bytes) -> list[C]:
         """The pieces of an answer that came at once. Raises as `feed` and `end` do."""
         return [*self.feed(body), *self.end()]
 
-    def _no_events(self) -> InferenceError | None:
-        """The error for something else that was sent as a stream: an error as JSON, a web page, a line of text."""
-        text = (self._head or b"").strip()
-        if not text or text.startswith((b":", b"data", b"event", b"id", b"retry")):
-            return None
-        if text.startswith(b"{"):
-            return self._error_event(text)
-        return self._refused(text)
+    def _document(self, text: bytes) -> list[C]:
+        """The pieces of something else that was sent as a stream: an error as JSON, a web page, a line of text."""
+        raise self._error_event(text) if text.startswith(b"{") and b'"error"' in text else self._refused(text)
 
     def told(self) -> bool:
         """Whether the pieces since the last time this was asked say anything."""
@@ -137,7 +141,7 @@ class Events(ABC, Generic[C]):
         pieces: list[C] = []
         try:
             for payload in payloads:
-                if payload == DONE:
+                if payload == DONE or (len(payload) < 12 and payload.strip() == DONE):
                     self.done = True
                 if self.done:
                     break
@@ -178,6 +182,13 @@ class ChatEvents(Events[ChatCompletionStreamOutput]):
     def told(self) -> bool:
         told, self._told = self._told, False
         return told
+
+    def _document(self, text: bytes) -> list[ChatCompletionStreamOutput]:
+        if not (text.startswith(b"{") and b'"choices"' in text):
+            return super()._document(text)
+        answer = parse_chat(NO_CALL, self._route, Response(200, {}, text, self._url))
+        self.finished = True
+        return chunks_of(answer)
 
     def _read(self, payload: bytes) -> ChatCompletionStreamOutput | None:
         if not payload:
