@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, settings
 
 # How long one example takes says more about the machine's other work than about the code.
 settings.register_profile("tiny-agents", deadline=None)
-settings.register_profile("fuzz", deadline=None, max_examples=20_000, suppress_health_check=list(HealthCheck))
-settings.load_profile("fuzz" if os.environ.get("TINY_AGENTS_FUZZ") else "tiny-agents")
+EXAMPLES = int(os.environ.get("TINY_AGENTS_FUZZ") or 0)
+settings.register_profile(
+    "fuzz", deadline=None, max_examples=max(EXAMPLES, 100), suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("fuzz" if EXAMPLES else "tiny-agents")
 
 # Nothing of the user's own may decide a test: no keys, no models, no proxies, no saved login.
 _OURS = ("TINY_AGENTS_", "HF_", "HUGGING_FACE_", "OPENAI_")
