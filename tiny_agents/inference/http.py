@@ -421,7 +421,7 @@ class SyncHTTP:
                 response.close()
                 tries.follow(status, headers)
                 continue
-            body = self._error_body(response)
+            body = self._error_body(response, tries)
             time.sleep(tries.after_status(status, headers, body))
 
     def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
@@ -439,12 +439,12 @@ class SyncHTTP:
         )
         return client.send(built, stream=True, follow_redirects=False, **address.auth)
 
-    def _error_body(self, response: httpx2.Response) -> bytes:
-        body = b""
+    def _error_body(self, response: httpx2.Response, tries: _Tries) -> bytes:
+        body, until = b"", time.monotonic() + tries.limit_s
         try:
             for data in response.iter_bytes():
                 body += data
-                if len(body) > ERROR_BODY_LIMIT:
+                if len(body) > ERROR_BODY_LIMIT or time.monotonic() > until:
                     break
         except httpx2.HTTPError as error:
             body = body or f"(its text could not be read: {type(error).__name__})".encode()
@@ -561,7 +561,7 @@ class AsyncHTTP:
                 await response.aclose()
                 tries.follow(status, headers)
                 continue
-            body = await self._error_body(response)
+            body = await self._error_body(response, tries)
             await anyio.sleep(tries.after_status(status, headers, body))
 
     async def _send_once(self, tries: _Tries, content: bytes | None, stream: bool) -> httpx2.Response:
@@ -583,12 +583,12 @@ class AsyncHTTP:
             return await client.send(built, stream=True, follow_redirects=False, **address.auth)
         raise httpx2.ReadTimeout(f"no answer within {limit_s:g} s", request=built)
 
-    async def _error_body(self, response: httpx2.Response) -> bytes:
-        body = b""
+    async def _error_body(self, response: httpx2.Response, tries: _Tries) -> bytes:
+        body, until = b"", time.monotonic() + tries.limit_s
         try:
             async for data in response.aiter_bytes():
                 body += data
-                if len(body) > ERROR_BODY_LIMIT:
+                if len(body) > ERROR_BODY_LIMIT or time.monotonic() > until:
                     break
         except httpx2.HTTPError as error:
             body = body or f"(its text could not be read: {type(error).__name__})".encode()
