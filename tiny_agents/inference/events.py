@@ -141,7 +141,7 @@ class Events(ABC, Generic[C]):
         pieces: list[C] = []
         try:
             for payload in payloads:
-                if payload == DONE or (len(payload) < 12 and payload.strip() == DONE):
+                if len(payload) < 12 and payload.strip() == DONE:
                     self.done = True
                 if self.done:
                     break
@@ -198,10 +198,15 @@ class ChatEvents(Events[ChatCompletionStreamOutput]):
         except msgspec.DecodeError as error:
             raise self._refused(payload) from error
         choices = chunk.choices
-        if b'"error"' in payload and (chunk.get("error") or (choices and choices[0].finish_reason == "error")):
-            raise self._error_event(payload)  # some providers send it with a choice, and as a reason to stop
+        failed = b'"error"' in payload
         if choices:
             choice = choices[0]
+            if choice.delta.content and not choice.finish_reason and not failed:  # nearly all of them
+                self._told = True
+                return chunk
+        if failed and (chunk.get("error") or (choices and choices[0].finish_reason == "error")):
+            raise self._error_event(payload)  # some providers send it with a choice, and as a reason to stop
+        if choices:
             if choice.finish_reason:
                 self.finished = True
             if b'"delta"' not in payload:

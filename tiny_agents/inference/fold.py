@@ -71,8 +71,11 @@ class ChatFold:
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
         delta = choice.delta
-        if delta.content:
-            self._keep(delta.content, self._content)
+        if content := delta.content:
+            self._content.append(content)
+            self._size += len(content)
+            if self._size > MAX_ANSWER_CHARS:
+                self._grow(0)
         if delta.reasoning:
             self._keep(delta.reasoning, self._reasoning)
         if delta.reasoning_content:
