@@ -209,13 +209,15 @@ def test_what_looks_like_a_key_is_masked(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["risk-assessment-of-things", "Asiatic", "keyJumble.eyJ", "the task-scheduler", "sk-1"]
+    "text", ["risk-assessment-of-things", "Asiatic", "keyJumble.eyJ", "the task-scheduler", "sk-1", "HF_ENDPOINT"]
 )
 def test_words_are_no_keys(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("piece", ["eyJ", "eyJaaaaaaaaaa.", "eyJ-", "://a", "sk-", "xoxb-", "bearer "])
+@pytest.mark.parametrize(
+    "piece", ["eyJ", "eyJaaaaaaaaaa.", "eyJ-", "AKIA", "github_pat_", "://a", "sk-", "xoxb-", "bearer "]
+)
 def test_masking_takes_no_longer_for_odd_texts(piece: str) -> None:
     import time
 
