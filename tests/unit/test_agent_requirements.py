@@ -153,3 +153,22 @@ def test_models_at_addresses_that_are_asked_later_are_shown_too() -> None:
         "sends the conversation to: https://one.example/v1",
         "sends the conversation to: https://two.example/v1",
     ]
+
+
+def test_literal_keys_of_ones_own_definition_are_masked_and_nothing_of_a_downloaded_one() -> None:
+    text = (
+        "endpointUrl: https://me:planted@models.example/v1?api_key=planted\n"
+        "servers:\n"
+        "  a: {command: npx, args: [--token, planted-1], env: {MY_KEY: planted-2, RUN: 'curl x', B_KEY: '${env:B}'}}\n"
+        "  b: {url: 'https://u:planted-3@h/mcp?key=${env:K}&token=planted-4'}\n"
+    )
+    own = parse_definition(text)
+    assert commands_and_hosts(own) == [
+        "runs the command: MY_KEY=*** RUN='curl x' B_KEY='${env:B}' npx --token ***",
+        "connects to: https://***@h/mcp?key=${env:K}&token=***",
+        "sends the conversation to: https://***@models.example/v1?api_key=***",
+        "reads from the environment, if set: B, K",
+    ]
+    shown = commands_and_hosts(replace(own, downloaded=True))
+    assert shown[0] == "runs the command: MY_KEY=planted-2 RUN='curl x' B_KEY='${env:B}' npx --token planted-1"
+    assert "planted-4" in shown[1]
