@@ -14,6 +14,12 @@ from tiny_agents.mcp_client.host.host import FormRequest, Host, Reply, SamplingR
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(autouse=True)
+def _floods_are_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny_agents.mcp_client.transports.stdio.MAX_NOISE_BYTES", 20_000_000)
+
+
 TWO = ("stdio", "http")  # for what is mended at one place, whatever brought it
 LINES = ("stdio", "sse")  # transports on which messages come by themselves
 SOON = {"startup_timeout": 0.6}
@@ -75,12 +81,12 @@ async def test_a_greeting(
 
 @cases(
     ServerScenario(
-        "lists 20,000 tools on one page",
+        "lists 12,000 tools on one page",
         ("bounded",),
         "lists_too_much",
         kinds=["stdio"],
         tool="t9999",
-        warned="has 20,000 entries, of which the first 10,000",
+        warned="has 12,000 entries, of which the first 10,000",
         most=200_000_000,
     ),
     ServerScenario(

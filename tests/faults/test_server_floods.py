@@ -76,9 +76,8 @@ async def test_progress_in_numbers_without_end(kind: str) -> None:
         assert reports == [(1.0, 2.0), (2.0, None)]
 
 
-@pytest.mark.parametrize("kind", ["stdio", "http"])
-async def test_ten_thousand_tools(kind: str) -> None:
-    async with hostile(kind, "has_many_tools", "10000", most=150 * MB) as client:
+async def test_ten_thousand_tools() -> None:
+    async with hostile("stdio", "has_many_tools", "10000", most=150 * MB) as client:
         assert len(client.available_tools) == 2 + 10_000
         assert (await client.call_tool("tool_9999")).text == "pong"
 
@@ -86,7 +85,7 @@ async def test_ten_thousand_tools(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "behaviour", "argument"),
     [
-        *((kind, "floods_notifications", "1000") for kind in ("stdio", "http", "sse")),
+        *((kind, "floods_notifications", "300") for kind in ("stdio", "http", "sse")),
         *((kind, "asks_without_end", "200") for kind in ("stdio", "http", "sse")),
         *((kind, "answers_nobody", "1000") for kind in ("stdio", "sse")),  # over http each answer has its own request
     ],

@@ -20,7 +20,7 @@ GREETING: dict[str, Any] = {
     "serverInfo": {"name": "wild", "version": "1"},
 }
 DEEP = 3_000
-LARGE = 5_000_000
+LARGE = 2_000_000
 
 
 def raw(data: str) -> None:
@@ -90,7 +90,7 @@ def says_its_key_and_leaves() -> None:
 
 
 def lists_too_much() -> None:
-    serve(page=lambda _: {"tools": [{"name": f"t{n}", "inputSchema": {"type": "object"}} for n in range(20_000)]})
+    serve(page=lambda _: {"tools": [{"name": f"t{n}", "inputSchema": {"type": "object"}} for n in range(12_000)]})
 
 
 def lists_the_deep() -> None:
