@@ -127,3 +127,42 @@ def test_requests_are_dropped_while_nobody_takes_answers_and_heard_again_afterwa
     cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
     assert traffic.arrived(sent(cancelled))
     assert traffic.arrived(sent({"jsonrpc": "2.0", "id": "new", "method": "ping"}))
+
+
+OPTIONAL = ["title", "description", "outputSchema", "annotations", "icons", "execution", "_meta", "size", "mimeType"]
+HINTS = st.dictionaries(st.sampled_from(["title", "readOnlyHint", "src", "sizes", "taskSupport", "priority"]), scalars)
+odd = values | HINTS | st.lists(HINTS, max_size=2)
+
+
+@pytest.mark.hypothesis
+@given(st.dictionaries(st.sampled_from(OPTIONAL), odd, max_size=4))
+def test_no_option_of_a_tool_costs_the_list(options: dict[str, Any]) -> None:
+    from mcp_types import ListToolsResult
+
+    traffic = Traffic("s")
+    traffic.sent(sent({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))
+    tools = [{**options, "name": "a", "inputSchema": {"type": "object"}}, {"name": "b", "inputSchema": {}}]
+    answer = sent({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}})
+    assert traffic.arrived(answer)
+    listed = ListToolsResult.model_validate(answer.result, by_name=False)
+    assert [tool.name for tool in listed.tools] == ["a", "b"]
+
+
+PARTS = [
+    {"type": "text", "text": "x"},
+    {"type": "image", "data": "aGk=", "mimeType": "image/png"},
+    {"type": "resource_link", "uri": "x:", "name": "x"},
+    {"type": "resource", "resource": {"uri": "x:", "text": "x"}},
+]
+
+
+@pytest.mark.hypothesis
+@given(st.sampled_from(PARTS), st.dictionaries(st.sampled_from(OPTIONAL), odd, max_size=4))
+def test_no_option_of_a_part_costs_the_answer(part: dict[str, Any], options: dict[str, Any]) -> None:
+    from mcp_types import CallToolResult
+
+    traffic = Traffic("s")
+    traffic.sent(sent({"jsonrpc": "2.0", "id": 1, "method": "tools/call"}))
+    answer = sent({"jsonrpc": "2.0", "id": 1, "result": {"content": [{**options, **part}, PARTS[0]]}})
+    assert traffic.arrived(answer)
+    assert len(CallToolResult.model_validate(answer.result, by_name=False).content) == 2

@@ -26,6 +26,15 @@ _OPTIONAL: dict[str, type] = {
     "execution": dict,
     "_meta": dict,
 }
+_HINTS: dict[str, type] = {
+    "title": str,
+    "readOnlyHint": bool,
+    "destructiveHint": bool,
+    "idempotentHint": bool,
+    "openWorldHint": bool,
+}
+_TASKS = ("forbidden", "optional", "required")
+
 _LONGEST_MS = 10 * 365 * 86_400_000
 _KEPT = frozenset({"tools", "resources", "resourceTemplates", "prompts", "contents", "supportedVersions"})
 """Results with one of these can be kept for a while."""
@@ -75,7 +84,7 @@ def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
             key for key, kind in _OPTIONAL.items() if tool.get(key) is not None and not isinstance(tool[key], kind)
         ]
         problems += (f"the {key} of '{name}' is not of the right kind" for key in wrong)
-        good = {key: value for key, value in tool.items() if key not in wrong}
+        good = {key: _mended_option(key, value) for key, value in tool.items() if key not in wrong}
         kept.append({**good, "inputSchema": {**schema, "type": "object"}})
         if (output := good.get("outputSchema")) is not None:
             if output.get("type", "object") == "object":
@@ -83,6 +92,28 @@ def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
             else:  # results are checked by it, nothing else; older versions of the protocol know no other type
                 del kept[-1]["outputSchema"]
     return kept, problems
+
+
+def _mended_option(key: str, value: Any) -> Any:
+    """What is optional in a tool, without what is odd in it."""
+    if key == "annotations" and isinstance(value, dict):
+        return {
+            hint: said for hint, said in value.items() if said is None or isinstance(said, _HINTS.get(hint, object))
+        }
+    if key == "icons" and isinstance(value, list):
+        return [icon for icon in value if _is_icon(icon)]
+    if key == "execution" and isinstance(value, dict) and value.get("taskSupport") not in (None, *_TASKS):
+        return {name: said for name, said in value.items() if name != "taskSupport"}
+    return value
+
+
+def _is_icon(icon: Any) -> bool:
+    return (
+        isinstance(icon, dict)
+        and icon.keys() <= {"src", "mimeType"}
+        and all(isinstance(v, str) for v in icon.values())
+        and "src" in icon
+    )
 
 
 def complete(result: dict[str, Any]) -> None:
@@ -93,6 +124,8 @@ def complete(result: dict[str, Any]) -> None:
     """
     if not isinstance(result.get("resultType"), str):
         result["resultType"] = "complete"
+    if not isinstance(result.get("_meta", {}), dict):
+        del result["_meta"]
     if not _KEPT.isdisjoint(result):
         ttl = result.get("ttlMs")
         if isinstance(ttl, bool) or not isinstance(ttl, int) or not 0 <= ttl <= _LONGEST_MS:
