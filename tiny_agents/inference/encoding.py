@@ -67,7 +67,7 @@ class Written:
             self._count, self._seen, self._json = 0, b"[", b"["
         if (known := self._count) == len(items):
             return self._json + b"]"
-        settled = list(_settled_first(items[known:]))
+        settled = list(_settled_first(items[known:], self.form is without_nulls))
         if settled:
             self._count += len(settled)
             self._seen = seen[:-1] if self._count == len(items) else _encoder.encode(items[: self._count])[:-1]
@@ -92,9 +92,9 @@ def _extended(json: bytes, items: Iterable[bytes]) -> bytes:
     return json + added if json == b"[" else json + b"," + added
 
 
-def _settled_first(items: Sequence[Any]) -> Iterable[Any]:
+def _settled_first(items: Sequence[Any], without_nulls: bool) -> Iterable[Any]:
     for item in items:
-        if not _is_settled(item):
+        if not (_is_settled(item) and not (without_nulls and _holds_null(item))):
             return
         yield item
 
@@ -116,6 +116,18 @@ def _is_settled(value: Any) -> bool:
             _is_settled(item := getattr(value, name)) and item is not never for name, never in _unsettling(kind)
         )
     return False
+
+
+def _holds_null(item: Any) -> bool:
+    """Whether a null lies in a mapping within `item`: it is left out of a dictionary's, and sent of a record's."""
+    inner = item.values() if type(item) is dict else [getattr(item, name) for name in type(item).__struct_fields__]
+    return any(map(_null_within, inner))
+
+
+def _null_within(value: Any) -> bool:
+    if type(value) is dict:
+        return any(item is None or _null_within(item) for item in value.values())
+    return type(value) is list and any(map(_null_within, value))
 
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})

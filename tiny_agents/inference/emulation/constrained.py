@@ -166,7 +166,8 @@ def read_object(text: str) -> dict[str, Any] | None:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+    while thought := re.match(r"[^{]*?<think>.*?</think>", text, flags=re.DOTALL):  # else it is a text in the object
+        text = text[thought.end() :]
     yield text.strip()
     yield from (block.strip() for block in re.findall(r"```(?:json)?(.*?)```", text, flags=re.DOTALL))
     for start in (match.start() for match in re.finditer(r"\{", text)):
