@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiny_agents.agent.loop.usage import estimated_tokens
+from tiny_agents.mcp_client.tools.table import same_objects
 
 FACTORS = (0.25, 6.0)
 """The least and the most by which an estimate is corrected: beyond that, something else was counted."""
@@ -59,11 +60,15 @@ class ToolTally:
         self._known: dict[
             int, tuple[Any, int]
         ] = {}  # by identity; the tool is held, so that its identity stays its own
+        self._last: list[Any] = []
+        self._sum = 0
 
     def of(self, tools: Sequence[Any]) -> int:
-        known = self._known
-        self._known = {id(tool): known.get(id(tool)) or (tool, estimated_tokens((tool,))) for tool in tools}
-        return sum(tokens for _, tokens in self._known.values())
+        if not same_objects(tools, self._last):
+            known = self._known
+            self._known = {id(tool): known.get(id(tool)) or (tool, estimated_tokens((tool,))) for tool in tools}
+            self._last, self._sum = list(tools), sum(tokens for _, tokens in self._known.values())
+        return self._sum
 
 
 def corrected(factor: float) -> float:

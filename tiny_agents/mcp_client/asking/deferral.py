@@ -19,7 +19,7 @@ from tiny_agents.mcp_client.connection.servers import Defer
 from tiny_agents.mcp_client.events import ToolsDeferred
 from tiny_agents.mcp_client.text import shortened
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
-from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, name_of
+from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, name_of, same_objects
 
 MAX_TOOLS = 60
 """With more tools than this, those of servers are found by a search."""
@@ -68,6 +68,7 @@ class Deferral:
         self._max_tools = max_tools
         self.room: Callable[[], int | None] = lambda: MAX_TOOL_TOKENS
         self._tokens: dict[int, tuple[Any, int]] = {}  # by identity of the tool, which is held so that it stays its own
+        self._summed: tuple[list[Any], int] = ([], 0)
         self._known: list[Offer] = []  # those that a search finds
         self._index: tuple[list[Offer], ToolIndex] | None = None
         self._told: tuple[int, int] | None = None
@@ -116,6 +117,8 @@ class Deferral:
         deferred = self._deferred(tools, offers) if offers.get(SEARCH_TOOLS) is not None else {}
         if not deferred:
             self._told = None
+            if SEARCH_TOOLS not in offers:
+                return list(tools)
             return [tool for tool in tools if name_of(tool) != SEARCH_TOOLS]
         self._known = list(deferred.values())
         shown = self.recall.latest(deferred, self._max_tools)
@@ -156,6 +159,8 @@ class Deferral:
     def _deferred(self, tools: Sequence[ChatCompletionInputTool], offers: Offers) -> dict[str, Offer]:
         """The tools that may be held back, by name."""
         many = len(tools) > self._max_tools + self._functions.has(SEARCH_TOOLS) or self._is_long(tools)
+        if not many and "always" not in self.modes.values():
+            return {}
         wanted = {"auto": many, "always": True, "never": False}
         return {
             name: offer
@@ -165,7 +170,11 @@ class Deferral:
 
     def _is_long(self, tools: Sequence[ChatCompletionInputTool]) -> bool:
         room = self.room()
-        return room is not None and len(tools) > FEW_TOOLS and sum(map(self._tokens_of, tools)) > room
+        if room is None or len(tools) <= FEW_TOOLS:
+            return False
+        if not same_objects(tools, self._summed[0]):
+            self._summed = list(tools), sum(map(self._tokens_of, tools))
+        return self._summed[1] > room
 
     def _tokens_of(self, tool: ChatCompletionInputTool) -> int:
         known = self._tokens.get(id(tool))
