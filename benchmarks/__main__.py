@@ -91,8 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for client in sorted(clients):
         python_for(client)
     found, versions = measure_all(rows, options.rounds, sorted(clients), quick=options.quick)
+    counts = [len(times) for of in found.values() for times in of.values()] or [0]
+    rounds = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
     note = (
-        f"{date.today().isoformat()}, {options.rounds} rounds, load {load()}, on {machine()}. "
+        f"{date.today().isoformat()}, {rounds} rounds, load {load()}, on {machine()}. "
         f"{', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}."
     )
     print(f"{summary(found)}\n")

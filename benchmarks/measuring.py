@@ -80,7 +80,7 @@ def measure_all(rows: Sequence[Row], rounds: int, only: Sequence[str], *, quick:
             for row in rows:
                 for client in _in_turn([name for name in row.clients if name in only], number):
                     value, used = measure(row, client, servers, quick=quick)
-                    versions.update(used)
+                    versions.update((f"{name} ({client})" if name == "mcp" else name, used[name]) for name in used)
                     found[row.name].setdefault(client, []).append(value)
                 print(f"round {number + 1} of {rounds}: {row.name}", file=sys.stderr, flush=True)
     return found, versions

@@ -13,6 +13,7 @@ from tests.faults.scenario import PROMISES
 ROOT = Path(__file__).parents[2]
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 LEAST_PROMISES = 23
 
 
@@ -31,10 +32,14 @@ def promises() -> dict[int, str]:
     return {int(number): text for number, text in items}
 
 
-@pytest.mark.parametrize("page", [RELIABILITY, SECURITY], ids=["reliability", "security"])
-def test_every_test_that_a_page_names_exists(page: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [(RELIABILITY, 20), (SECURITY, 20), (PERFORMANCE, 8)],
+    ids=["reliability", "security", "performance"],
+)
+def test_every_test_that_a_page_names_exists(page: str, least: int) -> None:
     named = set(re.findall(r"`(test_\w+)`", page))
-    assert len(named) > 20
+    assert len(named) > least
     assert named - names_of_tests() == set()
 
 
