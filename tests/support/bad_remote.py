@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -149,6 +150,7 @@ class Quiet(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that its processes are ended, too
     server = Quiet(("127.0.0.1", 0), Handler)
     print(f"READY http://127.0.0.1:{server.server_port}/{'sse' if KIND == 'sse' else 'mcp'}", flush=True)
     try:
