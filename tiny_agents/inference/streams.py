@@ -23,6 +23,8 @@ AFTERWORD_S = 10.0
 
 C = TypeVar("C")
 
+_AS_LONG_AS_IT_TAKES = nullcontext()  # one for all: it is entered with each chunk
+
 
 def _check_silence(since: float, response: SyncResponseStream | AsyncResponseStream, whole: bool) -> None:
     """The limit on time in which nothing is said: comments, keep-alives and empty pieces don't move it."""
@@ -150,7 +152,7 @@ class AsyncStream(Generic[C]):
         try:
             ended = events.done
             if not ended:
-                with anyio.move_on_after(AFTERWORD_S) if events.whole else nullcontext():
+                with anyio.move_on_after(AFTERWORD_S) if events.whole else _AS_LONG_AS_IT_TAKES:
                     async for data in response.data:
                         pieces = events.feed(data)
                         if pieces and events.told():
