@@ -52,8 +52,7 @@ sbom: dist ## what an installed wheel consists of, as CycloneDX JSON
 	scripts/release/sbom.sh $(RELEASE) dist/*.whl dist/tiny-agents.cdx.json
 
 audit: $(RELEASE)/.tools ## known vulnerabilities in what is pinned (a network is needed; what can't be looked up is a failure)
-	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
-	$(RELEASE)/bin/pip-audit --strict --no-deps --disable-pip --requirement scripts/release/constraints.txt
+	$(RELEASE)/bin/python scripts/release/audit.py constraints.txt scripts/release/constraints.txt
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from scripts.release.audit import verdict
+
 ROOT = Path(__file__).parents[2]
 PINS = (
     "constraints.txt",
@@ -85,3 +87,14 @@ def test_importing_the_package_changes_nothing_and_connects_to_nothing() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_vulnerable_and_what_is_not_known_are_told_apart() -> None:
+    safe = {"name": "a", "version": "1", "vulns": []}
+    bad = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1"}, {"id": "CVE-2"}]}
+    unknown = {"name": "c", "skip_reason": "nobody knows"}
+    assert verdict([safe]) == (0, [])
+    assert verdict([safe, bad]) == (1, ["b 2: PYSEC-1", "b 2: CVE-2"])
+    assert verdict([safe, unknown]) == (75, ["1 of 2 packages could not be looked up, c among them"])
+    status, lines = verdict([unknown, bad])
+    assert (status, len(list(lines))) == (1, 3)
