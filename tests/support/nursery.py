@@ -55,14 +55,19 @@ def serve(requests: socket.socket) -> dict[str, Any]:
             os._exit(0)
         request = json.loads(_exactly(requests, int.from_bytes(head, "big")))
         if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
             _keep(descriptors)
             return {**request, "streams": descriptors[:3]}
         for descriptor in descriptors:
             os.close(descriptor)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:  # who has ended is forgotten, and its time counted
-                pass
+
+
+def _wait_for_ended(*_: object) -> None:
+    """Forget who has ended, so that its time is counted with ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _exactly(requests: socket.socket, size: int) -> bytes:
@@ -143,6 +148,7 @@ def main() -> dict[str, Any]:
     requests = socket.socket(fileno=int(sys.argv[1]))
     for signum in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(signum, signal.SIG_IGN)  # Ctrl+C is for the tests
+    signal.signal(signal.SIGCHLD, _wait_for_ended)
     for module in (*LIBRARIES, *_ours()):
         importlib.import_module(module)
     gc.collect()
