@@ -128,9 +128,7 @@ async def test_a_flood_of_changes_is_told_once_in_a_while(local: dict[str, Any])
 async def test_a_server_that_comes_back_is_subscribed_to_again(protocol: str) -> None:
     async with connected(library_server(protocol=protocol)) as client:
         await client.subscribe_resource("book://moby-dick")
-        with pytest.raises(
-            Exception, match="(exited with status 3|stopped reading its standard input) during the call of 'die'"
-        ):
+        with pytest.raises(Exception, match="exited with status 3"):
             await client.call_tool("die")
         with client.events() as events:
             await client.call_tool("recall")
@@ -161,9 +159,7 @@ async def test_a_server_that_comes_back_without_a_resource_is_subscribed_to_for_
 
 async def test_reading_starts_a_server_that_was_lost() -> None:
     async with connected(library_server()) as client:
-        with pytest.raises(
-            Exception, match="(exited with status 3|stopped reading its standard input) during the call of 'die'"
-        ):
+        with pytest.raises(Exception, match="exited with status 3"):
             await client.call_tool("die")
         (moby,) = await client.read_resource("book://moby-dick")
         assert moby.text == "Call me Ishmael."

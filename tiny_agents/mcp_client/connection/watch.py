@@ -124,11 +124,8 @@ class Watch:
         return self.process.stderr.text() if self.process is not None else ""
 
 
-def exit_of(process: ServerProcess) -> str:
+def exit_of(code: int) -> str:
     """How a process ended, as a sentence that continues its name."""
-    code = process.returncode
-    if code is None:
-        return "closed its standard output"
     if code >= 0:
         return f"exited with status {code}"
     try:

@@ -37,6 +37,7 @@ TERMINATE_S = 1.5
 """How long its group may take after that, before it is killed."""
 
 REAP_S = 2.0  # until the system has confirmed a kill; only an unkillable process takes that long
+EXIT_S = 1.0  # from the end of a process's pipes to its exit status, on a busy machine
 STRAGGLER_S = 0.2  # for output that is still in the pipe when the process has gone
 EXIT_S = 0.5  # for servers that nobody closed, when the interpreter leaves
 POLL_S = 0.02

@@ -17,7 +17,7 @@ from tiny_agents.mcp_client.connection.watch import (
 from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, Streams, read_message
 from tiny_agents.mcp_client.transports.process import (
-    STRAGGLER_S,
+    EXIT_S,
     LineSplitter,
     ServerProcess,
     default_environment,
@@ -87,9 +87,7 @@ async def _read_messages(
                 await anyio.lowlevel.checkpoint()  # others' turn: a server may write faster than this is read
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # the session has been left
-        with anyio.move_on_after(STRAGGLER_S):  # the end of the output comes a moment before the exit status
-            await process.exited.wait()
-        watch.lose(exit_of(process))
+        watch.lose(await _end_of(process, "closed its standard output"))
 
 
 async def _write_messages(
@@ -101,4 +99,17 @@ async def _write_messages(
                 text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await process.write(text.encode() + b"\n")
         except BrokenPipeError:
-            watch.lose("stopped reading its standard input")
+            watch.lose(await _end_of(process, "stopped reading its standard input"))
+
+
+async def _end_of(process: ServerProcess, otherwise: str) -> str:
+    """How the process ended, as a sentence that continues its name; the end of its pipes comes a moment before that.
+
+    Args:
+        otherwise: What it did, if it goes on.
+    """
+    import anyio
+
+    with anyio.move_on_after(EXIT_S):
+        await process.exited.wait()
+    return otherwise if process.returncode is None else exit_of(process.returncode)
