@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,7 +78,16 @@ def while_the_definition_is_read(world: World) -> Any:
         return True
 
     until(is_read)
+    # A signal that comes after Python's last look for one and before the system's read is not seen until that returns.
+    os.write(world.held[-1], b"# slow\n")
+    until(lambda: waits_to_read(process.pid, world.held[-1]))
     return process
+
+
+def waits_to_read(pid: int, pipe: int) -> bool:
+    """Whether all that was written to a pipe has been taken, and the process sleeps."""
+    left = int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return left == 0 and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def while_the_prompt_is_read(world: World) -> Any:
@@ -83,6 +95,7 @@ def while_the_prompt_is_read(world: World) -> Any:
     world.held += [reads, writes]
     process = world.start(write_agent(world.folder), prompt=False, stdin=reads)
     assert b"waiting for text on standard input" in process.stderr.readline()
+    until(lambda: waits_to_read(process.pid, reads))
     return process
 
 
