@@ -20,6 +20,7 @@ from tiny_agents.agent.definition.readings import (
     URL,
     WHOLE,
     choice,
+    each,
     number,
     or_word,
     read_each,
@@ -262,11 +263,8 @@ def _python_file(value: Value) -> FileDefinition:
     return file
 
 
-FILES = Shape(lambda value: tuple(read_each(value.items(), _file)), {"type": "array", "items": TEXT.schema})
-PYTHON_FILES = Shape(
-    lambda value: tuple(read_each(value.items(), _python_file)),
-    {"type": "array", "items": {"type": "string", "pattern": r"\.[pP][yY]\s*$"}},
-)
+FILES = each(Shape(_file, TEXT.schema))
+PYTHON_FILES = each(Shape(_python_file, {"type": "string", "pattern": r"\.[pP][yY]\s*$"}))
 
 
 def _task_name(value: Value) -> str:
@@ -343,10 +341,7 @@ TOOLS = Table(
         Key("python", PYTHON_FILES, "Python files beside the definition, whose public functions become tools"),
         Key(
             "agents",
-            Shape(
-                lambda value: tuple(read_each(value.items(), _subagent)),
-                {"type": "array", "items": {"anyOf": [TEXT.schema, SUBAGENT.schema()]}},
-            ),
+            each(Shape(_subagent, {"anyOf": [TEXT.schema, SUBAGENT.schema()]})),
             "other agents that become tools: each a text, or a mapping of `agent`, `name` and `description`",
         ),
         Key(

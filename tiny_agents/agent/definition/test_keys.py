@@ -15,6 +15,7 @@ from tiny_agents.agent.definition.readings import (
     TEXT_OR_TEXTS,
     WHOLE,
     choice,
+    each,
     number,
     read_each,
 )
@@ -69,10 +70,7 @@ ANSWER = Table(
         Key("text", _TEXT, "what the model says"),
         Key(
             "calls",
-            Shape(
-                lambda value: tuple(read_each(value.items(), _call)),
-                {"type": "array", "items": {"anyOf": [TEXT.schema, CALL.schema()]}},
-            ),
+            each(Shape(_call, {"anyOf": [TEXT.schema, CALL.schema()]})),
             "tools that it calls: each a name, or a mapping of `tool` and `arguments`",
         ),
         Key("reasoning", TEXT, "what it thinks first"),
@@ -96,10 +94,7 @@ def _answer(value: Value) -> ScriptedAnswer:
     return ScriptedAnswer(**ANSWER.read(value))
 
 
-ANSWERS = Shape(
-    lambda value: tuple(read_each(value.items(), _answer)),
-    {"type": "array", "items": {"anyOf": [{"type": "string"}, ANSWER.schema()]}},
-)
+ANSWERS = each(Shape(_answer, {"anyOf": [{"type": "string"}, ANSWER.schema()]}))
 
 
 # ---- what tools come to
@@ -131,9 +126,7 @@ def _stand_in(value: Value) -> StandIn:
     return StandIn(fields.pop("tool"), fields.pop("text"), **fields)
 
 
-STAND_INS = Shape(
-    lambda value: tuple(read_each(value.items(), _stand_in)), {"type": "array", "items": STAND_IN.schema()}
-)
+STAND_INS = each(Shape(_stand_in, STAND_IN.schema()))
 
 
 # ---- what is expected
@@ -214,19 +207,13 @@ EXPECTED = Table(
         ),
         Key(
             "calls",
-            Shape(
-                lambda value: tuple(read_each(value.items(), _expected_call)),
-                {"type": "array", "items": {"anyOf": [PATTERN.schema, EXPECTED_CALL.schema()]}},
-            ),
+            each(Shape(_expected_call, {"anyOf": [PATTERN.schema, EXPECTED_CALL.schema()]})),
             "tools that are called: each a pattern such as `read_note` or `notes.read_*`, or a mapping of `tool`, "
             "`arguments`, `times` and `outcome`",
         ),
         Key(
             "no_calls",
-            Shape(
-                lambda value: tuple(read_each(value.items(), _tool_pattern)),
-                {"type": "array", "items": PATTERN.schema},
-            ),
+            each(Shape(_tool_pattern, PATTERN.schema)),
             'tools that aren\'t called, not even in vain: patterns; `["*"]` is none at all',
         ),
         Key(
@@ -304,8 +291,5 @@ def _test(value: Value) -> FileDefinition | Case:
     return FileDefinition(name, value.key)
 
 
-TESTS = Shape(
-    lambda value: tuple(read_each(value.items(), _test)),
-    {"type": "array", "items": {"anyOf": [TEXT.schema, CASE.schema()]}},
-)
+TESTS = each(Shape(_test, {"anyOf": [TEXT.schema, CASE.schema()]}))
 """`tests` of a definition."""
