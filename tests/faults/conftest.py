@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from tests.support import leftovers as planted
 from tests.support import program, starting
 from tests.support.history import assert_valid
 from tests.support.leftovers import Leftovers, no_task_left
-from tests.support.openai_server import OpenAIServer, Recorded, Turn
+from tests.support.openai_server import OpenAIServer, scripted_servers
 
 collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]  # what is left is looked for in /proc
 
@@ -72,16 +71,9 @@ async def _no_task_is_left(leftovers: Leftovers, anyio_backend: str) -> AsyncIte
 @pytest.fixture
 def model(leftovers: Leftovers) -> Iterator[Callable[..., OpenAIServer]]:
     """Starts scripted models: `model(turn, ...)` or `model(function)`. A strict server would accept all they were sent."""
-    servers: list[OpenAIServer] = []
-
-    def start(*turns: Turn | Callable[[Recorded], Turn]) -> OpenAIServer:
-        script: Any = turns[0] if callable(turns[0]) else turns
-        servers.append(OpenAIServer(script).__enter__())
-        return servers[-1]
-
-    yield start
+    with scripted_servers() as (servers, start):
+        yield start
     for server in servers:
-        server.__exit__()
         for chat in server.chats:
             leftovers.seen(chat)
             if chat is not None:  # None: its sender was ended while it was sent

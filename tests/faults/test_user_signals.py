@@ -21,6 +21,7 @@ from tests.support import program
 from tests.support.history import assert_valid
 from tests.support.leftovers import MODEL_KEY, Leftovers
 from tests.support.openai_server import OpenAIServer, Turn, calls, text
+from tests.support.processes import process_state
 from tests.support.program import Done, script, write_agent
 from tiny_agents.agent.sessions.database import SessionDatabase
 from tiny_agents.agent.sessions.history import recover
@@ -87,7 +88,7 @@ def while_the_definition_is_read(world: World) -> Any:
 def waits_to_read(pid: int, pipe: int) -> bool:
     """Whether all that was written to a pipe has been taken, and the process sleeps."""
     left = int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
-    return left == 0 and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    return left == 0 and process_state(pid) == "S"
 
 
 def while_the_prompt_is_read(world: World) -> Any:

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -298,3 +299,20 @@ def _completion(turn: Turn) -> dict[str, Any]:
         "choices": [{"index": 0, "message": turn.message, "finish_reason": turn.finish_reason}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     }
+
+
+@contextmanager
+def scripted_servers() -> Iterator[tuple[list[OpenAIServer], Callable[..., OpenAIServer]]]:
+    """Those that were started, and what starts one: `start(turn, ...)` or `start(function)`. All end with the block."""
+    servers: list[OpenAIServer] = []
+
+    def start(*turns: Turn | Callable[[Recorded], Turn]) -> OpenAIServer:
+        script: Any = turns[0] if callable(turns[0]) else turns
+        servers.append(OpenAIServer(script).__enter__())
+        return servers[-1]
+
+    try:
+        yield servers, start
+    finally:
+        for server in servers:
+            server.__exit__()

@@ -66,6 +66,11 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def process_state(pid: int) -> str:
+    """The letter that Linux has for what a process does: `S` it sleeps, `T` it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+
+
 class Grown:
     """What this process has more of than when this was made: tasks, descriptors, objects, bytes."""
 

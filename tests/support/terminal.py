@@ -22,6 +22,7 @@ from typing import Self
 
 import pyte
 
+from tests.support.processes import process_state
 from tests.support.starting import start_in_terminal
 
 WAIT_S = 60.0
@@ -131,16 +132,12 @@ class Terminal:
         """
         self.process.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + WAIT_S
-        while (written := select.select([self._ours], [], [], 0.01)[0]) or not self._is_stopped:
+        while (written := select.select([self._ours], [], [], 0.01)[0]) or process_state(self.process.pid) != "T":
             assert not written or self._read(deadline), f"the program has ended on\n{self.screen}"
             assert time.monotonic() < deadline, "the program can't be stopped"
         self._pyte.resize(lines, columns)
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.process.send_signal(signal.SIGCONT)
-
-    @property
-    def _is_stopped(self) -> bool:
-        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
