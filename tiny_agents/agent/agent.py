@@ -22,8 +22,6 @@ from tiny_agents.agent.loop.output import DEFAULT_RETRIES, Output, Wanted, outpu
 from tiny_agents.agent.loop.params import checked_params
 from tiny_agents.agent.loop.prices import Price, Prices, check_priced, checked_prices, price_of
 from tiny_agents.agent.loop.request import Request, UserInput
-from tiny_agents.agent.loop.result import AgentResult
-from tiny_agents.agent.loop.rules import StopReason
 from tiny_agents.agent.loop.usage import Usage, usage_of_call
 from tiny_agents.agent.run_log import RunLog
 from tiny_agents.agent.runs import Run, known_as
@@ -32,30 +30,32 @@ from tiny_agents.agent.sessions.session import Session, Unsaved
 from tiny_agents.agent.steering import Steering
 from tiny_agents.agent.synchronous import Synchronous
 from tiny_agents.errors import OutputError, ServerError, UsageError
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.settings import is_url
-from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
     ChatCompletionInputTool,
     ChatCompletionOutput,
     ChatCompletionStreamOutput,
 )
-from tiny_agents.mcp_client.asking.asking import Seat
 from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS
 from tiny_agents.mcp_client.asking.refusals import ChatRequest
-from tiny_agents.mcp_client.calls.gate import Gate
-from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
 from tiny_agents.mcp_client.host.host import Host, Refusal, SamplingReply, SamplingRequest
 from tiny_agents.mcp_client.host.sampling import sample
-from tiny_agents.mcp_client.observing.observing import ModelCall, Observer
-from tiny_agents.mcp_client.results.media import TakesImages
 from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS
-from tiny_agents.mcp_client.tools.known_servers import KnownServers
-from tiny_agents.mcp_client.tools.pinning import Pinning
 
 if TYPE_CHECKING:
     from tiny_agents.agent.locking import Locked
+    from tiny_agents.agent.loop.result import AgentResult
+    from tiny_agents.agent.loop.rules import StopReason
+    from tiny_agents.inference.async_client import AsyncInferenceClient
+    from tiny_agents.inference.streams import AsyncChatStream
+    from tiny_agents.mcp_client.asking.asking import Seat
+    from tiny_agents.mcp_client.calls.gate import Gate
+    from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
+    from tiny_agents.mcp_client.observing.observing import ModelCall, Observer
+    from tiny_agents.mcp_client.results.media import TakesImages
+    from tiny_agents.mcp_client.tools.known_servers import KnownServers
+    from tiny_agents.mcp_client.tools.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.agent")
 

@@ -11,27 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
-from tiny_agents.agent.loop.limits import Limits
 from tiny_agents.agent.loop.output import output_of, schema_problem
 from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
 from tiny_agents.agent.sessions.session import Session
-from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.errors import UsageError
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.credentials import find_token
-from tiny_agents.mcp_client.calls.gate import Gate
-from tiny_agents.mcp_client.host.host import Host
-from tiny_agents.mcp_client.observing.observing import Observer, Observing
-from tiny_agents.mcp_client.tools.known_servers import KnownServers
-from tiny_agents.mcp_client.tools.pinning import Pinning
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.definition.lock import LockMode
     from tiny_agents.agent.definition.types import AgentDefinition
     from tiny_agents.agent.locking import Locked
+    from tiny_agents.agent.loop.limits import Limits
     from tiny_agents.agent.model_choice import ModelSettings
     from tiny_agents.agent.permissions.gate import Approve
+    from tiny_agents.agent.sessions.store import SessionStore
+    from tiny_agents.inference.async_client import AsyncInferenceClient
+    from tiny_agents.mcp_client.calls.gate import Gate
+    from tiny_agents.mcp_client.host.host import Host
+    from tiny_agents.mcp_client.observing.observing import Observer, Observing
+    from tiny_agents.mcp_client.tools.known_servers import KnownServers
+    from tiny_agents.mcp_client.tools.pinning import Pinning
 
 
 class Observed(TypedDict, total=False):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from tiny_agents.agent.loop.result import AgentResult
+if TYPE_CHECKING:
+    from tiny_agents.agent.loop.result import AgentResult
 
 Items = TypeVar("Items", bound=AsyncGenerator[Any, None])
 

@@ -6,12 +6,14 @@ import asyncio
 import atexit
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tiny_agents.agent.loop.limits import Limits
-from tiny_agents.agent.loop.request import UserInput
-from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.errors import UsageError
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.loop.limits import Limits
+    from tiny_agents.agent.loop.request import UserInput
+    from tiny_agents.agent.loop.result import AgentResult
 
 
 class Synchronous:

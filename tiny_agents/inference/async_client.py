@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 import anyio
 import anyio.to_thread
@@ -15,7 +15,6 @@ from tiny_agents.inference import legacy
 from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, errors_name, is_whole
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
-from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind, is_event_stream
 from tiny_agents.inference.http import AsyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
@@ -23,9 +22,12 @@ from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import AsyncChatStream, AsyncStream
 from tiny_agents.inference.structured import with_parsed
 from tiny_agents.inference.tasks import audio, chat, tabular, text, vision
-from tiny_agents.inference.types.chat import ChatCompletionOutput
-from tiny_agents.inference.types.record import Record
-from tiny_agents.inference.types.tasks import TextGenerationOutput, TextGenerationStreamOutput
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.deadline import Deadline
+    from tiny_agents.inference.types.chat import ChatCompletionOutput
+    from tiny_agents.inference.types.record import Record
+    from tiny_agents.inference.types.tasks import TextGenerationOutput, TextGenerationStreamOutput
 
 C = TypeVar("C")
 T = TypeVar("T")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from tiny_agents.inference.call import Call
+if TYPE_CHECKING:
+    from tiny_agents.inference.call import Call
 
 P = ParamSpec("P")
 T = TypeVar("T")

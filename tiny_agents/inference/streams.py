@@ -7,15 +7,17 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
 from tiny_agents.errors import InferenceConnectionError, InferenceTimeoutError, public_url
-from tiny_agents.inference.events import Events
-from tiny_agents.inference.http import AsyncResponseStream, SyncResponseStream
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 from tiny_agents.inference.wire import silence
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.events import Events
+    from tiny_agents.inference.http import AsyncResponseStream, SyncResponseStream
 
 DRAIN_S = 0.25
 AFTERWORD_S = 10.0

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Mutab
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.async_client import AsyncInferenceClient
@@ -24,7 +24,6 @@ from tiny_agents.mcp_client.asking.asking import Seat, Seats, fallback_seat
 from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS, Deferral
 from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, allowed
 from tiny_agents.mcp_client.calls.answering import Answering, settle
-from tiny_agents.mcp_client.calls.gate import Gate
 from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
 from tiny_agents.mcp_client.calls.slots import Slots
 from tiny_agents.mcp_client.connection.connection import Connection, drop_all
@@ -57,6 +56,9 @@ from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Function
 from tiny_agents.mcp_client.tools.known_servers import KnownServers
 from tiny_agents.mcp_client.tools.pinning import PINNING, Pinning
 from tiny_agents.mcp_client.tools.table import OWN_TOOLS, Offer, ToolTable, name_of, refreshed, unknown_tool
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.calls.gate import Gate
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from tiny_agents.mcp_client.connection.changes import Offered
-from tiny_agents.mcp_client.host.host import Asked
-from tiny_agents.mcp_client.results.results import ToolResult
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.changes import Offered
+    from tiny_agents.mcp_client.host.host import Asked
+    from tiny_agents.mcp_client.results.results import ToolResult
 
 T = TypeVar("T")
 

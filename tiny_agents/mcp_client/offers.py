@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from tiny_agents.mcp_client.resources.catalog import Catalog
-from tiny_agents.mcp_client.resources.prompts import Completion, FilledPrompt, Prompt
-from tiny_agents.mcp_client.resources.resources import Resource, ResourceContent, ResourceTemplate
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.resources.catalog import Catalog
+    from tiny_agents.mcp_client.resources.prompts import Completion, FilledPrompt, Prompt
+    from tiny_agents.mcp_client.resources.resources import Resource, ResourceContent, ResourceTemplate
 
 
 class Offers:

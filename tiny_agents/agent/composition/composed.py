@@ -14,13 +14,13 @@ from tiny_agents.agent.composition.subagents import Subagent, check_circle, desc
 from tiny_agents.agent.composition.tasks import Task
 from tiny_agents.agent.skills.library import Skills
 from tiny_agents.errors import ConfigError, UsageError
-from tiny_agents.inference.async_client import AsyncInferenceClient
-from tiny_agents.mcp_client.events import InnerEvent
-from tiny_agents.mcp_client.tools.functions import Functions
 from tiny_agents.mcp_client.tools.table import LOAD_SKILL
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.inference.async_client import AsyncInferenceClient
+    from tiny_agents.mcp_client.events import InnerEvent
+    from tiny_agents.mcp_client.tools.functions import Functions
 
 
 class Composition:

@@ -11,7 +11,6 @@ import msgspec
 
 from tiny_agents.agent.composition.inner_gate import inner_gate
 from tiny_agents.agent.loop.request import Request
-from tiny_agents.agent.loop.result import AgentResult
 from tiny_agents.errors import TinyAgentsError, UsageError
 from tiny_agents.mcp_client.calls.calling import CALLING
 from tiny_agents.mcp_client.events import InnerEvent
@@ -20,6 +19,7 @@ from tiny_agents.mcp_client.tools.functions import result_of
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.agent.loop.result import AgentResult
 
 MAX_DEPTH = 4
 """Agents below agents."""

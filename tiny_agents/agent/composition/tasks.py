@@ -5,20 +5,22 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from tiny_agents.agent.composition.media_files import MediaFiles
 from tiny_agents.agent.definition.task_names import TASKS
 from tiny_agents.agent.loop.request import Request
 from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.errors import TinyAgentsError, UsageError
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.media import media_type
 from tiny_agents.mcp_client.calls.calling import CALLING
 from tiny_agents.mcp_client.results.results import ToolResult, failure
 from tiny_agents.mcp_client.tools.functions import result_of
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.composition.media_files import MediaFiles
+    from tiny_agents.inference.async_client import AsyncInferenceClient
 
 ImageFile = Annotated[str, "Path of an image."]
 SoundFile = Annotated[str, "Path of a file of sound."]

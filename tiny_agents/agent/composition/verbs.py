@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tiny_agents.agent.composition.composed import Composition
-from tiny_agents.agent.loop.limits import Limits
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.mcp_client.client import MCPClient
 
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.agent.composition.composed import Composition
+    from tiny_agents.agent.loop.limits import Limits
 
 
 class Composes(MCPClient):

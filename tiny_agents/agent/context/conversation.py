@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiny_agents.agent.context.cuts import carried, cut_at, groups, lead_of
-from tiny_agents.agent.context.settings import ContextSettings
 from tiny_agents.agent.context.summary import (
     MAX_SUMMARY_CHARS,
     SUMMARY_SHARE,
@@ -30,17 +29,20 @@ from tiny_agents.agent.context.view import (
     without_media,
 )
 from tiny_agents.agent.context.windows import excess_in, known_window
-from tiny_agents.agent.loop.prices import Price
 from tiny_agents.agent.loop.usage import BYTES_PER_TOKEN, Usage, estimated_tokens, usage_of_call
 from tiny_agents.errors import InferenceError, ProviderError, UsageError
 from tiny_agents.inference.settings import is_url
-from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.mcp_client.asking.asking import Seat
 from tiny_agents.mcp_client.asking.deferral import MAX_TOOL_TOKENS
-from tiny_agents.mcp_client.asking.turns import Asked
 from tiny_agents.mcp_client.events import CompactedBy, ContextCompacted, ServerEvent
-from tiny_agents.mcp_client.observing.observing import ModelCall
 from tiny_agents.mcp_client.text import shortened
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.context.settings import ContextSettings
+    from tiny_agents.agent.loop.prices import Price
+    from tiny_agents.inference.streams import AsyncChatStream
+    from tiny_agents.mcp_client.asking.asking import Seat
+    from tiny_agents.mcp_client.asking.turns import Asked
+    from tiny_agents.mcp_client.observing.observing import ModelCall
 
 logger = logging.getLogger("tiny_agents.agent")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tiny_agents.errors import ProviderError
+if TYPE_CHECKING:
+    from tiny_agents.errors import ProviderError
 
 # Only models that their makers serve with one window everywhere. Open weights are served with the window that whoever
 # serves them can afford, so for these the server is believed, once it complains.

@@ -10,13 +10,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tiny_agents.agent.loop.abort import until_aborted
 from tiny_agents.agent.loop.exit_tools import EXIT_TOOL_NAMES
 from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, LimitName, LimitReached, Limits
-from tiny_agents.agent.loop.output import Output
-from tiny_agents.agent.loop.prices import Price
 from tiny_agents.agent.loop.result import AgentResult, Message
 from tiny_agents.agent.loop.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn, room_beside
 from tiny_agents.agent.loop.usage import Usage, usage_of_call
@@ -25,6 +23,10 @@ from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, View
 from tiny_agents.mcp_client.calls.planning import CUT_REASONS, PlannedCall
 from tiny_agents.mcp_client.observing.observing import CANCELLED, AgentRun
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.loop.output import Output
+    from tiny_agents.agent.loop.prices import Price
 
 T = TypeVar("T")
 

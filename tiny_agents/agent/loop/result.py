@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.agent.loop.limits import LimitReached
-from tiny_agents.agent.loop.rules import StopReason
 from tiny_agents.agent.loop.usage import Usage
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.loop.limits import LimitReached
+    from tiny_agents.agent.loop.rules import StopReason
 
 Message = dict[str, Any] | ChatCompletionInputMessage
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.agent.loop.prices import Price
 from tiny_agents.inference.types.record import Record, present, to_builtins
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.loop.prices import Price
 
 BYTES_PER_TOKEN = 4
 MESSAGE_TOKENS = 4

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.agent.sessions.types import Plain
 from tiny_agents.errors import redact
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.sessions.types import Plain
 
 
 def redacted(message: Plain, secrets: Collection[str]) -> Plain:

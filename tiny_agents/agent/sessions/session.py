@@ -12,16 +12,18 @@ import operator
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tiny_agents.agent.loop.rules import StopReason
 from tiny_agents.agent.sessions.history import first_request, is_request, recover, text_of, title_of
 from tiny_agents.agent.sessions.redacting import redacted, redacted_start
-from tiny_agents.agent.sessions.store import SessionStore
 from tiny_agents.agent.sessions.types import About, Change, Plain, SavedMessage, SessionInfo, StoredSession, new_id
 from tiny_agents.errors import SessionError, SessionNotFoundError, SessionStoreError, UsageError, redact
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.inference.types.record import to_builtins
+
+if TYPE_CHECKING:
+    from tiny_agents.agent.loop.rules import StopReason
+    from tiny_agents.agent.sessions.store import SessionStore
 
 logger = logging.getLogger("tiny_agents.agent.sessions")
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from typing import TYPE_CHECKING
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.providers import openai_compatible
-from tiny_agents.inference.providers.provider import Provider
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.providers.provider import Provider
 
 _MODULES = {
     name: name.replace("-", "_")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.errors import ProviderError
-from tiny_agents.inference.call import Call, Lora, Request, Response, Route, Step
+if TYPE_CHECKING:
+    from tiny_agents.errors import ProviderError
+    from tiny_agents.inference.call import Call, Lora, Request, Response, Route, Step
 
 
 @dataclass(frozen=True, slots=True)

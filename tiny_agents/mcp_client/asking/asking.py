@@ -6,19 +6,21 @@ import copy
 import logging
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiny_agents.errors import InferenceError, ProviderError, UsageError, public_url
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.encoding import Remembered, Written, without_nulls
 from tiny_agents.inference.settings import is_url
-from tiny_agents.inference.streams import AsyncChatStream
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.asking.fallback import may_fall_back, says_something
 from tiny_agents.mcp_client.asking.refusals import TOOLS, ChatRequest, refusal_in, without
 from tiny_agents.mcp_client.events import ModelChanged
 from tiny_agents.mcp_client.observing.observing import ModelCall, host_and_port
 from tiny_agents.mcp_client.results.media import REFUSING_STATUSES, TakesImages, hide_media
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.streams import AsyncChatStream
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

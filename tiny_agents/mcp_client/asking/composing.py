@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, MutableSequence, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiny_agents.errors import ProviderError
-from tiny_agents.inference.streams import AsyncChatStream
-from tiny_agents.inference.types.chat import ChatCompletionInputTool, ChatCompletionStreamOutput
-from tiny_agents.mcp_client.asking.asking import Seats
-from tiny_agents.mcp_client.asking.refusals import ChatRequest
 from tiny_agents.mcp_client.asking.turns import TurnOptions, chat_request
 from tiny_agents.mcp_client.instructions import with_instructions
-from tiny_agents.mcp_client.observing.observing import ModelCall, Observing
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.streams import AsyncChatStream
+    from tiny_agents.inference.types.chat import ChatCompletionInputTool, ChatCompletionStreamOutput
+    from tiny_agents.mcp_client.asking.asking import Seats
+    from tiny_agents.mcp_client.asking.refusals import ChatRequest
+    from tiny_agents.mcp_client.observing.observing import ModelCall, Observing
 
 PROBED_CHUNKS = 2
 """How much of an answer shows whether it begins with a tool call."""

@@ -8,18 +8,20 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
 from tiny_agents.mcp_client.asking.recall import Recall
 from tiny_agents.mcp_client.asking.tool_search import ToolIndex
-from tiny_agents.mcp_client.connection.servers import Defer
 from tiny_agents.mcp_client.events import ToolsDeferred
 from tiny_agents.mcp_client.text import shortened
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
 from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, name_of, same_objects
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.servers import Defer
 
 MAX_TOOLS = 60
 """With more tools than this, those of servers are found by a search."""

@@ -7,6 +7,7 @@ a parameter, too long a conversation) stays an error: with another model it woul
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from tiny_agents.errors import (
     InferenceConnectionError,
@@ -18,7 +19,9 @@ from tiny_agents.errors import (
     ProviderError,
     UnsupportedTaskError,
 )
-from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
 
 _NOT_TO_BE_HAD = frozenset({404, 408, 409, 410, 425, 429})
 _OF_THE_ACCOUNT = frozenset({401, 402, 403})

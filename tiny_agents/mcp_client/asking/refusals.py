@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.errors import ProviderError
 from tiny_agents.inference.types.record import Record, to_builtins
+
+if TYPE_CHECKING:
+    from tiny_agents.errors import ProviderError
 
 REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details", "thinking_blocks")
 """Fields of an assistant message that hold what the model thought, each as its provider sent it."""

@@ -7,9 +7,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.mcp_client.tools.table import Offer
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.tools.table import Offer
 
 K1, B = 1.2, 0.6
 """How soon a word that is repeated counts no more, and how much a long text counts less; as usual for short texts."""

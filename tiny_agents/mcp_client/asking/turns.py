@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tiny_agents.errors import ProviderError
-from tiny_agents.inference.fold import ChatFold
-from tiny_agents.inference.types.chat import ChatCompletionInputTool
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.asking.refusals import ChatRequest
-from tiny_agents.mcp_client.calls.planning import PlannedCall
-from tiny_agents.mcp_client.observing.observing import Operation
 from tiny_agents.mcp_client.tools.table import name_of
+
+if TYPE_CHECKING:
+    from tiny_agents.errors import ProviderError
+    from tiny_agents.inference.fold import ChatFold
+    from tiny_agents.inference.types.chat import ChatCompletionInputTool
+    from tiny_agents.mcp_client.calls.planning import PlannedCall
+    from tiny_agents.mcp_client.observing.observing import Operation
 
 Offered = Literal["auto", "none", "absent"]
 

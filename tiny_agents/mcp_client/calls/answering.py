@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiny_agents.errors import ServerError
-from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.calls.calling import CALLING, Calling
 from tiny_agents.mcp_client.calls.coerce import coerced
 from tiny_agents.mcp_client.calls.gate import Gate, refusal, request_of, verdict_of
 from tiny_agents.mcp_client.calls.planning import NOT_MADE, PlannedCall
-from tiny_agents.mcp_client.calls.slots import Slots
 from tiny_agents.mcp_client.events import ToolAnswered
 from tiny_agents.mcp_client.observing.observing import TOOL_ERROR, Observing, Operation, ToolCall
 from tiny_agents.mcp_client.results.links import READ_NOTE, Links
-from tiny_agents.mcp_client.results.results import ToolResult
-from tiny_agents.mcp_client.results.spill import Spill
 from tiny_agents.mcp_client.text import encodable
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Functions
 from tiny_agents.mcp_client.tools.table import READ_LINK, READ_ON, SEARCH_TOOLS, Offer, find
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.types.chat import ChatCompletionInputMessage
+    from tiny_agents.mcp_client.calls.slots import Slots
+    from tiny_agents.mcp_client.results.results import ToolResult
+    from tiny_agents.mcp_client.results.spill import Spill
 
 UNASKED = frozenset({READ_ON, SEARCH_TOOLS})
 """Tools of our own that do nothing but show what the model may see anyway: nobody is asked about them."""

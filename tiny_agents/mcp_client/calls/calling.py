@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.mcp_client.calls.gate import Gate
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.calls.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tiny_agents.mcp_client.tools.table import Offer
-
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.results.results import ToolResult
+    from tiny_agents.mcp_client.tools.table import Offer
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

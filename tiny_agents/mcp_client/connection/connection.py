@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from tiny_agents.errors import (
     ServerConnectionError,
@@ -28,7 +28,6 @@ from tiny_agents.errors import (
     without,
 )
 from tiny_agents.mcp_client.calls.slots import Slots
-from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.connection.credentials import clean_result, clean_tool, credentials_of, secrets_of
 from tiny_agents.mcp_client.connection.era import EraMemory
 from tiny_agents.mcp_client.connection.life import RESTART_REST_S, Life, deadline, ends, keep, restart_delay
@@ -55,17 +54,20 @@ from tiny_agents.mcp_client.events import (
     ServerReturned,
     ToolProgress,
 )
-from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.host.rounds import PendingRounds, Round
 from tiny_agents.mcp_client.observing.observing import host_and_port
 from tiny_agents.mcp_client.results.results import ToolResult, with_notes
 from tiny_agents.mcp_client.text import encodable_json, readable
 from tiny_agents.mcp_client.tools.guard import ToolGuard
 from tiny_agents.mcp_client.tools.known_servers import Era, KnownServers, identity_of
-from tiny_agents.mcp_client.tools.pinning import Pinning
 from tiny_agents.mcp_client.tools.table import ALL_TOOLS, ServerTool, ToolFilter, select
 from tiny_agents.mcp_client.transports.connect import open_session
 from tiny_agents.mcp_client.transports.session import Session, Wanted
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
+    from tiny_agents.mcp_client.host.host import Desk
+    from tiny_agents.mcp_client.tools.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -9,13 +9,15 @@ import base64
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tiny_agents.errors import without
 from tiny_agents.mcp_client.connection.servers import InProcessServer, Server, StdioServer
-from tiny_agents.mcp_client.results.results import ToolResult
-from tiny_agents.mcp_client.tools.table import ServerTool
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.results.results import ToolResult
+    from tiny_agents.mcp_client.tools.table import ServerTool
 
 LEAST_CHARS = 6  # a shorter value is rather a setting
 LEAST_CHARS_IN_RESULTS = 8  # in what tools return nothing is to be masked by chance

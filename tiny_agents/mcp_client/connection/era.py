@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tiny_agents.mcp_client.connection.servers import Protocol
 from tiny_agents.mcp_client.tools.known_servers import Era, KnownServers
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.servers import Protocol
 
 LEGACY_KEPT_S = 7 * 86_400.0
 """How long a server counts as an old one before it is asked again."""

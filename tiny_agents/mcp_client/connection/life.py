@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tiny_agents.mcp_client.connection.changes import KeptLists
 from tiny_agents.mcp_client.connection.servers import RESTARTS
-from tiny_agents.mcp_client.connection.subscriptions import Subscriber
 from tiny_agents.mcp_client.connection.watch import Watch
-from tiny_agents.mcp_client.tools.table import ServerTool
-from tiny_agents.mcp_client.transports.session import Session
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.subscriptions import Subscriber
+    from tiny_agents.mcp_client.tools.table import ServerTool
+    from tiny_agents.mcp_client.transports.session import Session
 
 MAX_CALL_S = 3_600.0
 """Longest time of a call that keeps reporting progress, unless its time limit is longer anyway."""

@@ -6,13 +6,15 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tiny_agents.mcp_client.connection.changes import ListKind
 from tiny_agents.mcp_client.connection.watch import ConnectionLost, Refused, Watch
 from tiny_agents.mcp_client.tools.mending import MAX_TOOLS
-from tiny_agents.mcp_client.tools.table import ServerTool
-from tiny_agents.mcp_client.transports.session import Session
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.changes import ListKind
+    from tiny_agents.mcp_client.tools.table import ServerTool
+    from tiny_agents.mcp_client.transports.session import Session
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -6,10 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tiny_agents.mcp_client.connection.listing import keep_open
 from tiny_agents.mcp_client.connection.watch import ConnectionLost, Refused
-from tiny_agents.mcp_client.transports.session import Session
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.transports.session import Session
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiny_agents.errors import InferenceError
-from tiny_agents.inference.types.chat import ChatCompletionOutput, ChatCompletionOutputToolCall
-from tiny_agents.mcp_client.asking.asking import Seat
 from tiny_agents.mcp_client.calls.planning import parse_arguments
 from tiny_agents.mcp_client.host.host import Refusal, SampledCall, SamplingReply, SamplingRequest
-from tiny_agents.mcp_client.observing.observing import Observing
 from tiny_agents.mcp_client.results.results import read_result
 from tiny_agents.mcp_client.text import encodable, readable, shortened
 from tiny_agents.mcp_client.tools.table import MAX_DESCRIPTION_CHARS, legal_name, object_schema
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.types.chat import ChatCompletionOutput, ChatCompletionOutputToolCall
+    from tiny_agents.mcp_client.asking.asking import Seat
+    from tiny_agents.mcp_client.observing.observing import Observing
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -17,14 +17,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from tiny_agents.errors import ProviderError, redact
 from tiny_agents.inference.fold import ChatFold
-from tiny_agents.inference.types.chat import ChatCompletionOutput
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.text import without_secrets
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.types.chat import ChatCompletionOutput
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

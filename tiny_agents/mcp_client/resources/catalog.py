@@ -6,11 +6,10 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tiny_agents.errors import ServerError, UsageError
 from tiny_agents.mcp_client.connection.changes import CHANGED_BY, ListKind, Offered
-from tiny_agents.mcp_client.connection.connection import Connection
 from tiny_agents.mcp_client.connection.watch import Refused
 from tiny_agents.mcp_client.resources.prompts import (
     Completion,
@@ -29,8 +28,11 @@ from tiny_agents.mcp_client.resources.resources import (
     read_resource_entry,
     read_template_entry,
 )
-from tiny_agents.mcp_client.results.media import TakesImages
 from tiny_agents.mcp_client.text import encodable
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.connection import Connection
+    from tiny_agents.mcp_client.results.media import TakesImages
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -7,10 +7,12 @@ a user message that says where it comes from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
-from tiny_agents.mcp_client.results.results import ToolResult
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.results.results import ToolResult
 
 TakesImages = Literal["auto"] | bool
 """Whether a model takes images: known, or to be tried out."""

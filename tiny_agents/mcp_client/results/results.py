@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.mcp_client.host.rounds import PendingRounds
 from tiny_agents.mcp_client.text import encodable, shortened
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.host.rounds import PendingRounds
 
 MAX_RESULT_CHARS = 40_000
 """How much of a result a model gets to read; what is missing is announced in the text."""

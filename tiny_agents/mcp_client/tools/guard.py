@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tiny_agents.mcp_client.events import ServerEvent, ToolChanged
 from tiny_agents.mcp_client.text import readable
-from tiny_agents.mcp_client.tools.known_servers import KnownServer, KnownServers
 from tiny_agents.mcp_client.tools.pinning import Finding, Pinning, ToolPrint, accept, look
-from tiny_agents.mcp_client.tools.table import ServerTool
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.tools.known_servers import KnownServer, KnownServers
+    from tiny_agents.mcp_client.tools.table import ServerTool
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tiny_agents.mcp_client.connection.watch import Watch
 from tiny_agents.mcp_client.host.host import Desk, Refusal, UrlRequest
 from tiny_agents.mcp_client.text import readable
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.watch import Watch
 
 MAX_PAGES: Final = 5
 """Most pages that one answer may ask for."""

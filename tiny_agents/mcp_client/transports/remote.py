@@ -18,7 +18,6 @@ from tiny_agents.mcp_client.connection.watch import (
     Refused,
     Watch,
 )
-from tiny_agents.mcp_client.host.host import Desk
 from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, Streams, read_message
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
@@ -27,6 +26,7 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp.shared.message import SessionMessage
     from mcp_types import JSONRPCMessage
 
+    from tiny_agents.mcp_client.host.host import Desk
     from tiny_agents.mcp_client.transports.http_client import WatchedClient
 
 
