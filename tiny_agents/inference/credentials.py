@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ HUGGING_FACE_DOMAINS = ("huggingface.co", "hf.co", "endpoints.huggingface.cloud"
 answers there."""
 
 
+@lru_cache(maxsize=128)
 def is_hugging_face(url: str, *, endpoint: str | None = None) -> bool:
     """Whether `url` is one of Hugging Face's hosts, reached over TLS, or the Hub that `HF_ENDPOINT` names."""
     parts = urlsplit(url)

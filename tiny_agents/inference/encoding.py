@@ -47,14 +47,14 @@ class Written:
     """What a list of messages or tools came to the last time that it was written.
 
     Args:
-        form: What is done to each item before it is written.
+        form: What is done to each item before it is written; None is nothing.
     """
 
-    def __init__(self, form: Callable[[Any], Any] = lambda item: item) -> None:
+    def __init__(self, form: Callable[[Any], Any] | None = None) -> None:
         self.form = form
         self._count = 0
         self._seen = b"["  # the first items as msgspec encodes them, without the closing bracket
-        self._json = b"["  # the same as they were sent
+        self._json = self._seen  # the same as they were sent: mostly the very same bytes
 
     def json(self, items: Sequence[Any]) -> bytes:
         """`items` as a JSON array; what hasn't changed since the last time isn't written anew.
@@ -64,19 +64,32 @@ class Written:
         """
         seen = _encoder.encode(items)
         if not (len(items) >= self._count and seen.startswith(self._seen)):
-            self._count, self._seen, self._json = 0, b"[", b"["
-        if (known := self._count) == len(items):
-            return self._json + b"]"
-        settled = list(_settled_first(items[known:], self.form is without_nulls))
-        if settled:
-            self._count += len(settled)
-            self._seen = seen[:-1] if self._count == len(items) else _encoder.encode(items[: self._count])[:-1]
-            self._json = _extended(self._json, map(self._written, settled))
+            self._count, self._seen = 0, b"["
+            self._json = self._seen
+        if self._count < len(items):
+            self._take(items, seen)
+        if self._count == len(items):
+            return seen if self._json is self._seen else self._json + b"]"
         rest = items[self._count :]
-        return (_extended(self._json, map(self._written, rest)) if rest else self._json) + b"]"
+        return _extended(self._json, map(self._written, rest)) + b"]"
+
+    def _take(self, items: Sequence[Any], seen: bytes) -> None:
+        """Keep what is new and settled of `items`, which came to `seen`."""
+        leaves_out = self.form is without_nulls
+        settled = list(_settled_first(items[self._count :], leaves_out))
+        if not settled:
+            return
+        known = self.form is None or (leaves_out and not any(map(_leaves_out, settled)))
+        as_seen = known and self._json is self._seen
+        self._count += len(settled)
+        self._seen = seen[:-1] if self._count == len(items) else _encoder.encode(items[: self._count])[:-1]
+        self._json = self._seen if as_seen else _extended(self._json, map(self._written, settled))
 
     def _written(self, item: Any) -> bytes:
-        return _encoder.encode(_plain(self.form(item)))
+        return _encoder.encode(_plain(self.formed(item)))
+
+    def formed(self, item: Any) -> Any:
+        return item if self.form is None else self.form(item)
 
 
 class Remembered(list[Any]):
@@ -99,8 +112,14 @@ def _settled_first(items: Sequence[Any], without_nulls: bool) -> Iterable[Any]:
         yield item
 
 
+def _leaves_out(item: Any) -> bool:
+    """Whether a field of a settled item is null, and left out."""
+    return type(item) is dict and None in item.values()
+
+
 def _is_settled(value: Any) -> bool:
-    """Whether what is sent of it follows from what msgspec makes of it, so that the same JSON means the same again.
+    """Whether what is sent of it is what msgspec makes of it (but for a dictionary's fields that are null and left out), so
+    that the same JSON means the same again.
 
     Not so for records with undeclared fields, or with defaults that msgspec leaves out, and for types of others.
     """
@@ -111,17 +130,19 @@ def _is_settled(value: Any) -> bool:
         return all(type(key) is str and _is_settled(item) for key, item in value.items())
     if kind is list:
         return all(map(_is_settled, value))
-    if isinstance(value, Record):
-        return value._source is None and all(
-            _is_settled(item := getattr(value, name)) and item is not never for name, never in _unsettling(kind)
-        )
-    return False
+    if not isinstance(value, Record) or value._source is not None:
+        return False
+    for name, never in _unsettling(kind):
+        item = getattr(value, name)
+        if item is never or not (type(item) in _ATOMS or _is_settled(item)):
+            return False
+    return True
 
 
 def _holds_null(item: Any) -> bool:
     """Whether a null lies in a mapping within `item`: it is left out of a dictionary's, and sent of a record's."""
     inner = item.values() if type(item) is dict else [getattr(item, name) for name in type(item).__struct_fields__]
-    return any(map(_null_within, inner))
+    return any(type(value) not in _ATOMS and _null_within(value) for value in inner)
 
 
 def _null_within(value: Any) -> bool:
@@ -160,7 +181,7 @@ def _plain(value: Any, mended: bool = False) -> Any:
     if isinstance(value, Remembered):
         if not mended:
             return msgspec.Raw(value.written.json(value))
-        return [_plain(value.written.form(item), mended) for item in value]
+        return [_plain(value.written.formed(item), mended) for item in value]
     if isinstance(value, (list, tuple)):
         return [_plain(item, mended) for item in value]
     return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -130,13 +131,17 @@ def _address(call: Call[Any], settings: ClientSettings) -> str | None:
         return None
     if settings.provider not in (None, AUTO):  # its key is for the provider, not for whoever answers there
         raise UsageError(f"A URL and provider={settings.provider!r} contradict each other: a URL is asked directly.")
-    try:
-        has_host = bool(urlsplit(url).hostname)
-    except ValueError:
-        has_host = False
-    if not has_host:
+    if not _has_host(url):
         raise UsageError(f"{url.partition('?')[0].rpartition('@')[2]!r} is no address that can be asked.")
     return url
+
+
+@lru_cache(maxsize=128)
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _endpoint(url: str, call: Call[Any], settings: ClientSettings, around: Surroundings) -> Destination:

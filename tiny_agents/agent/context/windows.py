@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ LEAST_WINDOW = 256
 """What is less is no window, but another number that stood in the message."""
 
 
+@lru_cache(maxsize=128)
 def known_window(model: str | None) -> int | None:
     """The window of a model with this name; None where it isn't known. `maker/name` counts as `name`."""
     name = (model or "").rpartition("/")[2].lower()

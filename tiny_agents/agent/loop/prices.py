@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -125,13 +126,18 @@ def price_of(
     Args:
         own: The user's prices.
     """
-    host = (urlsplit(base_url).hostname or "") if base_url else ""
+    host = _host_of(base_url) if base_url else ""
     place = _HOSTS.get(host, host) or provider or "auto"
     for table in (own, KNOWN):
         for key in (f"{model}:{place}", model or ""):
             if key in table:
                 return table[key]
     return FREE if provider == "local" or host == SCRIPTED_HOST else None
+
+
+@lru_cache(maxsize=128)
+def _host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def check_priced(models: Mapping[str, Price | None], tasks: Sequence[str]) -> None:

@@ -22,10 +22,11 @@ same: whether the model would have been done is not known.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+import msgspec
 
 from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, LimitName, LimitReached, Limits
 from tiny_agents.agent.loop.usage import Usage, estimated_tokens
@@ -125,7 +126,7 @@ def after_turn(state: LoopState, turn: Turn, *, limits: Limits, exit_tools: Coll
         turns=state.turns + 1 + turn.inner.model_calls,
         tool_calls=state.tool_calls + turn.carried_out,
         usage=state.usage + turn.usage + turn.inner,
-        streak=state.streak.after(_made(turn.added, exit_tools)),
+        streak=state.streak if limits.repeat is None else state.streak.after(_made(turn.added, exit_tools)),
     )
     if was_last:
         return _stopped(state)
@@ -146,7 +147,8 @@ def _limited(state: LoopState, turn: Turn, limits: Limits) -> LoopState:
         return _stopped(replace(state, reached=reached or left.reached))
     if reached is None and left.calls == 1 and left.keep_last:
         reached = left.reached
-    state = replace(state, reached=reached)
+    if reached is not state.reached:
+        state = replace(state, reached=reached)
     return _stopped(state) if limits.last_answer is False else state
 
 
@@ -248,9 +250,12 @@ def _made(added: Sequence[Any], exit_tools: Collection[str]) -> list[tuple[str, 
 
 def _canonical(arguments: Any) -> str:
     try:
-        return json.dumps(json.loads(arguments), sort_keys=True)
+        return _sorted.encode(msgspec.json.decode(arguments)).decode()
     except (TypeError, ValueError, RecursionError):
         return str(arguments)
+
+
+_sorted = msgspec.json.Encoder(order="sorted")
 
 
 _CLOSING = {

@@ -128,9 +128,13 @@ def _size(value: Any) -> int:
     if isinstance(value, (dict, Mapping)):
         if value.get("type") in ("image_url", "input_audio"):
             return MEDIA_TOKENS * BYTES_PER_TOKEN
-        return sum(len(key) + _size(item) for key, item in value.items() if item is not None)
+        size = 0
+        for key, item in value.items():
+            if item is not None:
+                size += len(key) + (len(item) if type(item) is str and item.isascii() else _size(item))
+        return size
     if isinstance(value, (list, tuple)):
-        return sum(_size(item) for item in value)
+        return sum(map(_size, value))
     return 0 if value is None else len(str(value))
 
 

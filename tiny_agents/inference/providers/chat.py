@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -102,6 +103,7 @@ def error_in_answer(body: bytes, url: str, route: Route, *, status: int = 200) -
     )
 
 
+@lru_cache(maxsize=128)
 def chat_url(url: str) -> str:
     """The address for chat completions of an endpoint that the user named in any of the usual ways.
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -341,6 +342,7 @@ class Observing:
         return ToolCall(parent=parent or _current.get(), _observing=self, **known)
 
 
+@lru_cache(maxsize=128)
 def host_and_port(url: str) -> tuple[str, int]:
     """Of a URL that was found to be one; the port that its scheme means, where it names none."""
     split = urlsplit(url)

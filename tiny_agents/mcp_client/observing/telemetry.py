@@ -94,9 +94,13 @@ def _goes_somewhere() -> bool:
     """Whether somebody gave the API a provider; its own record nothing, and asking them anyway would take some time."""
     from opentelemetry import metrics, trace
 
-    providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
-    own = ("opentelemetry.trace", "opentelemetry.metrics")
-    return not all(type(provider).__module__.startswith(own) for provider in providers)
+    return not (_is_silent(type(trace.get_tracer_provider())) and _is_silent(type(metrics.get_meter_provider())))
+
+
+@cache
+def _is_silent(kind: type) -> bool:
+    """Whether a provider is one of the API's own."""
+    return kind.__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 
 @cache
