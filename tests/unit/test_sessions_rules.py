@@ -17,8 +17,9 @@ from tiny_agents.agent.definition.types import ServerDefinition
 from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.agent.sessions import export
 from tiny_agents.agent.sessions.about import about, definition_hash, differences, tool_differences
-from tiny_agents.agent.sessions.history import before_last_requests, is_request, recover, title_of, whole_until
+from tiny_agents.agent.sessions.history import before_last_requests, recover, whole_until
 from tiny_agents.agent.sessions.redacting import redacted_start
+from tiny_agents.agent.sessions.requests import is_request, title_of
 from tiny_agents.agent.sessions.types import About, SavedMessage, SessionInfo, StoredSession
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.results.media import media_message

@@ -2,60 +2,53 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from tiny_agents.agent.composition.composed import Composition
 from tiny_agents.agent.composition.verbs import Composes
-from tiny_agents.agent.context.conversation import Account, Context
-from tiny_agents.agent.context.settings import ContextSettings, context_settings
 from tiny_agents.agent.loaded import Loading
-from tiny_agents.agent.loop.abort import Aborted
 from tiny_agents.agent.loop.exit_tools import DEFAULT_SYSTEM_PROMPT, EXIT_LOOP_TOOLS
-from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, Limits
-from tiny_agents.agent.loop.output import DEFAULT_RETRIES, Output, Wanted, output_of
-from tiny_agents.agent.loop.params import checked_params
-from tiny_agents.agent.loop.prices import Price, Prices, check_priced, checked_prices, price_of
-from tiny_agents.agent.loop.request import Request, UserInput
+from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, DEFAULT_RETRIES, Limits
 from tiny_agents.agent.loop.usage import Usage, usage_of_call
-from tiny_agents.agent.run_log import RunLog
 from tiny_agents.agent.runs import Run, known_as
-from tiny_agents.agent.sessions.history import requests_in, text_of
-from tiny_agents.agent.sessions.session import Session, Unsaved
+from tiny_agents.agent.sessions.requests import requests_in, text_of
+from tiny_agents.agent.sessions.unsaved import Unsaved
 from tiny_agents.agent.steering import Steering
 from tiny_agents.agent.synchronous import Synchronous
 from tiny_agents.errors import OutputError, ServerError, UsageError
-from tiny_agents.inference.settings import is_url
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
     ChatCompletionInputTool,
     ChatCompletionOutput,
     ChatCompletionStreamOutput,
 )
-from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS
-from tiny_agents.mcp_client.asking.refusals import ChatRequest
-from tiny_agents.mcp_client.host.host import Host, Refusal, SamplingReply, SamplingRequest
-from tiny_agents.mcp_client.host.sampling import sample
-from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS
+from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS, MAX_TOOLS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what works for an agent is loaded with the first one that is made
+    import asyncio
+    from pathlib import Path
+
+    from tiny_agents.agent.context.conversation import Context
+    from tiny_agents.agent.context.settings import ContextSettings
     from tiny_agents.agent.locking import Locked
+    from tiny_agents.agent.loop.output import Output, Wanted
+    from tiny_agents.agent.loop.prices import Price, Prices
+    from tiny_agents.agent.loop.request import Request, UserInput
     from tiny_agents.agent.loop.result import AgentResult
     from tiny_agents.agent.loop.rules import StopReason
+    from tiny_agents.agent.run_log import RunLog
+    from tiny_agents.agent.sessions.session import Session
     from tiny_agents.inference.async_client import AsyncInferenceClient
     from tiny_agents.inference.streams import AsyncChatStream
     from tiny_agents.mcp_client.asking.asking import Seat
+    from tiny_agents.mcp_client.bounds import Pinning
     from tiny_agents.mcp_client.calls.gate import Gate
     from tiny_agents.mcp_client.events import ContextCompacted, ServerEvent
+    from tiny_agents.mcp_client.host.host import Host, SamplingReply, SamplingRequest
     from tiny_agents.mcp_client.observing.observing import ModelCall, Observer
     from tiny_agents.mcp_client.results.media import TakesImages
     from tiny_agents.mcp_client.tools.known_servers import KnownServers
-    from tiny_agents.mcp_client.tools.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.agent")
 
@@ -158,6 +151,12 @@ class Agent(Synchronous, Loading, Composes, Steering):
         capture_content: bool | None = None,
         run_log: str | Path | None = None,
     ) -> None:
+        from tiny_agents.agent.composition.composed import Composition
+        from tiny_agents.agent.context.settings import context_settings
+        from tiny_agents.agent.loop.output import output_of
+        from tiny_agents.agent.loop.params import checked_params
+        from tiny_agents.agent.loop.prices import checked_prices
+
         if max_turns < 1:
             raise UsageError(f"max_turns must be at least 1; got {max_turns!r}.")
         if model is not None and not isinstance(model, str):
@@ -190,8 +189,11 @@ class Agent(Synchronous, Loading, Composes, Steering):
             observers=observers,
             capture_content=capture_content,
         )
-        self._log = RunLog(run_log, content=bool(capture_content)) if run_log is not None else None
-        if self._log is not None:
+        self._log: RunLog | None = None
+        if run_log is not None:
+            from tiny_agents.agent.run_log import RunLog
+
+            self._log = RunLog(run_log, content=bool(capture_content))
             self._observing.observers += (self._log,)
             self._events.follow(self._log.happened)
         self._name = name or ""
@@ -239,6 +241,8 @@ class Agent(Synchronous, Loading, Composes, Steering):
             ServerError: One of the `required` servers could not be started.
             ConfigError: A tool isn't as the agent's lock says, or a Python file of the definition can't be imported.
         """
+        import asyncio
+
         self._require_open()
         self.composition.start()
         try:
@@ -259,6 +263,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
         Args:
             gate: In place of this agent's.
         """
+
         other = self._beside(gate or self.gate)
         other.messages = self.messages[:1]
         other.session, other._saving = None, Unsaved()
@@ -377,6 +382,8 @@ class Agent(Synchronous, Loading, Composes, Steering):
         Raises:
             UsageError: A run is going on.
         """
+        from tiny_agents.agent.context.conversation import Account
+
         self._require_rest()
         self._require_open()
         self._running, account = True, Account()
@@ -425,8 +432,13 @@ class Agent(Synchronous, Loading, Composes, Steering):
         limits: Limits | None,
         outer: Request | None = None,
     ) -> AsyncGenerator[Item, None]:
+        from asyncio import CancelledError
+        from contextlib import aclosing
+
+        from tiny_agents.agent.loop.abort import Aborted
+
         request = self._begin(user_input, (limits or Limits()).over(self.limits), outer)
-        hear = self._saving.heard if isinstance(self._saving, Session) else None  # of thousands of chunks
+        hear = self.session.heard if self.session is not None else None  # of thousands of chunks
         stop: StopReason = "failed"
         try:
             await self._saving.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
@@ -444,7 +456,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
             stop = request.stop
         except Aborted:
             stop = "aborted" if abort_event is not None and abort_event.is_set() else "time_limit"
-        except (GeneratorExit, asyncio.CancelledError):
+        except (GeneratorExit, CancelledError):
             stop = "aborted"
             raise
         except Exception as error:
@@ -459,6 +471,8 @@ class Agent(Synchronous, Loading, Composes, Steering):
             await self._saving.end(stop)
 
     def _begin(self, user_input: UserInput, limits: Limits, outer: Request | None) -> Request:
+        from tiny_agents.agent.loop.request import Request
+
         self._require_rest()
         self._require_open()
         self._price_known(limits if outer is None else limits.within(outer.left(), {}))
@@ -496,6 +510,9 @@ class Agent(Synchronous, Loading, Composes, Steering):
 
     def _price(self, seat: Seat | None = None) -> Price | None:
         """What the model costs that is asked at the moment, or one of those that may be."""
+        from tiny_agents.agent.loop.prices import price_of
+        from tiny_agents.inference.settings import is_url
+
         seat = seat or self._seats.now
         settings = seat.client.settings
         base_url = settings.model if is_url(settings.model) else None
@@ -503,10 +520,14 @@ class Agent(Synchronous, Loading, Composes, Steering):
 
     def _price_known(self, limits: Limits) -> None:
         if limits.cost_usd is not None:
+            from tiny_agents.agent.loop.prices import check_priced
+
             models = {seat.name: self._price(seat) for seat in self._seats.all}
             check_priced(models, self.composition.tasks)
 
     def _view_of_conversation(self, settings: ContextSettings) -> Context:
+        from tiny_agents.agent.context.conversation import Context
+
         context = Context(
             settings,
             messages=lambda: self.messages,
@@ -522,12 +543,20 @@ class Agent(Synchronous, Loading, Composes, Steering):
 
     async def _ask_beside(self, messages: list[Any], params: Mapping[str, Any]) -> tuple[AsyncChatStream, ModelCall]:
         """Ask the model something that isn't a part of the conversation."""
+        from tiny_agents.agent.loop.request import Request
+        from tiny_agents.mcp_client.asking.refusals import ChatRequest
+
         within = self.context.purse.run if isinstance(self.context.purse, Request) else None
         call = self._observing.model_call(within, params=params, messages=messages)
         return await self._seats.ask(messages, ChatRequest(messages, (), params), call), call
 
     async def _sample(self, request: SamplingRequest) -> SamplingReply:
         """Ask the model what a server wants to know, on the bill of the latest request that is being worked on."""
+        from dataclasses import replace
+
+        from tiny_agents.mcp_client.host.host import Refusal
+        from tiny_agents.mcp_client.host.sampling import sample
+
         work = self._at_work[-1] if self._at_work else None
         if work is not None and not work.has_room():
             raise Refusal("the limits of the user's request leave no room for it")
@@ -563,6 +592,8 @@ class Agent(Synchronous, Loading, Composes, Steering):
     async def cleanup(self) -> None:
         """Leave all servers, close the inference client, and let others resume the session. Agents that are tools of this
         one are ended too."""
+        import asyncio
+
         if self._origin is not None:  # a conversation beside another one, which this belongs to
             return
         try:

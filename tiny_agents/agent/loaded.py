@@ -6,18 +6,14 @@ What reads definitions is imported where one is loaded: programs that build thei
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, cast
 
-from tiny_agents.agent.loop.output import output_of, schema_problem
-from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
-from tiny_agents.agent.sessions.session import Session
 from tiny_agents.errors import UsageError
-from tiny_agents.inference.credentials import find_token
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
     from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.definition.lock import LockMode
     from tiny_agents.agent.definition.types import AgentDefinition
@@ -25,13 +21,14 @@ if TYPE_CHECKING:
     from tiny_agents.agent.loop.limits import Limits
     from tiny_agents.agent.model_choice import ModelSettings
     from tiny_agents.agent.permissions.gate import Approve
+    from tiny_agents.agent.sessions.session import Session
     from tiny_agents.agent.sessions.store import SessionStore
     from tiny_agents.inference.async_client import AsyncInferenceClient
+    from tiny_agents.mcp_client.bounds import Pinning
     from tiny_agents.mcp_client.calls.gate import Gate
     from tiny_agents.mcp_client.host.host import Host
     from tiny_agents.mcp_client.observing.observing import Observer, Observing
     from tiny_agents.mcp_client.tools.known_servers import KnownServers
-    from tiny_agents.mcp_client.tools.pinning import Pinning
 
 
 class Observed(TypedDict, total=False):
@@ -110,6 +107,7 @@ class Loading:
         from tiny_agents.agent.permissions.rules import permissions_of
         from tiny_agents.agent.sessions.about import about, definition_hash
         from tiny_agents.inference import local
+        from tiny_agents.inference.credentials import find_token
 
         written, locked = load_as_locked(ref, lock, allow_paths=allow_paths)
         require_trust_in(written, trust)
@@ -157,6 +155,7 @@ class Loading:
             SessionStoreError: It can't be read.
             UsageError: It was had with an agent that no definition describes: `Agent(session=...)` goes on with it.
         """
+        from tiny_agents.agent.sessions.session import Session
         from tiny_agents.agent.sessions.sqlite import SqliteSessionStore
 
         if store is None:
@@ -210,7 +209,11 @@ class Loading:
             client: Asks the model, in place of one of its own.
             **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
         """
+        from dataclasses import replace
+
         from tiny_agents.agent.composition.building import arguments_of, compose
+        from tiny_agents.agent.loop.output import output_of, schema_problem
+        from tiny_agents.agent.loop.prices import PRICES_VARIABLE, load_prices
         from tiny_agents.agent.permissions.gate import PermissionGate
         from tiny_agents.agent.permissions.rules import permissions_of
 

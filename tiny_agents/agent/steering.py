@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from tiny_agents.agent.sessions.history import requests_in, text_of
-from tiny_agents.agent.sessions.session import Session, Unsaved
+from tiny_agents.agent.sessions.requests import requests_in, text_of
+from tiny_agents.agent.sessions.unsaved import Unsaved
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tiny_agents.agent.loop.result import AgentResult
     from tiny_agents.agent.loop.rules import StopReason
     from tiny_agents.agent.loop.usage import Usage
+    from tiny_agents.agent.sessions.session import Session
     from tiny_agents.mcp_client.asking.asking import Seats
     from tiny_agents.mcp_client.calls.answering import Answering
     from tiny_agents.mcp_client.calls.gate import Gate

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-from collections.abc import Callable, Coroutine
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tiny_agents.errors import UsageError
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
     from tiny_agents.agent.loop.limits import Limits
     from tiny_agents.agent.loop.request import UserInput
     from tiny_agents.agent.loop.result import AgentResult
@@ -75,12 +76,16 @@ class Synchronous:
 
     def _started(self) -> asyncio.Runner:
         if self._runner is None:
+            import asyncio
+
             self._runner = asyncio.Runner()
             atexit.register(self.close)
         return self._runner
 
 
 def _without_loop(verb: str, instead: str) -> None:
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import logging
-import weakref
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, MutableSequence, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from types import MappingProxyType, TracebackType
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from tiny_agents.errors import UsageError
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputMessage,
     ChatCompletionInputTool,
     ChatCompletionStreamOutput,
 )
-from tiny_agents.mcp_client.asking import composing
-from tiny_agents.mcp_client.asking.asking import Seat, Seats, fallback_seat
-from tiny_agents.mcp_client.asking.deferral import MAX_TOOLS, Deferral
-from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, allowed
-from tiny_agents.mcp_client.calls.answering import Answering, settle
-from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
-from tiny_agents.mcp_client.calls.slots import Slots
-from tiny_agents.mcp_client.connection.connection import Connection, drop_all
-from tiny_agents.mcp_client.connection.credentials import secrets_of
-from tiny_agents.mcp_client.connection.servers import (
-    HttpServerParameters,
-    InProcessServerParameters,
-    ServerOptions,
-    ServerType,
-    SseServerParameters,
-    StdioServerParameters,
-    describe_options,
-    describe_server,
-    server_name,
-)
-from tiny_agents.mcp_client.events import Events, EventStream, ServerAsked, ServerEvent, ServerLog
-from tiny_agents.mcp_client.host.host import Desk, Host, Reply, SamplingReply, SamplingRequest, held_weakly
-from tiny_agents.mcp_client.host.rounds import OnInput, PendingRounds, Round
-from tiny_agents.mcp_client.host.sampling import sample
+from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS, MAX_TOOLS, check_bounds
+from tiny_agents.mcp_client.events import Events, EventStream, ServerEvent
 from tiny_agents.mcp_client.instructions import instructions_text
-from tiny_agents.mcp_client.observing.observing import Observer, Observing
-from tiny_agents.mcp_client.observing.telemetry import telemetry
 from tiny_agents.mcp_client.offers import Offers
-from tiny_agents.mcp_client.resources.catalog import Catalog
-from tiny_agents.mcp_client.results.links import Links
 from tiny_agents.mcp_client.results.media import TakesImages, insert_after, media_message, media_parts
-from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS, ToolResult
-from tiny_agents.mcp_client.results.spill import LEAST_RESULT_CHARS, Spill
-from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Functions
-from tiny_agents.mcp_client.tools.known_servers import KnownServers
-from tiny_agents.mcp_client.tools.pinning import PINNING, Pinning
-from tiny_agents.mcp_client.tools.table import OWN_TOOLS, Offer, ToolTable, name_of, refreshed, unknown_tool
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, OWN_TOOLS, Offer, ToolTable, name_of, refreshed, unknown_tool
 
+# What works for a client is loaded with the first one that is made, and what it needs for servers with the first server.
 if TYPE_CHECKING:
-    from tiny_agents.mcp_client.calls.gate import Gate
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
-logger = logging.getLogger("tiny_agents.mcp_client")
+    from tiny_agents.inference.async_client import AsyncInferenceClient
+    from tiny_agents.mcp_client.asking.turns import TurnOptions
+    from tiny_agents.mcp_client.bounds import Pinning
+    from tiny_agents.mcp_client.calls.gate import Gate
+    from tiny_agents.mcp_client.connection import servers
+    from tiny_agents.mcp_client.connection.connection import Connection
+    from tiny_agents.mcp_client.host.host import Host, Reply, SamplingReply, SamplingRequest
+    from tiny_agents.mcp_client.host.rounds import OnInput, PendingRounds
+    from tiny_agents.mcp_client.observing.observing import Observer
+    from tiny_agents.mcp_client.results.results import ToolResult
+    from tiny_agents.mcp_client.tools.functions import Functions
+    from tiny_agents.mcp_client.tools.known_servers import KnownServers
 
 Message = dict[str, Any] | ChatCompletionInputMessage
 """A message of a conversation; what is added to one is a `ChatCompletionInputMessage`."""
@@ -68,7 +43,7 @@ Message = dict[str, Any] | ChatCompletionInputMessage
 Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 """What a turn yields: chunks of the model's answer, and the result of each tool call as a message."""
 
-F = TypeVar("F", bound=Function)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class MCPClient(Offers):
@@ -153,17 +128,27 @@ class MCPClient(Offers):
         observers: Iterable[Observer] = (),
         capture_content: bool | None = None,
     ) -> None:
+        from types import MappingProxyType
+        from weakref import finalize
+
+        from tiny_agents.inference.async_client import AsyncInferenceClient
+        from tiny_agents.mcp_client.asking.asking import Seat, Seats, fallback_seat
+        from tiny_agents.mcp_client.asking.deferral import Deferral
+        from tiny_agents.mcp_client.calls.answering import Answering
+        from tiny_agents.mcp_client.calls.slots import Slots
+        from tiny_agents.mcp_client.connection.dropping import drop_all
+        from tiny_agents.mcp_client.host.host import Host
+        from tiny_agents.mcp_client.observing.observing import Observing
+        from tiny_agents.mcp_client.observing.telemetry import telemetry
+        from tiny_agents.mcp_client.resources.catalog import Catalog
+        from tiny_agents.mcp_client.results.links import Links
+        from tiny_agents.mcp_client.results.spill import Spill
+        from tiny_agents.mcp_client.tools.functions import Functions
+        from tiny_agents.mcp_client.tools.known_servers import KnownServers
+
         if model is None and base_url is None and client is None and provider != "local":
             raise UsageError("which model? Give at least one of model=, base_url=, provider='local' or client=.")
-        for name, seconds in (("startup_timeout", startup_timeout), ("tool_timeout", tool_timeout)):
-            if not seconds > 0:
-                raise UsageError(f"{name} must be more than 0 seconds, not {seconds!r}")
-        if pinning not in PINNING:
-            raise UsageError(f"pinning must be 'off', 'warn' or 'strict', not {pinning!r}")
-        if max_parallel_calls is not None and max_parallel_calls < 1:
-            raise UsageError(f"max_parallel_calls must be at least 1, not {max_parallel_calls!r}")
-        if result_max_chars < LEAST_RESULT_CHARS:
-            raise UsageError(f"result_max_chars must be at least {LEAST_RESULT_CHARS}, not {result_max_chars!r}")
+        check_bounds(pinning, startup_timeout, tool_timeout, max_parallel_calls, result_max_chars)
         self.payload_model = model
         self._owns_client = client is None
         self.client = client or AsyncInferenceClient(
@@ -217,7 +202,7 @@ class MCPClient(Offers):
         self._closed = False
         self._origin: MCPClient | None = None
         # In a notebook a cell is executed again, and the client that it had made is nobody's: its servers must not stay.
-        weakref.finalize(self, drop_all, self._connections).atexit = False
+        finalize(self, drop_all, self._connections).atexit = False
 
     async def __aenter__(self) -> Self:
         self._require_open()
@@ -233,6 +218,8 @@ class MCPClient(Offers):
 
         From any task, also several at once, and as often as you like. Calls that are still running fail.
         """
+        import asyncio
+
         self._closed = True
         try:
             await asyncio.gather(*(connection.close() for connection in self._connections.values()))
@@ -253,18 +240,20 @@ class MCPClient(Offers):
     # ---- servers
 
     @overload
-    async def add_mcp_server(self, type: Literal["stdio"], **params: Unpack[StdioServerParameters]) -> None: ...
+    async def add_mcp_server(self, type: Literal["stdio"], **params: Unpack[servers.StdioServerParameters]) -> None: ...
 
     @overload
-    async def add_mcp_server(self, type: Literal["http"], **params: Unpack[HttpServerParameters]) -> None: ...
+    async def add_mcp_server(self, type: Literal["http"], **params: Unpack[servers.HttpServerParameters]) -> None: ...
 
     @overload
-    async def add_mcp_server(self, type: Literal["sse"], **params: Unpack[SseServerParameters]) -> None: ...
+    async def add_mcp_server(self, type: Literal["sse"], **params: Unpack[servers.SseServerParameters]) -> None: ...
 
     @overload
-    async def add_mcp_server(self, type: Literal["inprocess"], **params: Unpack[InProcessServerParameters]) -> None: ...
+    async def add_mcp_server(
+        self, type: Literal["inprocess"], **params: Unpack[servers.InProcessServerParameters]
+    ) -> None: ...
 
-    async def add_mcp_server(self, type: ServerType, **params: Any) -> None:
+    async def add_mcp_server(self, type: servers.ServerType, **params: Any) -> None:
         """Connect to a server and offer its tools to the model.
 
         Several may be added at the same time. A tool keeps the name its server gave it where a model accepts that name
@@ -292,6 +281,10 @@ class MCPClient(Offers):
             ServerConnectionError: The server could not be started or reached; `stderr_tail` has its last words. A
                 `ServerLoginError` where it wants a login that nobody makes, or that fails.
         """
+        from tiny_agents.mcp_client.connection.adding import connection_to
+        from tiny_agents.mcp_client.connection.credentials import secrets_of
+        from tiny_agents.mcp_client.connection.servers import describe_options, describe_server, server_name
+
         self._require_open()
         server = describe_server(type, params)
         options = describe_options(type, params)
@@ -300,19 +293,17 @@ class MCPClient(Offers):
             raise UsageError(
                 f"add_mcp_server('{type}'): there is a server '{name}' already; give this one another name"
             )
-        connection = self._connections[name] = Connection(
-            name,
+        connection = self._connections[name] = connection_to(
             server,
-            startup_timeout_s=options.startup_timeout_s or self._startup_timeout_s,
-            tool_timeout_s=options.tool_timeout_s or self._tool_timeout_s,
-            desk=self._desk(name, options),
-            tools=options.tools,
-            protocol=options.protocol,
-            secrets=options.secrets,
+            name,
+            options,
+            startup_timeout_s=self._startup_timeout_s,
+            tool_timeout_s=self._tool_timeout_s,
+            host=self._host,
+            sample=self._sample,
+            models=self._model_names,
             pinning=self._pinning,
             known=self._known,
-            max_parallel_calls=options.max_parallel_calls,
-            restarts=options.restarts,
             emit=self._events.emit,
         )
         self._observing.secrets += secrets_of(server, options.secrets)
@@ -327,6 +318,8 @@ class MCPClient(Offers):
 
     async def announce_roots(self) -> None:
         """Tell the servers that the host's `roots` have changed. Newer ones (2026-07-28) ask whenever they want to know."""
+        import asyncio
+
         await asyncio.gather(*(connection.announce_roots() for connection in self._connections.values()))
 
     # ---- tools
@@ -400,6 +393,8 @@ class MCPClient(Offers):
             ServerConnectionError: Its server went away (the call may have run), or could not be started again.
             ServerTimeoutError: No answer in time; the server stays usable.
         """
+        from tiny_agents.mcp_client.host.rounds import Round
+
         self._refresh()
         offer = self._table.find(name)
         if offer is None:
@@ -501,21 +496,10 @@ class MCPClient(Offers):
             self._offered.update(tool.function.name for tool in definitions)
             self._available[:] = refreshed(self._available, before, definitions)
 
-    def _desk(self, server: str, options: ServerOptions) -> Desk:
-        emit = self._events.emit
-        return Desk(
-            server,
-            self._host,
-            held_weakly(self._sample),
-            asked=lambda request: emit(ServerAsked(request)),
-            logged=lambda level, name, data: emit(ServerLog(server, level, data, name)),
-            models=self._model_names,
-            folders=options.roots,
-            log_level=options.log_level,
-        )
-
     async def _sample(self, request: SamplingRequest) -> SamplingReply:
         """Ask the model what a server wants to know. For subclasses that keep an account."""
+        from tiny_agents.mcp_client.host.sampling import sample
+
         return await sample(self._seats.all[0], self._observing, request)
 
     # ---- events
@@ -593,6 +577,8 @@ class MCPClient(Offers):
             InferenceError: The model could not be asked, or its answer broke off.
             UsageError: This client has been closed.
         """
+        from tiny_agents.mcp_client.asking.turns import TurnOptions
+
         turn = self._turn(messages, exit_loop_tools, exit_if_first_chunk_no_tool, options or TurnOptions())
         return self._events.beside(turn) if events else turn
 
@@ -603,6 +589,13 @@ class MCPClient(Offers):
         exit_if_first_chunk_no_tool: bool,
         options: TurnOptions,
     ) -> AsyncGenerator[Item, None]:
+        import asyncio
+
+        from tiny_agents.mcp_client.asking import composing
+        from tiny_agents.mcp_client.asking.turns import Asked, allowed
+        from tiny_agents.mcp_client.calls.answering import settle
+        from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
+
         self._require_open()
         for connection in self._connections.values():
             connection.freshen()
@@ -680,6 +673,10 @@ class MCPClient(Offers):
 
         Closing is the part of this one, which stays alive as long as the other.
         """
+        from dataclasses import replace
+
+        from tiny_agents.mcp_client.asking.asking import Seats
+
         other = copy.copy(self)
         other._origin = self._origin or self
         other._seats = Seats(self._seats.all, self._events.emit)

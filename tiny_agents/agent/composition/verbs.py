@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.mcp_client.client import MCPClient
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ class Composes(MCPClient):
             UsageError: There is no such task, it is a tool already, or the agent has a limit of costs: nobody knows what
                 tasks cost.
         """
+        from tiny_agents.inference.async_client import AsyncInferenceClient
+
         client = AsyncInferenceClient(model=model, provider=provider, api_key=api_key)
         self.composition.add_task(task, client, [Path(folder).absolute() for folder in folders])
         self._price_known(self.limits)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.results.spill import LEAST_RESULT_CHARS
+from tiny_agents.mcp_client.bounds import LEAST_RESULT_CHARS
 
 LEAST_MAX_TOKENS = 500
 

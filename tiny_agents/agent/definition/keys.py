@@ -37,8 +37,7 @@ from tiny_agents.agent.definition.types import (
 )
 from tiny_agents.agent.definition.yaml_parts import INPUTS, SERVER_LIST
 from tiny_agents.agent.permissions.rules import DEFAULTS, Rule, rule_of
-from tiny_agents.mcp_client.results.spill import LEAST_RESULT_CHARS
-from tiny_agents.mcp_client.tools.pinning import PINNING
+from tiny_agents.mcp_client.bounds import LEAST_RESULT_CHARS, PINNING
 
 # ---- the definition
 

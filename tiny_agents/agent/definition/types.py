@@ -12,8 +12,8 @@ from tiny_agents.agent.definition.reference import Origin
 from tiny_agents.agent.permissions.rules import ApprovalWord
 from tiny_agents.agent.testing.case import Case
 from tiny_agents.errors import ConfigError, redact
+from tiny_agents.mcp_client.bounds import Pinning
 from tiny_agents.mcp_client.connection.servers import ServerType
-from tiny_agents.mcp_client.tools.pinning import Pinning
 
 
 @dataclass(frozen=True, slots=True)

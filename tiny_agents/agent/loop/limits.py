@@ -13,6 +13,9 @@ LimitName = Literal["model_calls", "tool_calls", "tokens", "cost_usd", "seconds"
 
 DEFAULT_MODEL_CALLS = 20
 
+DEFAULT_RETRIES = 2
+"""How often a model is asked again whose final answer isn't what it has to be."""
+
 _COUNTS = ("model_calls", "tool_calls", "tokens", "repeat")
 _AMOUNTS = ("cost_usd", "seconds")
 _NEXT_TO_NOTHING = 1e-9

@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from tiny_agents.agent.loop.limits import DEFAULT_RETRIES
 from tiny_agents.errors import InvalidResponseError, UsageError
 from tiny_agents.inference.structured import as_response_format, parse_text, schema_of
 
 Wanted: TypeAlias = type | Mapping[str, Any]
 """A dataclass, msgspec struct, pydantic model or typed dictionary; or a JSON Schema."""
-
-DEFAULT_RETRIES = 2
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 _REASON_CHARS = 1_000

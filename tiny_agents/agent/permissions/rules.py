@@ -32,8 +32,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.tools.functions import FUNCTIONS
-from tiny_agents.mcp_client.tools.table import LOAD_SKILL, READ_LINK
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, LOAD_SKILL, READ_LINK
 
 if TYPE_CHECKING:
     from tiny_agents.agent.definition.types import AgentDefinition

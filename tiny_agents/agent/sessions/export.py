@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tiny_agents.agent.context.cuts import lead_of
-from tiny_agents.agent.sessions.history import text_of, title_of, unfinished_from
+from tiny_agents.agent.sessions.history import unfinished_from
+from tiny_agents.agent.sessions.requests import text_of, title_of
 from tiny_agents.agent.sessions.types import About, Plain, SavedMessage, SessionInfo, StoredSession
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.calls.planning import parse_arguments

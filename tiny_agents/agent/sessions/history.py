@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiny_agents.agent.loop.rules import close_turn
+from tiny_agents.agent.sessions.requests import is_request, text_of
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.results.media import is_tool_media
-
-TITLE_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +39,6 @@ def recover(messages: Sequence[Any], run_start: int | None, partial: str) -> Rec
     if len(kept) <= run_start:
         return Recovered(kept, unanswered=text_of(request))
     return Recovered(kept, interrupted=True)
-
-
-def text_of(message: Any) -> str:
-    """The words of a message, of all its parts."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    texts = (part.get("text") for part in parts if hasattr(part, "get"))
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def first_request(messages: Sequence[Any]) -> str:
-    """The words of the first request; none where there is none."""
-    return next((text_of(message) for message in messages if is_request(message)), "")
-
-
-def title_of(text: str) -> str:
-    """The start of a text, on one line."""
-    words = " ".join(text.split())
-    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1] + "…"
-
-
-def is_request(message: Any) -> bool:
-    """Whether this is something the user said (images that tools returned are in the user's name, too)."""
-    return message.get("role") == "user" and not is_tool_media(message)
-
-
-def requests_in(messages: Sequence[Any]) -> list[Any]:
-    """The requests of a conversation, the first one first."""
-    return [message for message in messages if is_request(message)]
 
 
 def whole_until(messages: Sequence[Any], count: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_agents.agent.sessions.history import text_of
+from tiny_agents.agent.sessions.requests import text_of
 from tiny_agents.agent.sessions.rows import INFO_COLUMNS, info_from
 from tiny_agents.agent.sessions.schema import transaction
 from tiny_agents.agent.sessions.types import Plain, SessionInfo

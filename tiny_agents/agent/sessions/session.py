@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequ
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from tiny_agents.agent.sessions.history import first_request, is_request, recover, text_of, title_of
+from tiny_agents.agent.sessions.history import recover
 from tiny_agents.agent.sessions.redacting import redacted, redacted_start
+from tiny_agents.agent.sessions.requests import first_request, is_request, text_of, title_of
 from tiny_agents.agent.sessions.types import About, Change, Plain, SavedMessage, SessionInfo, StoredSession, new_id
 from tiny_agents.errors import SessionError, SessionNotFoundError, SessionStoreError, UsageError, redact
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
@@ -346,24 +347,6 @@ class Session:
 
 def _state(change: Change) -> object:
     return change.length, change.run_start, change.partial, change.context, change.stop, change.title, change.about
-
-
-class Unsaved:
-    """In place of a session, where nothing is saved."""
-
-    async def begin(self, messages: MutableSequence[Any], *, tools: Iterable[str] = ()) -> None: ...
-
-    async def changed(self) -> None: ...
-
-    async def turned(self) -> None: ...
-
-    async def end(self, stop: StopReason) -> None: ...
-
-    async def rests(self, messages: MutableSequence[Any]) -> None: ...
-
-    def cut(self, messages: MutableSequence[Any]) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 def find_session(sessions: Sequence[SessionInfo], wanted: str) -> SessionInfo:

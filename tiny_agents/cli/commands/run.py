@@ -77,10 +77,10 @@ from tiny_agents.data_dir import data_dir
 from tiny_agents.errors import ServerConnectionError, TinyAgentsError, UsageError
 from tiny_agents.inference.base import check
 from tiny_agents.inference.credentials import find_token
+from tiny_agents.mcp_client.bounds import Pinning
 from tiny_agents.mcp_client.host.host import Host
 from tiny_agents.mcp_client.host.hosts import HeadlessHost
 from tiny_agents.mcp_client.tools.known_servers import KnownServers, file_of
-from tiny_agents.mcp_client.tools.pinning import Pinning
 
 SLOW_START_S = 2.0
 """Seconds of silence before we say that servers are still starting."""

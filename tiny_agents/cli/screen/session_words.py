@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiny_agents.agent.sessions.history import is_request, text_of
+from tiny_agents.agent.sessions.requests import is_request, text_of
 from tiny_agents.agent.sessions.types import Plain, SavedMessage, SessionInfo
 from tiny_agents.cli.screen.safe_text import neutralise, one_line, shorten
 

@@ -14,7 +14,7 @@ from tiny_agents.cli.screen.status import turn_words
 from tiny_agents.cli.screen.terminal import Screen, abilities
 from tiny_agents.cli.screen.turns import EXIT_TOOLS, TurnView
 from tiny_agents.cli.slash.talk import Talk
-from tiny_agents.mcp_client.tools.functions import FUNCTIONS
+from tiny_agents.mcp_client.tools.table import FUNCTIONS
 
 if TYPE_CHECKING:
     from tiny_agents.cli.live.screen import LiveScreen

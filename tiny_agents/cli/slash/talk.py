@@ -16,7 +16,7 @@ from tiny_agents.cli.screen.events import Item
 from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.cli.screen.turns import TurnView
 from tiny_agents.mcp_client.events import ServerEvent
-from tiny_agents.mcp_client.tools.functions import FUNCTIONS
+from tiny_agents.mcp_client.tools.table import FUNCTIONS
 
 MAX_LOG = 500
 

@@ -15,16 +15,14 @@ from tiny_agents.inference.encoding import encode_json
 from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
 from tiny_agents.mcp_client.asking.recall import Recall
 from tiny_agents.mcp_client.asking.tool_search import ToolIndex
+from tiny_agents.mcp_client.bounds import MAX_TOOLS
 from tiny_agents.mcp_client.events import ToolsDeferred
 from tiny_agents.mcp_client.text import shortened
-from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
-from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, name_of, same_objects
+from tiny_agents.mcp_client.tools.functions import Functions
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, SEARCH_TOOLS, Offer, name_of, same_objects
 
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.connection.servers import Defer
-
-MAX_TOOLS = 60
-"""With more tools than this, those of servers are found by a search."""
 
 MAX_TOOL_TOKENS = 20_000
 """With more than this many tokens of tools, too."""

@@ -16,8 +16,8 @@ from tiny_agents.mcp_client.events import ToolAnswered
 from tiny_agents.mcp_client.observing.observing import TOOL_ERROR, Observing, Operation, ToolCall
 from tiny_agents.mcp_client.results.links import READ_NOTE, Links
 from tiny_agents.mcp_client.text import encodable
-from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Function, Functions
-from tiny_agents.mcp_client.tools.table import READ_LINK, READ_ON, SEARCH_TOOLS, Offer, find
+from tiny_agents.mcp_client.tools.functions import Function, Functions
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, READ_LINK, READ_ON, SEARCH_TOOLS, Offer, find
 
 if TYPE_CHECKING:
     from tiny_agents.inference.types.chat import ChatCompletionInputMessage

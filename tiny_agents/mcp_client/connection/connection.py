@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -65,9 +64,9 @@ from tiny_agents.mcp_client.transports.connect import open_session
 from tiny_agents.mcp_client.transports.session import Session, Wanted
 
 if TYPE_CHECKING:
+    from tiny_agents.mcp_client.bounds import Pinning
     from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
     from tiny_agents.mcp_client.host.host import Desk
-    from tiny_agents.mcp_client.tools.pinning import Pinning
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -633,18 +632,6 @@ def tools_changed(server: str, before: Iterable[ServerTool], now: Iterable[Serve
     had, has = [tool.name for tool in before], [tool.name for tool in now]
     added = tuple(name for name in has if name not in set(had))
     return ListChanged(server, "tools", added, tuple(name for name in had if name not in set(has)))
-
-
-def drop_all(connections: Mapping[str, Connection]) -> None:
-    """Leave the servers of a client that nobody has any more; called by the garbage collector, in any thread."""
-    dropped = [name for name, connection in connections.items() if connection.drop()]
-    if dropped:
-        logger.debug("a client was dropped without cleanup(); its servers are left: %s", ", ".join(dropped))
-        warnings.warn(
-            f"an MCPClient was dropped without cleanup(); these servers are left: {', '.join(dropped)}",
-            ResourceWarning,
-            stacklevel=2,
-        )
 
 
 def _times(count: int) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS
 from tiny_agents.mcp_client.text import encodable, shortened
 
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.host.rounds import PendingRounds
-
-MAX_RESULT_CHARS = 40_000
-"""How much of a result a model gets to read; what is missing is announced in the text."""
 
 NO_CONTENT = "[No content]"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Annotated
 
 from tiny_agents.errors import UsageError
-from tiny_agents.mcp_client.results.results import MAX_RESULT_CHARS, ToolResult
+from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS
+from tiny_agents.mcp_client.results.results import ToolResult
 from tiny_agents.mcp_client.tools.table import READ_ON
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -24,8 +25,6 @@ MAX_PIECE_CHARS = 20_000
 
 NOTE_CHARS = 200
 """Room for what is said beside a piece of a result."""
-
-LEAST_RESULT_CHARS = 500
 
 
 class Spill:

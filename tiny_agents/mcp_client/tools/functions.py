@@ -16,12 +16,9 @@ import msgspec
 
 from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.tools.table import OWN_TOOLS, ServerTool, object_schema
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, OWN_TOOLS, ServerTool, object_schema
 
 logger = logging.getLogger("tiny_agents.mcp_client")
-
-FUNCTIONS = "function"
-"""What stands for the server in the names of functions that have to be qualified, and in errors."""
 
 Function = Callable[..., Any]
 

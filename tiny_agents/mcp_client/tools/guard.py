@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tiny_agents.mcp_client.bounds import Pinning
 from tiny_agents.mcp_client.events import ServerEvent, ToolChanged
 from tiny_agents.mcp_client.text import readable
-from tiny_agents.mcp_client.tools.pinning import Finding, Pinning, ToolPrint, accept, look
+from tiny_agents.mcp_client.tools.pinning import Finding, ToolPrint, accept, look
 
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.tools.known_servers import KnownServer, KnownServers

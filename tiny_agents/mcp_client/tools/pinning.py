@@ -11,14 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-
-Pinning = Literal["off", "warn", "strict"]
-"""What becomes of a tool that changed: nothing; a warning; or it isn't used until the user accepts it."""
-
-PINNING: tuple[Pinning, ...] = ("off", "warn", "strict")
 
 MAX_PINS = 10_000
 """Tools of one server that are kept track of, those it no longer has included."""

@@ -53,6 +53,9 @@ OWN_TOOLS = frozenset({READ_ON, READ_LINK, SEARCH_TOOLS, LOAD_SKILL})
 RESERVED_NAMES = OWN_TOOLS | {"task_complete", "ask_question"}
 """Ours, and the tools with which an agent ends its loop; a server's tool of that name is qualified."""
 
+FUNCTIONS = "function"
+"""What stands for the server in the names of functions that have to be qualified, and in errors."""
+
 _TEXTS = frozenset({"description", "title", "$comment"})
 _VALUES = frozenset({"enum", "const", "default", "examples"})  # keys of a schema that hold data, not schemas
 _BY_NAME = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
