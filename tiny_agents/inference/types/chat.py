@@ -324,6 +324,7 @@ class ChatCompletionStreamOutput(Record):
 
 decode_output = decoder(ChatCompletionOutput)
 
+_CALLS: Path = ("choices", 0, "delta", "tool_calls")
 _strict_chunk = msgspec.json.Decoder(ChatCompletionStreamOutput).decode
 
 
@@ -349,8 +350,11 @@ def decode_chunk(
     if len(choices) == 1 and not chunk.usage:
         choice = choices[0]
         delta = choice.delta
-        if not delta.tool_calls and not choice.logprobs:
+        if not choice.logprobs:
             chunk._source = choice._source = delta._source = raw
+            for at, call in enumerate(delta.tool_calls or ()):
+                call._source = raw, (*_CALLS, at)
+                call.function._source = raw, (*_CALLS, at, "function")
             return chunk
     link(chunk, raw)
     return chunk

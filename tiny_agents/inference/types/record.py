@@ -150,9 +150,10 @@ R = TypeVar("R", bound=Record)
 
 def present(record: Record) -> dict[str, Any]:
     """The fields that aren't None, undeclared ones included. For conversations of many messages, so it is fast."""
+    if record._source is None:
+        return {name: value for name, value in msgspec.structs.asdict(record).items() if value is not None}
     found = {name: value for name in _declared(type(record)) if (value := getattr(record, name)) is not None}
-    if record._source is not None:
-        found.update((name, value) for name, value in record._extras().items() if value is not None)
+    found.update((name, value) for name, value in record._extras().items() if value is not None)
     return found
 
 

@@ -96,7 +96,9 @@ class Answering:
         CALLING.set(Calling(call.id, request, self.gate))  # this runs in a task of its own, so nobody else sees it
         if call.name in exit_names:
             return Told("")
-        offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
+        offer = offered.get(call.name)
+        if offer is None:
+            offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
         observed = self.observing.tool_call(within, name=call.name, call_id=call.id, arguments=call.arguments)
         if offer is not None:
             observed.server, observed.tool = offer.server, offer.tool.name

@@ -26,6 +26,8 @@ INTERRUPTED = "Error: this call was interrupted before its result was there. It 
 NOT_MADE = "Error: this call was interrupted before it was made. It did not run."
 
 _QUOTED_CHARS = 200
+_USUAL_CHARS = 4_000
+_USUAL_DEPTH = 50
 _UNNAMED = "unnamed_tool"
 
 
@@ -109,6 +111,8 @@ def parse_arguments(text: str, *, repair: bool = True) -> Arguments:
     Args:
         repair: Also understand what is nearly JSON and can mean one thing only (see repair.py).
     """
+    if (value := _usual(text)) is not None:
+        return Arguments(value, text)
     decode = _decode_or_repair if repair else _decode
     try:
         value = decode(text)
@@ -128,6 +132,17 @@ def parse_arguments(text: str, *, repair: bool = True) -> Arguments:
         return Arguments(value, text)
     value = encodable_json(value)
     return Arguments(value, json.dumps(value, ensure_ascii=False))
+
+
+def _usual(text: str) -> dict[str, Any] | None:
+    """The object that `text` is, where it is strict JSON, and too short for anything in it to be too large or too deep."""
+    if len(text) > _USUAL_CHARS or text.count("[") + text.count("{") > _USUAL_DEPTH:
+        return None
+    try:
+        value = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if type(value) is dict else None
 
 
 def _reason(error: ValueError) -> str:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -29,7 +28,7 @@ from tiny_agents.errors import (
 from tiny_agents.mcp_client.calls.slots import Slots
 from tiny_agents.mcp_client.connection.credentials import clean_result, clean_tool, credentials_of, secrets_of
 from tiny_agents.mcp_client.connection.era import EraMemory
-from tiny_agents.mcp_client.connection.life import RESTART_REST_S, Life, deadline, ends, keep, restart_delay
+from tiny_agents.mcp_client.connection.life import RESTART_REST_S, Life, Limited, deadline, ends, keep, restart_delay
 from tiny_agents.mcp_client.connection.listing import follow_tools, list_offered, list_tools
 from tiny_agents.mcp_client.connection.servers import (
     RESTARTS,
@@ -192,8 +191,7 @@ class Connection:
     ) -> ToolResult:
         limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
         arguments = encodable_json(arguments)
-        repeatable = any(tool.name == name and tool.repeatable for tool in self.tools)
-        again = True
+        tools, again = self.tools, True
         while True:
             life = await self._alive()
             if (problem := self.guard.refused.get(name)) is not None:
@@ -201,6 +199,7 @@ class Connection:
             try:
                 result = await self._call(life, name, arguments, limit_s, round)
             except ConnectionLost as loss:
+                repeatable = any(tool.name == name and tool.repeatable for tool in tools)
                 if not again or not (repeatable or not loss.ran):
                     self._raise_lost(f"during the call of '{name}'", loss, life.watch)
                 again = False
@@ -278,7 +277,7 @@ class Connection:
         while True:
             life = await self._alive()
             try:
-                async with self._limited(life, self._tool_timeout_s):
+                async with Limited(life, self._tool_timeout_s):
                     result = await request(life)
             except Refused as refused:
                 reason = redact(readable(f"MCP server '{self.name}' refused {what}: {refused}"), life.watch.secrets)
@@ -298,30 +297,6 @@ class Connection:
             else:
                 self._restarts = 0
                 return result
-
-    @asynccontextmanager
-    async def _limited(self, life: Life, limit_s: float) -> AsyncIterator[asyncio.Timeout]:
-        """A time limit that ends at once when the server goes away.
-
-        Raises:
-            ConnectionLost: It did.
-            TimeoutError: The time is over.
-        """
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                life.calls[limit] = limit_s
-                try:
-                    yield limit
-                finally:
-                    del life.calls[limit]
-        except ConnectionLost as loss:
-            if loss.gone:
-                life.watch.lose(loss.how)
-            raise
-        except TimeoutError:
-            if life.over:
-                raise ConnectionLost(life.watch.how or "closed the connection") from None
-            raise
 
     async def close(self) -> None:
         """End the connection, and the server's process with all it started. From any task or thread, any number of times."""
@@ -581,7 +556,7 @@ class Connection:
                 limit.reschedule(deadline(began, clock(), limit_s))
 
         try:
-            async with self._limited(life, limit_s) as limit:
+            async with Limited(life, limit_s) as limit:
                 with self._desk.call():
                     result = await life.running.call_tool(name, arguments, progress, round)
                 if isinstance(result, ToolResult):
@@ -598,9 +573,9 @@ class Connection:
 
     def for_model(self, result: ToolResult) -> ToolResult:
         """`result` as a model may be told of it: without this server's credentials, tokens of a login among them."""
-        if self._life is None or result.is_error:
+        if self._life is None or result.is_error or not (secrets := self._life.watch.secrets):
             return result
-        return clean_result(result, self._life.watch.secrets, frozenset(self._secrets) - frozenset(self._credentials))
+        return clean_result(result, secrets, frozenset(self._secrets) - frozenset(self._credentials))
 
     def _redacted(self, result: ToolResult, watch: Watch) -> ToolResult:
         whole = None if result.whole is None else redact(result.whole, watch.secrets)

@@ -107,6 +107,8 @@ def clean_tool(tool: ServerTool, secrets: Sequence[str]) -> ServerTool:
 def clean_result(result: ToolResult, secrets: Sequence[str], suspected: Collection[str]) -> ToolResult:
     """`result` for a model. What is only `suspected` to be secret stays: it may be what the tool was asked for."""
     sure = [secret for secret in secrets if secret not in suspected and len(secret) >= LEAST_CHARS_IN_RESULTS]
+    if not sure:
+        return result
     whole = None if result.whole is None else without(result.whole, sure)
     return replace(result, text=without(result.text, sure), whole=whole)
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from tiny_agents.mcp_client.connection.changes import KeptLists
 from tiny_agents.mcp_client.connection.servers import RESTARTS
-from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.connection.watch import ConnectionLost, Watch
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from tiny_agents.mcp_client.connection.subscriptions import Subscriber
     from tiny_agents.mcp_client.tools.table import ServerTool
     from tiny_agents.mcp_client.transports.session import Session
@@ -113,6 +115,42 @@ class Life:
                 limit.reschedule(now)
         if not self.started.is_set() and self.owner is not asyncio.current_task():
             self.owner.cancel()
+
+
+class Limited:
+    """`async with`: a time limit that ends at once when the server goes away.
+
+    Raises:
+        ConnectionLost: It did.
+        TimeoutError: The time is over.
+    """
+
+    __slots__ = ("_life", "_limit", "_limit_s")
+
+    def __init__(self, life: Life, limit_s: float) -> None:
+        self._life, self._limit_s = life, limit_s
+        self._limit = asyncio.timeout(limit_s)
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        limit = await self._limit.__aenter__()
+        self._life.calls[limit] = self._limit_s
+        return limit
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        life = self._life
+        del life.calls[self._limit]
+        try:
+            await self._limit.__aexit__(exc_type, exc, traceback)
+            if isinstance(exc, TimeoutError):
+                raise exc
+        except TimeoutError:
+            if life.over:
+                raise ConnectionLost(life.watch.how or "closed the connection") from None
+            raise
+        if isinstance(exc, ConnectionLost) and exc.gone:
+            life.watch.lose(exc.how)
 
 
 _owners: set[asyncio.Task[None]] = set()  # an event loop holds its tasks only weakly

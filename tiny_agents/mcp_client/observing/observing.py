@@ -12,8 +12,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +27,8 @@ from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.text import without_secrets
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from tiny_agents.inference.types.chat import ChatCompletionOutput
 
 logger = logging.getLogger("tiny_agents.mcp_client")
@@ -59,7 +61,7 @@ class Operation:
 
     Attributes:
         parent: The operation that it is a part of.
-        id: 16 hexadecimal digits.
+        id: 16 hexadecimal digits, others each time that it begins.
         duration_s: Seconds from its begin to its end; None until then.
         error: What kind of error ended it, one of few words: the class of an exception, the status of an HTTP answer,
             "cancelled", "tool_error". Empty if none did.
@@ -68,7 +70,6 @@ class Operation:
     """
 
     parent: Operation | None = None
-    id: str = ""
     duration_s: float | None = None
     error: str = ""
     message: str = ""
@@ -76,6 +77,13 @@ class Operation:
     _observing: Observing = field(repr=False)
     _observers: Sequence[Observer] = field(default=(), repr=False)
     _began: float = 0.0
+    _id: str = ""
+
+    @property
+    def id(self) -> str:
+        if not self._id:
+            self._id = token_hex(8)
+        return self._id
 
     @property
     def capture_content(self) -> bool | None:
@@ -96,7 +104,7 @@ class Operation:
         return without_secrets(data, list(dict.fromkeys([*known, *quoted])))
 
     def begin(self) -> None:
-        self.id = token_hex(8)
+        self._id = ""
         self.duration_s, self.error, self.message = None, "", ""
         self.kept.clear()
         self._observers = self._observing.observers_of(self)
@@ -118,38 +126,64 @@ class Operation:
         if self.error != CANCELLED:
             self.message = redact(str(error), self.secrets)[:_MESSAGE_CHARS]
 
-    @contextmanager
-    def within(self) -> Iterator[None]:
-        """What is done inside, in the same task, is done for this operation. Never held across a `yield`."""
-        token = _current.set(self)
-        try:
-            if not self._observers:
-                yield
-                return
-            with ExitStack() as stack:
-                for observer in self._observers:
-                    stack.enter_context(observer.within(self))
-                yield
-        finally:
-            _current.reset(token)
-
-    @contextmanager
-    def beginning(self) -> Iterator[None]:
+    def beginning(self) -> Stretch:
         """From its begin on, in one task; an error ends it."""
-        self.begin()
-        try:
-            with self.within():
-                yield
-        except BaseException as error:
-            self.end(error)
-            raise
+        return Stretch(self, ends=False)
 
-    @contextmanager
-    def going_on(self) -> Iterator[None]:
+    def going_on(self) -> Stretch:
         """From its begin to its end, in one task."""
-        with self.beginning():
-            yield
-        self.end()
+        return Stretch(self, ends=True)
+
+
+class Stretch:
+    """`with`: what is done inside, in the same task, is done for an operation, which begins there. Never held across a
+    `yield`. An error ends the operation.
+
+    Args:
+        ends: Whether the end of the `with` is its end, too.
+    """
+
+    __slots__ = ("_ends", "_observed", "_operation", "_token")
+
+    def __init__(self, operation: Operation, *, ends: bool) -> None:
+        self._operation = operation
+        self._ends = ends
+        self._observed: ExitStack | None = None
+
+    def __enter__(self) -> None:
+        operation = self._operation
+        operation.begin()
+        self._token = _current.set(operation)
+        if operation._observers:
+            try:
+                self._observed = _observed(operation)
+            except BaseException as error:
+                _current.reset(self._token)
+                operation.end(error)
+                raise
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        operation = self._operation
+        try:
+            if self._observed is not None:
+                self._observed.__exit__(exc_type, exc, traceback)
+        except BaseException as error:
+            exc = error
+            raise
+        finally:
+            _current.reset(self._token)
+            if exc is not None or self._ends:
+                operation.end(exc)
+
+
+def _observed(operation: Operation) -> ExitStack:
+    """What the observers want to have open for an operation."""
+    with ExitStack() as stack:
+        for observer in operation._observers:
+            stack.enter_context(observer.within(operation))
+        return stack.pop_all()
 
 
 _current: ContextVar[Operation | None] = ContextVar("tiny_agents_operation", default=None)
@@ -212,13 +246,11 @@ class ModelCall(Operation):
     _whole: Any = field(default=None, repr=False)
     _counted: Any = field(default=None, repr=False)
 
-    @contextmanager
-    def asking(self, model: str, provider: str, place: tuple[str, int]) -> Iterator[None]:
+    def asking(self, model: str, provider: str, place: tuple[str, int]) -> Stretch:
         """Until the answer begins; an error ends the operation."""
         self.model, self.provider, (self.host, self.port) = model, provider, place
         self.first_chunk_s = None
-        with self.beginning():
-            yield
+        return self.beginning()
 
     def heard(self) -> None:
         """A piece of the answer is there."""
@@ -324,10 +356,12 @@ class Observing:
 
     def observers_of(self, operation: Operation) -> Sequence[Observer]:
         """All that are told of an operation: ours, and those of the operation that it is a part of."""
+        outer = operation.parent
+        if outer is not None and outer._observing is self:
+            return outer._observers
         found = [*self.observers]
         if (more := self.always()) is not None:
             found.append(more)
-        outer = operation.parent
         if outer is not None:
             found += [observer for observer in outer._observers if observer not in found]
         return found

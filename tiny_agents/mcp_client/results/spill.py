@@ -49,7 +49,7 @@ class Spill:
         """What the model is told of a result: all of it, or its beginning and how to read on."""
         whole = result.text if result.whole is None else result.whole
         if len(whole) <= self._max_chars:
-            return replace(result, text=whole).message
+            return (result if result.whole is None else replace(result, text=whole)).message
         beginning = replace(result, text=whole[: self._max_chars]).message
         cut = f"[Cut here: these are the first {self._max_chars:,} of {len(whole):,} characters."
         try:
