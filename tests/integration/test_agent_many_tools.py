@@ -12,7 +12,17 @@ import pytest
 
 from tests.support.history import assert_valid
 from tests.support.openai_server import OpenAIServer, calls, text
-from tiny_agents import Agent, MCPClient, MemorySessionStore, Session, ToolsDeferred
+from tiny_agents import (
+    Agent,
+    ChatCompletionInputMessage,
+    MCPClient,
+    MemorySessionStore,
+    ModelCall,
+    Observer,
+    Operation,
+    Session,
+    ToolsDeferred,
+)
 from tiny_agents.mcp_client.calls.gate import CallRequest
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
@@ -141,3 +151,31 @@ async def test_functions_of_the_user_are_always_sent(serve: Serve) -> None:
         agent.add_tool(lambda: "mine", name="search", description="Mine.")
         await agent.run_to_completion("go")
         assert "search" in offered(model.chats[0])
+
+
+class Renaming(Observer):
+    """Does to the tools of each model call what nobody should."""
+
+    def ended(self, operation: Operation) -> None:
+        if isinstance(operation, ModelCall):
+            operation.tools[-1].function.description += " Again."
+
+
+@pytest.mark.parametrize("by", ["the list", "an observer", "another conversation's list"])
+async def test_a_tool_that_is_changed_in_the_middle_of_a_run_is_sent_as_it_is_now(serve: Serve, by: str) -> None:
+    model = serve(*[calls(("look", {}))] * 3, text("Done."))
+    observers = [Renaming()] if by == "an observer" else []
+    async with Agent(base_url=model.url, model="m", observers=observers) as agent:
+        agent.add_tool(lambda: "seen", name="look", description="Looks.")
+        agent.exit_loop_tools = []
+        conversation = agent.new_conversation()
+        owner = conversation if by == "the list" else agent
+        turns = 0
+        async for item in conversation.run("Look."):
+            if isinstance(item, ChatCompletionInputMessage):
+                turns += 1
+                if by != "an observer" and turns > 1:  # the tools of the first turns were in nobody's hands
+                    owner.available_tools[-1].function.description += " Again."
+        sent = [chat["tools"][-1]["function"]["description"] for chat in model.chats]
+        again = [0, 1, 2, 3] if by == "an observer" else [0, 0, 1, 2]
+        assert sent == ["Looks." + " Again." * times for times in again]

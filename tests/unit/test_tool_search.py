@@ -18,6 +18,7 @@ from tiny_agents.mcp_client.asking.tool_search import ToolIndex, words_in
 from tiny_agents.mcp_client.connection.servers import DEFER, describe_options
 from tiny_agents.mcp_client.events import ToolsDeferred
 from tiny_agents.mcp_client.tools.functions import FUNCTIONS, Functions
+from tiny_agents.mcp_client.tools.shelf import Hand
 from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS, Offer, ServerTool, ToolTable, read_tool
 
 TOOLS: dict[str, tuple[str, str, list[str]]] = {
@@ -115,7 +116,8 @@ class World:
         return [offer.definition() for offer in self.table.offers()]
 
     def sent(self) -> list[str]:
-        sent, self.offers = self.deferral.offered(self.tools, self.table.find, self.messages)
+        sent, hand = self.deferral.offered(lambda: Hand(self.tools(), self.table), self.messages)
+        self.offers = hand.offers
         self.search = next((each for each in sent if each.function.name == SEARCH_TOOLS), None)
         return [each.function.name for each in sent]
 

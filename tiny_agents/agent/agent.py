@@ -441,7 +441,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
         hear = self.session.heard if self.session is not None else None  # of thousands of chunks
         stop: StopReason = "failed"
         try:
-            await self._saving.begin(self.messages, tools=[tool.function.name for tool in self.available_tools])
+            await self._saving.begin(self.messages, tools=self._shelf.offered_names())
             while request.stop is None:
                 turn = self.process_single_turn_with_tools(
                     self.messages, exit_loop_tools=self.exit_loop_tools, options=request.next_turn()
@@ -486,7 +486,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
             price=self._price,
             params=self._params,
             output=self._output,
-            has_tools=lambda: bool(self.available_tools),
+            has_tools=lambda: not self._shelf.is_empty(),
             run=self._observing.agent_run(
                 agent=self._name,
                 definition=self._checksum,

@@ -55,6 +55,7 @@ class Written:
         self._count = 0
         self._seen = b"["  # the first items as msgspec encodes them, without the closing bracket
         self._json = self._seen  # the same as they were sent: mostly the very same bytes
+        self._settled: tuple[Settled | None, bytes] = (None, b"")
 
     def json(self, items: Sequence[Any]) -> bytes:
         """`items` as a JSON array; what hasn't changed since the last time isn't written anew.
@@ -62,6 +63,14 @@ class Written:
         Raises:
             TypeError, UnicodeEncodeError: As msgspec.
         """
+        source = items.source if type(items) is Remembered else None
+        if source is None:
+            return self._json_of(items)
+        if self._settled[0] is not source:
+            self._settled = source, self._json_of(items)
+        return self._settled[1]
+
+    def _json_of(self, items: Sequence[Any]) -> bytes:
         seen = _encoder.encode(items)
         if not (len(items) >= self._count and seen.startswith(self._seen)):
             self._count, self._seen = 0, b"["
@@ -92,12 +101,17 @@ class Written:
         return item if self.form is None else self.form(item)
 
 
+class Settled(list[Any]):
+    """A list that nobody changes any more, nor anything in it."""
+
+
 class Remembered(list[Any]):
     """A list to be sent, with the memory of what was written of it before."""
 
     def __init__(self, items: Iterable[Any], written: Written) -> None:
         super().__init__(items)
         self.written = written
+        self.source = items if type(items) is Settled else None
 
 
 def _extended(json: bytes, items: Iterable[bytes]) -> bytes:

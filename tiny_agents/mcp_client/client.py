@@ -16,8 +16,8 @@ from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS, MAX_TOOLS, check_bou
 from tiny_agents.mcp_client.events import Events, EventStream, ServerEvent
 from tiny_agents.mcp_client.instructions import instructions_text
 from tiny_agents.mcp_client.offers import Offers
-from tiny_agents.mcp_client.results.media import TakesImages, insert_after, media_message, media_parts
-from tiny_agents.mcp_client.tools.table import FUNCTIONS, OWN_TOOLS, Offer, ToolTable, name_of, refreshed, unknown_tool
+from tiny_agents.mcp_client.results.media import TakesImages, media_parts
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, Offer, unknown_tool
 
 # What works for a client is loaded with the first one that is made, and what it needs for servers with the first server.
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class MCPClient(Offers):
         from tiny_agents.mcp_client.results.spill import Spill
         from tiny_agents.mcp_client.tools.functions import Functions
         from tiny_agents.mcp_client.tools.known_servers import KnownServers
+        from tiny_agents.mcp_client.tools.shelf import Shelf
 
         if model is None and base_url is None and client is None and provider != "local":
             raise UsageError("which model? Give at least one of model=, base_url=, provider='local' or client=.")
@@ -194,11 +195,9 @@ class MCPClient(Offers):
         self._deferral = Deferral(self._functions, self._events.emit, max_tools=max_tools)
         self._startup_timeout_s = startup_timeout
         self._tool_timeout_s = tool_timeout
-        self._table = ToolTable()
-        self._prefixes: dict[str, str | None] = {}
-        self._listed: dict[str, object] = {}  # server -> the tuple of tools that the table knows
-        self._offered: set[str] = set()  # names of what the table offers
-        self._available: list[ChatCompletionInputTool] = []
+        self._shelf = Shelf(self.connections, self._functions)
+        if type(self.client) is not AsyncInferenceClient:
+            self._shelf.lend()
         self._closed = False
         self._origin: MCPClient | None = None
         # In a notebook a cell is executed again, and the client that it had made is nobody's: its servers must not stay.
@@ -307,7 +306,7 @@ class MCPClient(Offers):
             emit=self._events.emit,
         )
         self._observing.secrets += secrets_of(server, options.secrets)
-        self._prefixes[name] = None if options.prefix is None else options.prefix or name
+        self._shelf.prefixes[name] = None if options.prefix is None else options.prefix or name
         self._deferral.modes[name] = options.defer
         self._tells[name] = options.instructions
         try:
@@ -348,7 +347,7 @@ class MCPClient(Offers):
             UsageError: It can't be a tool, or there is a function of this name.
         """
         self._require_open()
-        self._refresh()  # those that came before keep their names
+        self._shelf.refresh()  # those that came before keep their names
         self._functions.add(function, name, description)
         return function
 
@@ -359,13 +358,11 @@ class MCPClient(Offers):
         It follows the servers: tools that come are appended, tools that go are taken out. A turn that has begun keeps
         those it began with.
         """
-        self._refresh()
-        return self._available
+        return self._shelf.tools
 
     @available_tools.setter
     def available_tools(self, tools: Iterable[ChatCompletionInputTool]) -> None:
-        self._refresh()
-        self._available = list(tools)
+        self._shelf = self._shelf.with_tools(tools)
 
     async def call_tool(
         self,
@@ -395,10 +392,10 @@ class MCPClient(Offers):
         """
         from tiny_agents.mcp_client.host.rounds import Round
 
-        self._refresh()
-        offer = self._table.find(name)
+        self._shelf.refresh()
+        offer = self._shelf.table.find(name)
         if offer is None:
-            raise UsageError(self._no_tool(name, self._offered))
+            raise UsageError(self._no_tool(name, self._shelf.names))
         given = dict(arguments or {})
         if offer.server == FUNCTIONS or on_input == "ask":
             return await self._source(offer).call_tool(offer.tool.name, given, timeout_s=timeout)
@@ -461,11 +458,11 @@ class MCPClient(Offers):
         Args:
             name: As the model knows it.
         """
-        return self._table.was(name)
+        return self._shelf.table.was(name)
 
     def _no_tool(self, name: str, offered: Collection[str]) -> str:
         """Why there is no tool of this name; one that is held back is told apart from one that never was."""
-        server, tool = self._table.was(name) or (None, name)
+        server, tool = self._shelf.table.was(name) or (None, name)
         for connection in self._connections.values():
             if server in (None, connection.name) and (problem := connection.guard.refused.get(tool)) is not None:
                 return problem
@@ -478,23 +475,6 @@ class MCPClient(Offers):
         """Host and port of a remote server."""
         connection = self._connections.get(server)
         return connection.address if connection is not None else ("", 0)
-
-    def _refresh(self) -> None:
-        """Bring the table up to date with what the servers offer; names are given in the order they were added."""
-        changed = False
-        sources: list[tuple[str, Connection | Functions]] = [*self._connections.items(), (FUNCTIONS, self._functions)]
-        for name, source in sources:
-            if source.tools is not self._listed.get(name, ()):
-                entitled = OWN_TOOLS if name == FUNCTIONS else ()
-                self._table.put(name, source.tools, prefix=self._prefixes.get(name), entitled=entitled)
-                self._listed[name] = source.tools
-                changed = True
-        if changed:
-            before = frozenset(self._offered)
-            definitions = [offer.definition() for offer in self._table.offers()]
-            self._offered.clear()  # in place: clients of other conversations know it too
-            self._offered.update(tool.function.name for tool in definitions)
-            self._available[:] = refreshed(self._available, before, definitions)
 
     async def _sample(self, request: SamplingRequest) -> SamplingReply:
         """Ask the model what a server wants to know. For subclasses that keep an account."""
@@ -577,96 +557,10 @@ class MCPClient(Offers):
             InferenceError: The model could not be asked, or its answer broke off.
             UsageError: This client has been closed.
         """
-        from tiny_agents.mcp_client.asking.turns import TurnOptions
+        from tiny_agents.mcp_client.turn import one_turn
 
-        turn = self._turn(messages, exit_loop_tools, exit_if_first_chunk_no_tool, options or TurnOptions())
+        turn = one_turn(self, messages, exit_loop_tools or (), exit_if_first_chunk_no_tool, options)
         return self._events.beside(turn) if events else turn
-
-    async def _turn(
-        self,
-        messages: MutableSequence[Message],
-        exit_loop_tools: Sequence[ChatCompletionInputTool] | None,
-        exit_if_first_chunk_no_tool: bool,
-        options: TurnOptions,
-    ) -> AsyncGenerator[Item, None]:
-        import asyncio
-
-        from tiny_agents.mcp_client.asking import composing
-        from tiny_agents.mcp_client.asking.turns import Asked, allowed
-        from tiny_agents.mcp_client.calls.answering import settle
-        from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
-
-        self._require_open()
-        for connection in self._connections.values():
-            connection.freshen()
-        start = len(messages)
-        exit_names = set(map(name_of, exit_loop_tools or ()))
-        tools, offered = self._deferral.offered(
-            lambda: [*(exit_loop_tools or ()), *(t for t in self.available_tools if name_of(t) not in exit_names)],
-            self._table.find,
-            messages,
-        )
-        stream, request, call = await composing.ask(
-            self._seats,
-            self._observing,
-            messages,
-            tools,
-            options,
-            instructions=self._told_instructions(),
-            exit_names=exit_names,
-        )
-        fold = call.fold
-        try:
-            if exit_if_first_chunk_no_tool:
-                first = [chunk async for chunk in composing.first(stream)]
-                for chunk in first:
-                    fold.add(chunk)
-                if not fold.has_tool_calls:
-                    return
-                for chunk in first:
-                    yield chunk
-            while chunks := await stream.arrived():
-                call.heard()
-                for chunk in chunks:
-                    fold.add(chunk)
-                    yield chunk
-        except BaseException as error:  # also where the caller stops to iterate
-            call.end(error)
-            if (kept := fold.message(with_tool_calls=False)) is not None:
-                messages.insert(start, kept)
-            raise
-        finally:
-            options.asked(Asked(request.messages, request.tools, fold))
-            call.end()
-            await stream.aclose()
-
-        if (message := fold.message()) is None:
-            return
-        calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=self._deferral.ids_in(messages))
-        calls.sort(key=lambda planned: planned.name in exit_names)  # stable: those that end the turn come last
-        calls = [allowed(planned, options, exit_names) for planned in calls]
-        answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
-        messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
-        await self._before_calls()
-        running = [
-            asyncio.create_task(
-                self._answering.answer(planned, answer, exit_names, offered, options.within, options.request)
-            )
-            for planned, answer in zip(calls, answers, strict=True)
-        ]
-        media: list[tuple[str, dict[str, Any]]] = []
-        handed_out = 0  # those are the caller's: what it makes of them stays
-        try:
-            for planned, answer, task in zip(calls, answers, running, strict=True):
-                told = await task
-                answer.content = told.text
-                media += ((planned.kept_name, part) for part in told.media)
-                handed_out += 1
-                yield answer
-        finally:
-            await settle(answers[handed_out:], running[handed_out:])
-        if media and not any(planned.name in exit_names for planned in calls):
-            insert_after(messages, answers[-1], media_message(media))
 
     def _beside(self, gate: Gate | None) -> Self:
         """A client for another conversation at the same time, with the same servers, tools and models.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from tiny_agents.errors import UsageError
-from tiny_agents.inference.encoding import encode_json
+from tiny_agents.inference.encoding import Settled, encode_json
 from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
 from tiny_agents.mcp_client.asking.recall import Recall
 from tiny_agents.mcp_client.asking.tool_search import ToolIndex
@@ -23,6 +23,7 @@ from tiny_agents.mcp_client.tools.table import FUNCTIONS, SEARCH_TOOLS, Offer, n
 
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.connection.servers import Defer
+    from tiny_agents.mcp_client.tools.shelf import Hand
 
 MAX_TOOL_TOKENS = 20_000
 """With more than this many tokens of tools, too."""
@@ -35,7 +36,16 @@ DESCRIBED_CHARS = 200
 NAMED_SERVERS = 30
 BYTES_PER_TOKEN = 4
 
-Offers = Mapping[str, Offer | None]
+_NONE: dict[str, Offer] = {}
+
+
+class _Sent(NamedTuple):
+    """What was sent last, and what that followed from."""
+
+    hand: Hand
+    deferred: dict[str, Offer]
+    shown: set[str]
+    tools: list[ChatCompletionInputTool]
 
 
 class Deferral:
@@ -72,59 +82,59 @@ class Deferral:
         self._known: list[Offer] = []  # those that a search finds
         self._index: tuple[list[Offer], ToolIndex] | None = None
         self._told: tuple[int, int] | None = None
+        self._held: tuple[Hand | None, bool, dict[str, Offer]] = (None, False, {})
+        self._sent: _Sent | None = None
 
     def beside(self) -> Deferral:
         """The same for another conversation."""
         other = copy.copy(self)
-        other.recall, other._tokens, other._told = Recall(), {}, None
+        other.recall, other._tokens, other._told, other._sent = Recall(), {}, None, None
         return other
 
-    def offered(
-        self,
-        tools: Callable[[], list[ChatCompletionInputTool]],
-        find: Callable[[str], Offer | None],
-        messages: Sequence[Any],
-    ) -> tuple[list[ChatCompletionInputTool], dict[str, Offer | None]]:
-        """The tools that are sent in a turn, and all that can be called in it, by name.
+    def offered(self, hand: Callable[[], Hand], messages: Sequence[Any]) -> tuple[list[ChatCompletionInputTool], Hand]:
+        """The tools that are sent in a turn, and all that can be called in it.
 
         Args:
-            tools: All there are at the moment.
-            find: The tool that a name means.
+            hand: All there are at the moment.
         """
-        known = tools()
-        offers = {name: find(name) for name in map(name_of, known)}
-        if self.begins(known, offers):
-            return self.offered(tools, find, messages)
-        return self.sent(known, offers, messages), offers
+        known = hand()
+        if self.begins(known):
+            return self.offered(hand, messages)
+        return self.sent(known, messages), known
 
     def ids_in(self, messages: Sequence[Any]) -> set[str]:
         """Ids of all tool calls of the conversation."""
         self.recall.follow(messages)
         return self.recall.ids
 
-    def begins(self, tools: Sequence[ChatCompletionInputTool], offers: Offers) -> bool:
+    def begins(self, hand: Hand) -> bool:
         """Whether some of the tools should be held back and there is no search yet; then it is added now."""
-        if self._functions.has(SEARCH_TOOLS) or not self._deferred(tools, offers):
+        if self._functions.has(SEARCH_TOOLS) or not self._deferred(hand):
             return False
         self._functions.add(self.search_tools, SEARCH_TOOLS, None, own=True)
         return True
 
-    def sent(
-        self, tools: Sequence[ChatCompletionInputTool], offers: Offers, messages: Sequence[Any]
-    ) -> list[ChatCompletionInputTool]:
+    def sent(self, hand: Hand, messages: Sequence[Any]) -> list[ChatCompletionInputTool]:
         """The tools that are sent, in their order: all, or the search and those that this conversation has come across."""
         self.recall.follow(messages)
-        deferred = self._deferred(tools, offers) if offers.get(SEARCH_TOOLS) is not None else {}
+        deferred = self._deferred(hand) if hand.offers.get(SEARCH_TOOLS) is not None else _NONE
+        shown = self.recall.latest(deferred, self._max_tools) if deferred else set()
+        last = self._sent
+        if last is None or last.hand is not hand or last.deferred is not deferred or last.shown != shown:
+            tools = self._chosen(hand, deferred, shown)
+            last = self._sent = _Sent(hand, deferred, shown, Settled(tools) if hand.settled else tools)
+        return last.tools if hand.settled else list(last.tools)
+
+    def _chosen(self, hand: Hand, deferred: dict[str, Offer], shown: set[str]) -> list[ChatCompletionInputTool]:
         if not deferred:
             self._told = None
-            if SEARCH_TOOLS not in offers:
-                return list(tools)
-            return [tool for tool in tools if name_of(tool) != SEARCH_TOOLS]
+            if SEARCH_TOOLS not in hand.offers:
+                return list(hand.tools)
+            return [tool for tool in hand.tools if name_of(tool) != SEARCH_TOOLS]
         self._known = list(deferred.values())
-        shown = self.recall.latest(deferred, self._max_tools)
         sent = []
         saved = 0
-        for tool in tools:
+        for tool in hand.tools:
             name = name_of(tool)
             if name == SEARCH_TOOLS:
                 sent.append(self._described(tool))
@@ -132,10 +142,10 @@ class Deferral:
                 saved += self._tokens_of(tool)
             else:
                 sent.append(tool)
-        self._keep_tokens(tools)
-        if self._told != (told := (len(tools), len(deferred))):
+        self._keep_tokens(hand.tools)
+        if self._told != (told := (len(hand.tools), len(deferred))):
             self._told = told
-            self._emit(ToolsDeferred(len(sent), len(tools), saved))
+            self._emit(ToolsDeferred(len(sent), len(hand.tools), saved))
         return sent
 
     def search_tools(
@@ -156,21 +166,26 @@ class Deferral:
             self._index = (known, ToolIndex(known))
         return self._index[1]
 
-    def _deferred(self, tools: Sequence[ChatCompletionInputTool], offers: Offers) -> dict[str, Offer]:
-        """The tools that may be held back, by name."""
-        many = len(tools) > self._max_tools + self._functions.has(SEARCH_TOOLS) or self._is_long(tools)
+    def _deferred(self, hand: Hand) -> dict[str, Offer]:
+        """The tools that may be held back, by name: the same object, where nothing has changed."""
+        many = self._is_many(hand.tools)
         if not many and "always" not in self.modes.values():
-            return {}
-        wanted = {"auto": many, "always": True, "never": False}
-        return {
-            name: offer
-            for name, offer in offers.items()
-            if offer is not None and offer.server != FUNCTIONS and wanted[self.modes.get(offer.server, "auto")]
-        }
+            return _NONE
+        if self._held[0] is not hand or self._held[1] is not many:
+            wanted = {"auto": many, "always": True, "never": False}
+            found = {
+                name: offer
+                for name, offer in hand.offers.items()
+                if offer is not None and offer.server != FUNCTIONS and wanted[self.modes.get(offer.server, "auto")]
+            }
+            self._held = hand, many, found
+        return self._held[2]
+
+    def _is_many(self, tools: Sequence[ChatCompletionInputTool]) -> bool:
+        return len(tools) > self._max_tools + self._functions.has(SEARCH_TOOLS) or self._is_long(tools)
 
     def _is_long(self, tools: Sequence[ChatCompletionInputTool]) -> bool:
-        room = self.room()
-        if room is None or len(tools) <= FEW_TOOLS:
+        if len(tools) <= FEW_TOOLS or (room := self.room()) is None:
             return False
         if not same_objects(tools, self._summed[0]):
             self._summed = list(tools), sum(map(self._tokens_of, tools))

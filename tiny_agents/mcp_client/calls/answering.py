@@ -17,13 +17,14 @@ from tiny_agents.mcp_client.observing.observing import TOOL_ERROR, Observing, Op
 from tiny_agents.mcp_client.results.links import READ_NOTE, Links
 from tiny_agents.mcp_client.text import encodable
 from tiny_agents.mcp_client.tools.functions import Function, Functions
-from tiny_agents.mcp_client.tools.table import FUNCTIONS, READ_LINK, READ_ON, SEARCH_TOOLS, Offer, find
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, READ_LINK, READ_ON, SEARCH_TOOLS, Offer
 
 if TYPE_CHECKING:
     from tiny_agents.inference.types.chat import ChatCompletionInputMessage
     from tiny_agents.mcp_client.calls.slots import Slots
     from tiny_agents.mcp_client.results.results import ToolResult
     from tiny_agents.mcp_client.results.spill import Spill
+    from tiny_agents.mcp_client.tools.shelf import Hand
 
 UNASKED = frozenset({READ_ON, SEARCH_TOOLS})
 """Tools of our own that do nothing but show what the model may see anyway: nobody is asked about them."""
@@ -80,8 +81,7 @@ class Answering:
         self,
         call: PlannedCall,
         answer: ChatCompletionInputMessage,
-        exit_names: Collection[str],
-        offered: Mapping[str, Offer | None],
+        hand: Hand,
         within: Operation | None = None,
         request: Any = None,
     ) -> Told:
@@ -90,21 +90,20 @@ class Answering:
         Args:
             answer: The message that stands for it until then: it says that the call may have run, and is corrected where
                 it certainly has not.
+            hand: The tools of the turn.
             within: What the call is a part of, for those who observe.
             request: What the turn belongs to.
         """
         CALLING.set(Calling(call.id, request, self.gate))  # this runs in a task of its own, so nobody else sees it
-        if call.name in exit_names:
+        if call.name in hand.exit_names:
             return Told("")
-        offer = offered.get(call.name)
-        if offer is None:
-            offer = find({name: offer for name, offer in offered.items() if offer is not None}, call.name)
+        offer = hand.find(call.name)
         observed = self.observing.tool_call(within, name=call.name, call_id=call.id, arguments=call.arguments)
         if offer is not None:
             observed.server, observed.tool = offer.server, offer.tool.name
             observed.address = self.addresses(offer.server)
         with observed.going_on():
-            told = await self._carry_out(call, answer, offer, offered, observed)
+            told = await self._carry_out(call, answer, offer, hand.offers, observed)
             observed.text = told.text
         return told
 

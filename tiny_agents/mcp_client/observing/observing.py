@@ -366,6 +366,11 @@ class Observing:
             found += [observer for observer in outer._observers if observer not in found]
         return found
 
+    def is_watched(self, parent: Operation | None) -> bool:
+        """Whether anybody but ourselves is told of a model call within `parent`."""
+        outer = parent or _current.get()
+        return bool(self.observers or (outer is not None and outer._observers))
+
     def agent_run(self, **known: Any) -> AgentRun:
         return AgentRun(parent=_current.get(), _observing=self, **known)
 

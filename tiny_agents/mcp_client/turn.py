@@ -1,0 +1,104 @@
+"""One turn: the model is asked once, and the tool calls it makes are carried out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from tiny_agents.mcp_client.asking import composing
+from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, allowed
+from tiny_agents.mcp_client.calls.answering import settle
+from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
+from tiny_agents.mcp_client.results.media import insert_after, media_message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, MutableSequence, Sequence
+
+    from tiny_agents.inference.types.chat import ChatCompletionInputTool
+    from tiny_agents.mcp_client.client import Item, MCPClient, Message
+
+
+async def one_turn(
+    client: MCPClient,
+    messages: MutableSequence[Message],
+    exit_tools: Sequence[ChatCompletionInputTool],
+    probing: bool,
+    options: TurnOptions | None,
+) -> AsyncGenerator[Item, None]:
+    """What `MCPClient.process_single_turn_with_tools` says.
+
+    Args:
+        probing: Its `exit_if_first_chunk_no_tool`.
+    """
+    options = options or TurnOptions()
+    client._require_open()
+    for connection in client._connections.values():
+        connection.freshen()
+    if client._observing.is_watched(options.within):
+        client._shelf.lend()
+    start = len(messages)
+    tools, hand = client._deferral.offered(lambda: client._shelf.hand(exit_tools), messages)
+    stream, request, call = await composing.ask(
+        client._seats,
+        client._observing,
+        messages,
+        tools,
+        options,
+        instructions=client._told_instructions(),
+        exit_names=hand.exit_names,
+    )
+    fold = call.fold
+    try:
+        if probing:
+            first = [chunk async for chunk in composing.first(stream)]
+            for chunk in first:
+                fold.add(chunk)
+            if not fold.has_tool_calls:
+                return
+            for chunk in first:
+                yield chunk
+        while chunks := await stream.arrived():
+            call.heard()
+            for chunk in chunks:
+                fold.add(chunk)
+                yield chunk
+    except BaseException as error:  # also where the caller stops to iterate
+        call.end(error)
+        if (kept := fold.message(with_tool_calls=False)) is not None:
+            messages.insert(start, kept)
+        raise
+    finally:
+        options.asked(Asked(request.messages, request.tools, fold))
+        call.end()
+        await stream.aclose()
+
+    if (message := fold.message()) is None:
+        return
+    if not message.tool_calls:
+        messages.insert(start, message)
+        await client._before_calls()
+        return
+    calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=client._deferral.ids_in(messages))
+    calls.sort(key=lambda planned: planned.name in hand.exit_names)  # stable: those that end the turn come last
+    calls = [allowed(planned, options, hand.exit_names) for planned in calls]
+    answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
+    messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
+    await client._before_calls()
+    running = [
+        asyncio.create_task(client._answering.answer(planned, answer, hand, options.within, options.request))
+        for planned, answer in zip(calls, answers, strict=True)
+    ]
+    media: list[tuple[str, dict[str, Any]]] = []
+    handed_out = 0  # those are the caller's: what it makes of them stays
+    try:
+        for planned, answer, task in zip(calls, answers, running, strict=True):
+            told = await task
+            answer.content = told.text
+            media += ((planned.kept_name, part) for part in told.media)
+            handed_out += 1
+            yield answer
+    finally:
+        if handed_out < len(running):
+            await settle(answers[handed_out:], running[handed_out:])
+    if media and not any(planned.name in hand.exit_names for planned in calls):
+        insert_after(messages, answers[-1], media_message(media))
