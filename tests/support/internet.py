@@ -70,7 +70,7 @@ class Internet:
         self.asked: list[Asked] = []
         self._answer = answer
         self._folder = folder
-        self._authority = _Authority(folder)
+        self._authority = Authority(folder)
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -143,7 +143,7 @@ class Internet:
         return Handler
 
 
-class _Authority:
+class Authority:
     """Issues certificates that only those who were given `certificate` trust; strict readers (RFC 5280) take them, too."""
 
     def __init__(self, folder: Path) -> None:

@@ -90,6 +90,8 @@ class Events(ABC, Generic[C]):
 
     def end(self) -> list[C]:
         """What the end of the connection completes. Raises IncompleteStreamError if the answer isn't whole."""
+        if self._error is not None:
+            raise self._error
         try:
             pieces = self._pieces(self._decoder.finish())
         except InvalidResponseError as error:
@@ -118,9 +120,11 @@ class Events(ABC, Generic[C]):
         return self.done or self.finished
 
     def broke(self, cause: InferenceError) -> InferenceError | None:
-        """What a broken connection means here: nothing, if the answer was whole."""
+        """What a broken connection means here: nothing, if the answer was whole; less than an error that came before."""
         if self.whole:
             return None
+        if self._error is not None:
+            return self._error
         if isinstance(cause, InferenceTimeoutError):
             cause.provider, cause.model = self._route.provider, self._route.model
             return cause

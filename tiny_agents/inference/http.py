@@ -15,6 +15,7 @@ import random
 import ssl
 import threading
 import time
+import urllib.request
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -171,6 +172,15 @@ def _no_trust() -> ssl.SSLContext:
 def trust_for(url: str) -> ssl.SSLContext:
     """Whom a client for `url` trusts: the system's authorities, or those of SSL_CERT_FILE. One for the process."""
     return _no_trust() if is_loopback(url) and url.startswith("http:") else trust_store()
+
+
+def direct_transport(url: str, *, trust_env: bool = True) -> httpx2.AsyncBaseTransport | None:
+    """What sends faster than httpx2 itself does; None where a proxy may stand between us and `url`."""
+    if trust_env and not is_loopback(url) and urllib.request.getproxies():
+        return None
+    from tiny_agents.inference.http1.transport import Transport
+
+    return Transport(trust_for(url))
 
 
 def _client_options(url: str, settings: HTTPSettings, transport: Callable[..., Any]) -> dict[str, Any]:
@@ -606,6 +616,11 @@ class AsyncHTTP:
         if local not in self._clients:
             if not local:
                 await anyio.to_thread.run_sync(trust_store)  # reads files for some 50 ms, once in a process
-            options = _client_options(url, self.settings, httpx2.AsyncHTTPTransport)
-            self._clients.setdefault(local, httpx2.AsyncClient(**options))
+            self._clients.setdefault(local, self._new_client(url))
         return self._clients[local]
+
+    def _new_client(self, url: str) -> httpx2.AsyncClient:
+        direct = None if self.settings.proxies else direct_transport(url, trust_env=self.settings.trust_env)
+        if direct is not None:
+            return httpx2.AsyncClient(transport=direct, trust_env=False)
+        return httpx2.AsyncClient(**_client_options(url, self.settings, httpx2.AsyncHTTPTransport))

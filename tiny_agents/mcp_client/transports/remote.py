@@ -37,7 +37,7 @@ _SAYS_THE_ID = "Received session ID"
 async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk) -> AsyncIterator[WatchedClient]:
     import httpx2
 
-    from tiny_agents.inference.http import trust_for
+    from tiny_agents.inference.http import direct_transport, trust_for
     from tiny_agents.mcp_client.oauth.login import Authorizer, Bearer
     from tiny_agents.mcp_client.transports.http_client import WatchedClient, is_notice
 
@@ -46,6 +46,7 @@ async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk)
         server.url,
         headers=dict(server.headers),
         timeout=httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S),
+        transport=direct_transport(server.url),
         verify=trust_for(server.url),
         trust_env=not is_loopback(server.url),  # a proxy can't reach our own loopback
     )
