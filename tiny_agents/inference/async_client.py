@@ -215,7 +215,8 @@ class AsyncInferenceClient(BaseClient):
     async def _locate(self, call: Call[Any], deadline: Deadline) -> Destination:
         if self.settings.embedded:
             return embedded(call, await self._engine(self._embedded_model(call)))
-        return await self._settle(self._destination(call), deadline)
+        step = self._destination(call)
+        return await self._settle(step, deadline) if isinstance(step, Ask) else step
 
     async def _settle(self, step: Step[T], deadline: Deadline) -> T:
         rounds = Rounds(deadline)

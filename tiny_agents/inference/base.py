@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tiny_agents.errors import InferenceError, InferenceTimeoutError, public_url
 from tiny_agents.inference.call import Ask, Call, Response, Route, Step
 from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.http import HTTPSettings, OwnClient
-from tiny_agents.inference.routing import Destination, destination, surroundings
+from tiny_agents.inference.routing import Destination, destination, is_fixed, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings, is_url
 from tiny_agents.inference.tasks.chat import chat_completion
 from tiny_agents.inference.wire import encoded
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tiny_agents.inference.settings import ClientSettings
 
 T = TypeVar("T")
 
@@ -94,6 +98,7 @@ class BaseClient(ABC):
         )
         self._own_http = http_client
         self._kept: dict[str, Response] = {}  # answers of the Hub, by URL
+        self._kept_destination: tuple[ClientSettings, str, str | None, str, Destination] | None = None
         self._set_up()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,6 +108,7 @@ class BaseClient(ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._kept = {}
+        self._kept_destination = None
         self._set_up()
 
     @abstractmethod
@@ -135,7 +141,14 @@ class BaseClient(ABC):
         return Deadline.after(self.settings.total_timeout_s)
 
     def _destination(self, call: Call[Any]) -> Step[Destination]:
-        return destination(call, self.settings, surroundings(os.environ))
+        settings, around = self.settings, surroundings(os.environ)
+        kept = self._kept_destination
+        if kept is not None and kept[0] is settings and kept[1:4] == (call.task, call.model, around.hub):
+            return kept[4]
+        found = destination(call, settings, around)
+        if isinstance(found, Destination) and is_fixed(found, call, settings, around):
+            self._kept_destination = settings, call.task, call.model, around.hub, found
+        return found
 
     def _embedded_model(self, call: Call[Any]) -> str | None:
         return call.model or self.settings.model
@@ -169,15 +182,22 @@ class Rounds:
         return max(0.0, min(ask.delay_s, self._deadline.left_s))
 
 
-@contextlib.contextmanager
-def errors_name(route: Route) -> Iterator[None]:
-    """Errors that pass say which provider and model they are about."""
-    try:
-        yield
-    except InferenceError as error:
-        error.provider = error.provider or route.provider
-        error.model = error.model or route.model
-        raise
+class errors_name:
+    """`with`: errors that pass say which provider and model they are about."""
+
+    __slots__ = ("_route",)
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, InferenceError):
+            error.provider = error.provider or self._route.provider
+            error.model = error.model or self._route.model
 
 
 def answer_encoded(destination: Destination, call: Call[T]) -> Step[T]:

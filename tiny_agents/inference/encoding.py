@@ -146,8 +146,7 @@ def _is_settled(value: Any) -> bool:
         return all(map(_is_settled, value))
     if not isinstance(value, Record) or value._source is not None:
         return False
-    for name, never in _unsettling(kind):
-        item = getattr(value, name)
+    for item, never in zip(msgspec.structs.astuple(value), _unsettling(kind), strict=True):
         if item is never or not (type(item) in _ATOMS or _is_settled(item)):
             return False
     return True
@@ -155,7 +154,7 @@ def _is_settled(value: Any) -> bool:
 
 def _holds_null(item: Any) -> bool:
     """Whether a null lies in a mapping within `item`: it is left out of a dictionary's, and sent of a record's."""
-    inner = item.values() if type(item) is dict else [getattr(item, name) for name in type(item).__struct_fields__]
+    inner = item.values() if type(item) is dict else msgspec.structs.astuple(item)
     return any(type(value) not in _ATOMS and _null_within(value) for value in inner)
 
 
@@ -166,15 +165,14 @@ def _null_within(value: Any) -> bool:
 
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
-_UNSETTLING: dict[type, tuple[tuple[str, Any], ...]] = {}
+_UNSETTLING: dict[type, tuple[Any, ...]] = {}
 
 
-def _unsettling(kind: type[Record]) -> tuple[tuple[str, Any], ...]:
-    """Names of a record's fields, each with the value with which msgspec doesn't write it as it has to be sent."""
+def _unsettling(kind: type[Record]) -> tuple[Any, ...]:
+    """For each field of a record the value with which msgspec doesn't write it as it has to be sent."""
     if kind not in _UNSETTLING:
-        defaults = {field.name: field.default for field in msgspec.structs.fields(kind) if field.name != "_source"}
         never = {None: msgspec.UNSET, msgspec.NODEFAULT: None}  # None is left out; what is needed is written as null
-        _UNSETTLING[kind] = tuple((name, never.get(default, default)) for name, default in defaults.items())
+        _UNSETTLING[kind] = tuple(never.get(field.default, field.default) for field in msgspec.structs.fields(kind))
     return _UNSETTLING[kind]
 
 
@@ -191,7 +189,9 @@ def _plain(value: Any, mended: bool = False) -> Any:
             return value
         return {key: _plain(item, mended) for key, item in present(value).items()}
     if isinstance(value, dict):
-        return {key: _plain(item, mended) for key, item in value.items()}
+        return {
+            key: item if type(item) in _ATOMS and not mended else _plain(item, mended) for key, item in value.items()
+        }
     if isinstance(value, Remembered):
         if not mended:
             return msgspec.Raw(value.written.json(value))

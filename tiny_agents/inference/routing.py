@@ -154,6 +154,14 @@ def _endpoint(url: str, call: Call[Any], settings: ClientSettings, around: Surro
     return Destination(route, adapter, _emulation(settings))
 
 
+def is_fixed(found: Destination, call: Call[Any], settings: ClientSettings, around: Surroundings) -> bool:
+    """Whether the same call always goes there, as long as the settings are the same: to an endpoint, without a key that was
+    found."""
+    if not found.route.is_endpoint or call.task != CHAT:
+        return False
+    return bool(settings.key or settings.anonymous) or not is_hugging_face(found.route.url, endpoint=around.hub)
+
+
 def older(call: Call[Any], settings: ClientSettings, around: Surroundings) -> Step[Destination]:
     """The calls of `legacy`: to Hugging Face's own servers, or to an endpoint, as they always did."""
     if settings.provider not in (None, AUTO, hf_inference.PROVIDER.name):

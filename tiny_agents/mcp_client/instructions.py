@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
@@ -34,10 +35,15 @@ def instructions_text(said: Mapping[str, str | None]) -> str | None:
     Args:
         said: Server -> its instructions as it gave them, in the order in which they are told.
     """
+    return _text(tuple((server, text) for server, text in said.items() if text))
+
+
+@lru_cache(maxsize=16)
+def _text(said: tuple[tuple[str, str], ...]) -> str | None:
     left = MAX_TOTAL_CHARS
     parts = []
-    for server, text in said.items():
-        text = escaped(text or "").strip()
+    for server, text in said:
+        text = escaped(text).strip()
         if not text or left <= 0:
             continue
         limit = min(MAX_SERVER_CHARS, left)

@@ -121,8 +121,11 @@ def estimated_tokens(values: Iterable[Any]) -> int:
 
 def _size(value: Any) -> int:
     """Bytes of text in plain data and records; images and sounds count as `MEDIA_TOKENS`."""
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if value is None:
+        return 0
     if isinstance(value, Record):
         value = present(value)
     if isinstance(value, (dict, Mapping)):
@@ -135,7 +138,7 @@ def _size(value: Any) -> int:
         return size
     if isinstance(value, (list, tuple)):
         return sum(map(_size, value))
-    return 0 if value is None else len(str(value))
+    return _size(str(value))
 
 
 def _number(value: Any) -> int | None:

@@ -79,10 +79,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
             self._source = _Extras(self._extras(), **{key: value})
 
     def get(self, key: str, default: Any = None) -> Any:
-        try:
-            return self[key]
-        except KeyError:
-            return default
+        if key in type(self).__struct_fields__ and key[0] != "_":
+            return getattr(self, key)
+        return default if self._source is None else self._extras().get(key, default)
 
     def keys(self) -> list[str]:
         """Declared fields (also those that are None), then what else the server sent."""

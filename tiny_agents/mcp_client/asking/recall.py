@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.tools.table import SEARCH_TOOLS
 
 FOUND = re.compile(r"^- `([A-Za-z0-9_-]{1,64})`\(", re.MULTILINE)
@@ -41,6 +42,8 @@ class Recall:
         self._first, self._last = (messages[0], messages[-1]) if messages else (None, None)
 
     def _note(self, message: Any) -> None:
+        if type(message) is ChatCompletionInputMessage and message.role == "tool" and message.name != SEARCH_TOOLS:
+            return  # most of a long conversation
         for call in message.get("tool_calls") or ():
             self.ids.add(str(call.get("id")))
             self._touch(str(call["function"].get("name")))

@@ -147,7 +147,7 @@ class Connection:
             return "new"
         if not self._life.started.is_set():
             return "connecting"
-        return "lost" if self._life.over or self._life.loop.is_closed() else "ready"
+        return "ready" if self._life.is_ready and not self._life.loop.is_closed() else "lost"
 
     async def start(self) -> None:
         """Start or reach the server and list its tools. Cancelling leaves nothing behind.
@@ -326,6 +326,9 @@ class Connection:
 
     async def _alive(self) -> Life:
         """The current life of the server, or a new one where that is over."""
+        life = self._life
+        if life is not None and life.is_ready and not self._closed and life.loop is asyncio.get_running_loop():
+            return life
         self._check_loop()
         if self._life is not None and self.state == "ready":
             return self._life

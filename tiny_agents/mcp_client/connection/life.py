@@ -64,6 +64,11 @@ class Life:
         return self.session
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it has begun, and isn't over."""
+        return self.started.is_set() and not self.over
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that it belongs to."""
         return self.owner.get_loop()

@@ -10,8 +10,7 @@ import json
 import logging
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -289,18 +288,9 @@ class Desk:
             raise Refusal(f"the form was not filled in as it asks: {'; '.join(problems)}")
         return Reply("accept", content)
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self) -> DeskCall:
         """While a tool call runs: what it may ask of the person. Servers of before 2026-07-28 don't say which call asks."""
-        if not self._calls:
-            self._left, self._refused = 0, False
-        self._calls += 1
-        self._left += self.host.max_elicitations_per_call
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            self._left = min(self._left, self._calls * self.host.max_elicitations_per_call)
+        return DeskCall(self)
 
     def _count_question(self) -> str | None:
         """Why the person isn't asked any more; None, and one question fewer to ask, where they are."""
@@ -377,6 +367,27 @@ def named_model(hints: Sequence[str], models: Sequence[str]) -> str | None:
             if hint and hint.casefold() in model.casefold():
                 return model
     return None
+
+
+class DeskCall:
+    """`with`: a tool call runs."""
+
+    __slots__ = ("_desk",)
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __enter__(self) -> None:
+        desk = self._desk
+        if not desk._calls:
+            desk._left, desk._refused = 0, False
+        desk._calls += 1
+        desk._left += desk.host.max_elicitations_per_call
+
+    def __exit__(self, *_: object) -> None:
+        desk = self._desk
+        desk._calls -= 1
+        desk._left = min(desk._left, desk._calls * desk.host.max_elicitations_per_call)
 
 
 def is_web_page(url: str) -> bool:
