@@ -1,6 +1,6 @@
 """Everything that is measured, ours beside others.
 
-    python -m benchmarks               all of it; installs the others first, apart (takes half an hour)
+    python -m benchmarks               all of it; installs the others first, apart (takes most of an hour)
     python -m benchmarks --quick       our own code only, each once and short: that it still runs, not how fast
     python -m benchmarks --only stream --only idle
     python -m benchmarks --write       writes tables and plots into docs/performance.md
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks.environments import REQUIREMENTS, python_for
+from benchmarks.environments import REQUIREMENTS, install
 from benchmarks.measuring import ROOT, Found, measure_all
 from benchmarks.plots import plot
 from benchmarks.report import BY_NAME, summary, table
@@ -88,14 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.rounds = 1
         clients = {client for client in clients if client.partition(" ")[0] not in REQUIREMENTS}
     clients &= set(options.client or clients)
-    for client in sorted(clients):
-        python_for(client)
-    found, versions = measure_all(rows, options.rounds, sorted(clients), quick=options.quick)
+    missing = install(clients)
+    found, versions = measure_all(rows, options.rounds, sorted(clients - set(missing)), quick=options.quick)
     counts = [len(times) for of in found.values() for times in of.values()] or [0]
     rounds = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
     note = (
         f"{date.today().isoformat()}, {rounds} rounds, load {load()}, on {machine()}. "
         f"{', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}."
+        f"{''.join(f' Not measured: {client} ({why}).' for client, why in missing.items())}"
     )
     print(f"{summary(found)}\n")
     for name, values in found.items():

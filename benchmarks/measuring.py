@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ IMPORTS = {
     "huggingface_hub": "from huggingface_hub import MCPClient, Agent",
     "openai_agents": "from agents import Agent, Runner; from agents.mcp import MCPServerStdio",
     "pydantic_ai": "from pydantic_ai import Agent; from pydantic_ai.mcp import MCPToolset",
+    "fast_agent": "from fast_agent import FastAgent",
+    "mcp_use": "from mcp_use import MCPAgent, MCPClient; from langchain_openai import ChatOpenAI",
+    "smolagents": "from smolagents import MCPClient, OpenAIModel, ToolCallingAgent",
+    "strands": "from strands import Agent; from strands.models.openai import OpenAIModel; "
+    "from strands.tools.mcp import MCPClient",
 }
 
 Found = dict[str, dict[str, list[float]]]
@@ -80,10 +86,17 @@ def measure_all(rows: Sequence[Row], rounds: int, only: Sequence[str], *, quick:
             for row in rows:
                 for client in _in_turn([name for name in row.clients if name in only], number):
                     value, used = measure(row, client, servers, quick=quick)
-                    versions.update((f"{name} ({client})" if name == "mcp" else name, used[name]) for name in used)
+                    versions.update(_named(used, client))
                     found[row.name].setdefault(client, []).append(value)
                 print(f"round {number + 1} of {rounds}: {row.name}", file=sys.stderr, flush=True)
     return found, versions
+
+
+def _named(versions: Mapping[str, str], client: str) -> dict[str, str]:
+    """With the client's name, where clients differ in it; a Python that is ours isn't named."""
+    ours = {"Python": platform.python_version()}
+    found = {name: version for name, version in versions.items() if ours.get(name) != version}
+    return {f"{name} ({client})" if name in ("mcp", "openai", "Python") else name: found[name] for name in found}
 
 
 def _in_turn(clients: Sequence[str], number: int) -> Iterable[str]:
@@ -142,6 +155,19 @@ def _cold(command: Sequence[str]) -> float:
 
 
 def _environment() -> dict[str, str]:
-    """Without settings of the user, which would choose other servers; with bytecode kept, as of installed packages."""
-    left_out = ("HF_", "OPENAI_", "TINY_AGENTS_", "PYTHONDONTWRITEBYTECODE")
-    return {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    """Without settings of the user, which would choose other servers or report what is done, and without telemetry; with
+    bytecode kept, as of installed packages.
+    """
+    left_out = (
+        "HF_",
+        "OPENAI_",
+        "TINY_AGENTS_",
+        "GENERIC_",
+        "LANGCHAIN_",
+        "LANGSMITH_",
+        "LANGFUSE_",
+        "OTEL_",
+        "PYTHONDONTWRITEBYTECODE",
+    )
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+    return kept | {"MCP_USE_ANONYMIZED_TELEMETRY": "false"}

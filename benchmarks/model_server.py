@@ -4,8 +4,9 @@
 
 The message is words such as `turns=50 calls=1 tool=look`: so many answers with so many calls of a tool, then a text; or
 `chunks=16000 per=16 pause=0`: a text of so many chunks, so many of them in each chunk of the HTTP body, and milliseconds
-between two of those. Nothing is kept between requests: where a run is, is seen from the tool messages that follow the
-user's. `GET /stats` says how many requests there were. Written by hand on a socket, so that the reader is what is measured.
+between two of those. `end=final_answer` calls that tool behind the text, for agents that end so. Nothing is kept between
+requests: where a run is, is seen from the results of tools that follow the user's message. `GET /stats` says how many
+requests there were. Written by hand on a socket, so that the reader is what is measured.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 CHUNK = {
@@ -27,8 +29,10 @@ DONE = b"data: [DONE]\n\n"
 WRITES_PER_DRAIN = 50
 LIMIT = 2**26
 
-_WORD = re.compile(rb"(turns|calls|tool|chunks|per|pause)=(\w+)")
+_WORD = re.compile(rb"(turns|calls|tool|chunks|per|pause|end)=(\w+)")
 _TOOL_MESSAGE = re.compile(rb'"role": ?"tool"')
+_OBSERVATION = re.compile(rb'"text": ?"Observation:')
+"""Begins the results of a turn where an agent tells them in a message of the user."""
 
 
 def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
@@ -40,18 +44,24 @@ def http_chunk(body: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(body), body)
 
 
+# a text begins unlike it goes on: fast-agent takes a chunk that begins with all of the text before for the text so far
+START = chunk({"role": "assistant", "content": "Well, "})
 EVENT = chunk({"content": "token "})
 STOP = chunk({}, "stop")
 
 
-def calls_of(turn: int, calls: int, tool: str) -> bytes:
-    """An answer with tool calls: two chunks for each, as models write them."""
-    events = [chunk({"role": "assistant", "content": None})]
-    for index in range(calls):
-        function = {"name": tool, "arguments": ""}
-        call = {"index": index, "id": f"call_{turn}_{index}", "type": "function", "function": function}
-        events.append(chunk({"tool_calls": [call]}))
-        events.append(chunk({"tool_calls": [{"index": index, "function": {"arguments": '{"n": 1}'}}]}))
+def calls_of(turn: int, calls: int, tool: str, arguments: str) -> list[dict[str, Any]]:
+    function = {"name": tool, "arguments": arguments}
+    return [{"id": f"call_{turn}_{index}", "type": "function", "function": function} for index in range(calls)]
+
+
+def streamed(calls: list[dict[str, Any]]) -> bytes:
+    """Tool calls, two chunks for each, as models write them, and the end of the answer."""
+    events = []
+    for index, call in enumerate(calls):
+        function = call["function"]
+        events.append(chunk({"tool_calls": [{"index": index, **call, "function": {**function, "arguments": ""}}]}))
+        events.append(chunk({"tool_calls": [{"index": index, "function": {"arguments": function["arguments"]}}]}))
     return b"".join([*events, chunk({}, "tool_calls"), DONE])
 
 
@@ -59,26 +69,33 @@ async def say(body: bytes, writer: asyncio.StreamWriter) -> None:
     """Write the answer to a request."""
     start = max(body.rfind(b"turns="), body.rfind(b"chunks="))
     words = {key.decode(): value.decode() for key, value in _WORD.findall(body[start : start + 100])}
-    writer.write(HEAD)
-    calls = int(words.get("calls", 1))
-    turn = len(_TOOL_MESSAGE.findall(body, start)) // calls
+    count = int(words.get("calls", 1))
+    turn = len(_TOOL_MESSAGE.findall(body, start)) // count + len(_OBSERVATION.findall(body, start))
     if turn < int(words.get("turns", 0)):
-        writer.write(http_chunk(calls_of(turn, calls, words.get("tool", "look"))) + b"0\r\n\r\n")
-        await writer.drain()
-        return
+        calls = calls_of(turn, count, words.get("tool", "look"), '{"n": 1}')
+        events = chunk({"role": "assistant", "content": None}) + streamed(calls)
+        writer.write(HEAD + http_chunk(events) + b"0\r\n\r\n")
+    else:
+        ending = streamed(calls_of(turn, 1, words["end"], '{"answer": "token "}')) if "end" in words else STOP + DONE
+        await say_text(words, ending, writer)
+    await writer.drain()
+
+
+async def say_text(words: Mapping[str, str], ending: bytes, writer: asyncio.StreamWriter) -> None:
+    """Write a text in chunks, as the words say."""
+    writer.write(HEAD)
     chunks, per, pause_s = int(words.get("chunks", 3)), int(words.get("per", 1)), int(words.get("pause", 0)) / 1000
     write = http_chunk(EVENT * per)
     loop = asyncio.get_running_loop()
     due = loop.time()
     for number in range(chunks // per):
-        writer.write(write)
+        writer.write(write if number else http_chunk(START + EVENT * (per - 1)))
         if pause_s:
             due += pause_s
             await asyncio.sleep(due - loop.time())
         elif number % WRITES_PER_DRAIN == 0:
             await writer.drain()
-    writer.write(http_chunk(STOP + DONE) + b"0\r\n\r\n")
-    await writer.drain()
+    writer.write(http_chunk(ending) + b"0\r\n\r\n")
 
 
 class Model:

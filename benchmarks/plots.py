@@ -1,4 +1,6 @@
-"""Bars as SVG, readable on light and dark pages. Each row has its own scale; its name says what the number is."""
+"""Bars as SVG, readable on light and dark pages, the shortest first. Each row has its own scale; its name says what the
+number is.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def plot(title: str, rows: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         parts.append(f'<text x="0" y="{y + 14}">{escape(row.title)} ({UNITS[row.unit]})</text>')
         y += HEAD - 8
         most = max(max(times) for times in values.values())
-        for client, times in values.items():
+        for client, times in sorted(values.items(), key=lambda of: statistics.median(of[1])):
             parts += _bar(client, times, most or 1.0, y)
             y += BAR + GAP
         y += 12

@@ -11,6 +11,10 @@ from benchmarks.clients import Run, Setting, earlier
 PACKAGES = ("openai-agents", "openai", "mcp")
 
 
+def says(event: Any) -> bool:
+    return bool(event.type == "raw_response_event" and event.data.type == "response.output_text.delta")
+
+
 @asynccontextmanager
 async def open_agent(setting: Setting) -> AsyncIterator[Run]:
     from agents import Agent, OpenAIChatCompletionsModel, Runner, set_tracing_disabled

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import httpx2
 import pytest
 
-from benchmarks import plots, report
+from benchmarks import environments, measuring, model_server, plots, report, rows
+from benchmarks.clients.__main__ import BARE, MODULES
 
 pytestmark = pytest.mark.integration
 
@@ -23,12 +28,12 @@ def run(*arguments: str, name: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_benchmarks_measure_our_own_agent_in_works_of_every_kind() -> None:
-    rows = ["stream", "decode", "connections", "requests", "own-10", "shared-100", "help", "cold"]
-    chosen = [part for row in rows for part in ("--only", row)]
+    names = ["stream", "decode", "connections", "requests", "own-10", "shared-100", "help", "cold"]
+    chosen = [part for row in names for part in ("--only", row)]
     done = run("--quick", "--client", "tiny_agents", *chosen, name="benchmarks")
     assert done.returncode == 0, done.stderr
     measured = re.findall(r"^\*\*.+\*\* \(([\w-]+)\)\n\n.*\n.*\n\| tiny_agents \| \d", done.stdout, re.MULTILINE)
-    assert measured == rows
+    assert measured == names
     assert (
         "| Requests to the model for 5 tool turns | 6 requests | 3.00 | met |" in done.stdout
     )  # 2 turns where it is quick
@@ -49,6 +54,44 @@ def test_a_plot_is_a_picture_with_every_client_and_its_number() -> None:
     )
     texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert texts == ["A & B", "Memory with one stdio server (MB)", "floor", "41.0", "tiny_agents", "60.0"]
+
+
+def test_every_client_of_a_row_has_a_module_a_pin_and_an_import() -> None:
+    clients = {client for row in rows.ROWS for client in row.clients} - {rows.PYTHON}
+    packages = {client.partition(" ")[0] for client in clients} - {rows.FLOOR, rows.OURS}
+    assert packages == set(environments.REQUIREMENTS)
+    assert {client for client in clients if client not in BARE} == set(MODULES)
+    assert all((ROOT / "benchmarks" / "clients" / f"{module}.py").exists() for module in MODULES.values())
+    assert {client for row in rows.ROWS if row.name == "import" for client in row.clients} == set(measuring.IMPORTS)
+
+
+def test_a_package_that_cannot_be_had_here_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(environments.LEAST_PYTHON, "strands", (3, 99))
+    why = f"{environments.REQUIREMENTS['strands'][0]} needs Python 3.99, which isn't here"
+    assert environments.install(["tiny_agents", "strands", "floor"]) == {"strands": why}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ([{"role": "tool", "content": "42"}], ["look"]),
+        ([{"role": "user", "content": [{"type": "text", "text": "Observation:\n42"}]}], ["look"]),
+        ([{"role": "tool", "content": "42"}] * 2, ["Well, ", "token ", "token ", "final_answer"]),
+    ],
+)
+async def test_the_model_of_the_benchmarks_knows_the_turn_of_a_run_and_ends_it_as_asked(
+    results: list[dict[str, Any]], said: list[str]
+) -> None:
+    server = await asyncio.start_server(model_server.Model().serve, "127.0.0.1", 0)
+    async with server, httpx2.AsyncClient() as client:
+        asked = {"role": "user", "content": "turns=2 calls=1 tool=look end=final_answer"}
+        host, port = server.sockets[0].getsockname()
+        answer = await client.post(f"http://{host}:{port}/v1/chat/completions", json={"messages": [asked, *results]})
+    chunks = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    names = [call["function"].get("name") for delta in deltas for call in delta.get("tool_calls", ())]
+    assert [delta["content"] for delta in deltas if delta.get("content")] + [name for name in names if name] == said
 
 
 def test_a_row_that_does_not_exist_is_named() -> None:
