@@ -38,15 +38,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 BODY_LIMIT = 2048
 """Characters of a server's answer that an error keeps."""
 
-_AFTER_BEARER = re.compile(r"(?i)(?<=bearer )[^\s\"',}]{6,}")
+_AFTER_BEARER = r"(?i)(?<=bearer )[^\s\"',}]{6,}"
 _AFTER_A_BREAK = {
     **dict.fromkeys(("hf_", "api_org_", "gsk_", "r8_"), "[A-Za-z0-9]{8,}"),
     **dict.fromkeys(("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "fw_"), "[A-Za-z0-9]{20,}"),
@@ -60,8 +61,8 @@ _AFTER_A_BREAK = {
 """How keys of Hugging Face, of well-known providers and hosts begin, and how they go on."""
 
 _KEY_SHAPES = {
-    **{start: re.compile(f"{start}{rest}") for start, rest in _AFTER_A_BREAK.items()},
-    "eyJ": re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"),  # a JSON web token; tried once in each word
+    **{start: f"{start}{rest}" for start, rest in _AFTER_A_BREAK.items()},
+    "eyJ": r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*",  # a JSON web token; tried once in each word
     "earer ": _AFTER_BEARER,
     "EARER ": _AFTER_BEARER,
 }
@@ -73,7 +74,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = without(text, secrets)
     for mark, shape in _KEY_SHAPES.items():
         if mark in text:
-            text = shape.sub(_masked, text)
+            text = re.sub(shape, _masked, text)
     return text
 
 
@@ -101,6 +102,7 @@ def _spellings(secret: str) -> tuple[str, ...]:
     if secret.isascii() and secret.isalnum():
         return (secret,)
     import json  # takes longer than the rest of this module
+    from urllib.parse import quote
 
     forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
     # A lone surrogate can't be in an address.
@@ -108,7 +110,7 @@ def _spellings(secret: str) -> tuple[str, ...]:
     return tuple(sorted(forms, key=len, reverse=True))
 
 
-_IN_ADDRESSES = re.compile(
+_IN_ADDRESSES = (
     r"(?i)(://)(?!\$\{)[^/\s@\"'<>?#]{1,4000}(?=@)"
     r"|([?&](?:[\w.-]{0,40}(?:key|token|secret|password|passwd|signature|credential|assertion)[\w-]{0,40}"
     r"|sig|auth|code|jwt|pwd|pass)=)(?!\$\{)[^&\s#\"'<>]+"
@@ -119,7 +121,9 @@ def secrets_in_address(url: str) -> list[str]:
     """The user and password of an address, and the values in its query that are keys by their names."""
     if "?" not in url and "@" not in url:
         return []
-    found = [match[0].partition("://")[2] or match[0].partition("=")[2] for match in _IN_ADDRESSES.finditer(url)]
+    from urllib.parse import unquote
+
+    found = [match[0].partition("://")[2] or match[0].partition("=")[2] for match in re.finditer(_IN_ADDRESSES, url)]
     parts = [part for each in found for part in (each, each.partition(":")[2]) if part]
     return [spelling for part in parts for spelling in dict.fromkeys((part, unquote(part)))]
 
@@ -129,31 +133,7 @@ def redact_addresses(text: str) -> str:
 
     For log lines of libraries. Not for what tools and models say: a link without its signature leads nowhere.
     """
-    return _IN_ADDRESSES.sub(lambda found: f"{found[1] or found[2]}***", text)
-
-
-class NoSecretsShown:
-    """A dataclass whose `repr` leaves out the fields with `repr=False`, and what may be secret in the addresses of others.
-
-    To be used with `@dataclass(repr=False)`.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        named: Any = self
-        known = named.__dataclass_fields__.values()
-        shown = (f"{each.name}={_shown(getattr(self, each.name))!r}" for each in known if each.repr)
-        return redact(f"{type(self).__qualname__}({', '.join(shown)})")
-
-
-def _shown(value: Any) -> Any:
-    if not isinstance(value, str) or "://" not in value:
-        return value
-    try:
-        return public_url(value)
-    except ValueError:  # no address, but perhaps with a key in what should have been one
-        return "***"
+    return re.sub(_IN_ADDRESSES, lambda found: f"{found[1] or found[2]}***", text)
 
 
 def shown_address(text: str) -> str:
@@ -169,6 +149,8 @@ def shown_address(text: str) -> str:
 
 def public_url(url: str) -> str:
     """`url` without what may be secret in it: user, password, query and fragment."""
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="").geturl()

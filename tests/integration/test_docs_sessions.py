@@ -57,4 +57,4 @@ def test_the_tables_list_what_there_is() -> None:
     methods = [name for name in vars(SessionStore) if not name.startswith("_")]
     assert all(f"| `{name}(" in PAGE for name in methods)
     about = next(line for line in PAGE.splitlines() if line.startswith("| `about`"))
-    assert re.findall(r"`(\w+)`", about)[1:] == list(About.__dataclass_fields__)
+    assert re.findall(r"`(\w+)`", about)[1:] == list(About.__struct_fields__)

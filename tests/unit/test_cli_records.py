@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import jsonschema
+import msgspec
 import pytest
 
 from tiny_agents.cli.exit_codes import ExitCode
@@ -37,14 +38,12 @@ DEEP = "[" * 9999
 SAMPLES: dict[str, Any] = {"int": 1, "float": 1.5, "bool": True, "str": "s", "Any": {"a": 1}}
 
 
-def sample(cls: type) -> Any:
+def sample(cls: type[msgspec.Struct]) -> Any:
     """An event or request with a value in each field."""
     values = {}
-    for field in dataclasses.fields(cls):
-        kind = str(field.type).partition(" | ")[0]
-        values[field.name] = SAMPLES.get(
-            kind, {} if "Mapping" in kind else () if "uple" in kind or "Seq" in kind else "s"
-        )
+    for name in cls.__struct_fields__:
+        kind = str(cls.__annotations__[name]).partition(" | ")[0]
+        values[name] = SAMPLES.get(kind, {} if "Mapping" in kind else () if "uple" in kind or "Seq" in kind else "s")
     return cls(**values)
 
 

@@ -46,9 +46,21 @@ def test_importing_the_package_loads_nothing_of_weight() -> None:
     assert modules_loaded_by("import tiny_agents") & heavy == set()
 
 
-def test_importing_agent_and_client_does_not_load_mcp() -> None:
-    heavy = {"mcp", "rich", "prompt_toolkit", "xllamacpp", "yaml"}
-    assert modules_loaded_by("from tiny_agents import Agent, MCPClient, AsyncInferenceClient") & heavy == set()
+HEAVY = {
+    "mcp", "mcp_types", "pydantic", "yaml", "rich", "prompt_toolkit", "xllamacpp", "httpx2", "httptools", "anyio", "asyncio",
+    "ssl", "socket", "urllib", "http", "email", "logging", "json", "hashlib", "difflib", "pathlib", "dataclasses",
+}  # fmt: skip
+
+
+def test_importing_agent_and_client_loads_what_their_classes_are_made_of_and_no_more() -> None:
+    assert modules_loaded_by("from tiny_agents import MCPClient, Agent") & HEAVY == set()
+
+
+def test_making_an_agent_loads_nothing_that_only_servers_or_saved_conversations_need() -> None:
+    made = "from tiny_agents import Agent; Agent(model='m', base_url='http://127.0.0.1:9/v1')"
+    assert (
+        modules_loaded_by(made) & {"mcp", "mcp_types", "pydantic", "yaml", "rich", "prompt_toolkit", "sqlite3"} == set()
+    )
 
 
 @cache
@@ -95,8 +107,8 @@ def test_nothing_imports_the_notebook_and_it_does_not_know_the_command_line() ->
 @pytest.mark.parametrize(
     ("package", "only_in"),
     [
-        ("httptools", ["inference/http/http1"]),
-        ("httpx2", ["inference/http", "mcp_client/transports", "mcp_client/oauth"]),
+        ("httptools", ["inference/http1"]),
+        ("httpx2", ["inference/http.py", "inference/http1", "mcp_client/transports", "mcp_client/oauth"]),
         ("mcp", ["mcp_client/transports", "mcp_client/oauth"]),
         ("mcp_types", ["mcp_client/transports"]),
         ("xllamacpp", ["inference/local"]),

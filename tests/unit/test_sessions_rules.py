@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,7 +111,7 @@ def test_a_summary_is_exported_and_comes_back() -> None:
     assert json.loads(export.to_json(summed_up(SUMMED_UP)))["context"] == SUMMED_UP
     assert export.from_json(export.to_json(summed_up(SUMMED_UP))).context == SUMMED_UP
     assert export.from_json(export.to_json(summed_up({**SUMMED_UP, "other": 1}))).context == SUMMED_UP
-    assert "context" not in json.loads(export.to_json(replace(summed_up({}), context=None)))
+    assert "context" not in json.loads(export.to_json(msgspec.structs.replace(summed_up({}), context=None)))
 
 
 def test_a_summary_stands_in_markdown_where_the_model_gets_it() -> None:
@@ -207,13 +208,15 @@ def test_addresses_are_saved_without_passwords_and_keys() -> None:
 def test_what_is_different_is_said() -> None:
     before = About(agent="/a", agent_name="a", agent_hash="1", model="m", provider="p", tools=("x", "y"))
     assert differences(before, before) == []
-    assert differences(before, replace(before, agent_hash="2")) == [
+    assert differences(before, msgspec.structs.replace(before, agent_hash="2")) == [
         "The agent's definition has changed since; it holds as it is now."
     ]
-    assert differences(before, replace(before, agent="/b", agent_name="b", agent_hash="2")) == [
+    assert differences(before, msgspec.structs.replace(before, agent="/b", agent_name="b", agent_hash="2")) == [
         "The agent was a, now it is b."
     ]
-    assert differences(before, replace(before, model="n")) == ["The model was m at p, now it is n at p."]
+    assert differences(before, msgspec.structs.replace(before, model="n")) == [
+        "The model was m at p, now it is n at p."
+    ]
     assert tool_differences(("x", "y"), ("y", "z")) == ["Tools that are gone since: x.", "Tools that are new: z."]
     assert tool_differences((), ("y",)) == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -49,8 +48,6 @@ if TYPE_CHECKING:  # what works for an agent is loaded with the first one that i
     from tiny_agents.mcp_client.observing.observing import ModelCall, Observer
     from tiny_agents.mcp_client.results.media import TakesImages
     from tiny_agents.mcp_client.tools.known_servers import KnownServers
-
-logger = logging.getLogger("tiny_agents.agent")
 
 Item = ChatCompletionStreamOutput | ChatCompletionInputMessage
 """What a run yields: chunks of the model's answers, and the result of each tool call as a message."""
@@ -289,7 +286,9 @@ class Agent(Synchronous, Loading, Composes, Steering):
             self.failed_servers[error.server] = error
             if error.server in self._required:
                 raise
-            logger.warning("%s", error)
+            import logging
+
+            logging.getLogger("tiny_agents.agent").warning("%s", error)
 
     @property
     def max_turns(self) -> int:
@@ -552,7 +551,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
 
     async def _sample(self, request: SamplingRequest) -> SamplingReply:
         """Ask the model what a server wants to know, on the bill of the latest request that is being worked on."""
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from tiny_agents.mcp_client.host.host import Refusal
         from tiny_agents.mcp_client.host.sampling import sample

@@ -209,7 +209,7 @@ class Loading:
             client: Asks the model, in place of one of its own.
             **observed: `observers`, `capture_content` and `run_log`, as of `Agent`.
         """
-        from dataclasses import replace
+        import msgspec
 
         from tiny_agents.agent.composition.building import arguments_of, compose
         from tiny_agents.agent.loop.output import output_of, schema_problem
@@ -226,7 +226,7 @@ class Loading:
         agent = cls(
             **model.as_kwargs(),
             **arguments,
-            limits=replace(limits, cost_usd=None),
+            limits=msgspec.structs.replace(limits, cost_usd=None),
             host=host,
             pinning=pinning or definition.pinning_wanted,
             known_servers=known_servers,

@@ -13,7 +13,8 @@ from typing import Any
 
 from tiny_agents.agent.definition.readings import NO_ADDRESS, is_address
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.errors import ConfigError, MissingDependencyError, NoSecretsShown, shown_address
+from tiny_agents.errors import ConfigError, MissingDependencyError, shown_address
+from tiny_agents.records import NoSecretsShown
 
 DEFAULT_MODEL = "Qwen/Qwen3-32B"
 """Asked through Hugging Face where nothing names a model: open weights, calls tools, served by many providers."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 if TYPE_CHECKING:
     from tiny_agents.agent.loop.result import AgentResult
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 Items = TypeVar("Items", bound=AsyncGenerator[Any, None])
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """
     Attributes:
         result: What came of it, once it is over.

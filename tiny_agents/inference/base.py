@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from msgspec.structs import replace
 
 from tiny_agents.errors import InferenceError, InferenceTimeoutError, public_url
 from tiny_agents.inference.call import Ask, Call, Response, Route, Step
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.http.settings import HTTPSettings
+from tiny_agents.inference.http import HTTPSettings, OwnClient
 from tiny_agents.inference.routing import Destination, destination, is_fixed, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings, is_url
 from tiny_agents.inference.tasks.chat import chat_completion
@@ -20,7 +21,6 @@ from tiny_agents.inference.wire import encoded
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tiny_agents.inference.http.clients import OwnClient
     from tiny_agents.inference.settings import ClientSettings
 
 T = TypeVar("T")

@@ -10,17 +10,18 @@ sends or sleeps, and the same text serves the synchronous and the asynchronous c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from tiny_agents.errors import NoSecretsShown, ProviderError
+import msgspec
+
+from tiny_agents.errors import ProviderError
+from tiny_agents.records import NoSecretsShown
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T_co]):
+class Call(msgspec.Struct, Generic[T_co], frozen=True):
     """What the user wants of a model.
 
     Attributes:
@@ -36,20 +37,18 @@ class Call(Generic[T_co]):
     inputs: Any
     output: type[T_co]
     model: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Lora:
+class Lora(msgspec.Struct, frozen=True):
     """LoRA weights on the Hub that a provider loads onto its base model: repository and path of the file in it."""
 
     repository: str
     file: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Route(NoSecretsShown):
+class Route(NoSecretsShown, msgspec.Struct, frozen=True):
     """Where a call goes.
 
     Attributes:
@@ -63,12 +62,14 @@ class Route(NoSecretsShown):
         lora: Weights that `model` needs beside those the provider has.
     """
 
+    not_shown = frozenset({"key", "headers"})
+
     provider: str
     url: str
     model: str | None
-    key: str | None = field(repr=False)
+    key: str | None
     is_endpoint: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     routed: bool = False
     lora: Lora | None = None
 
@@ -76,8 +77,7 @@ class Route(NoSecretsShown):
 BEARER = ("authorization", "Bearer ")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Request(NoSecretsShown):
+class Request(NoSecretsShown, msgspec.Struct, frozen=True):
     """One HTTP request. Exactly one of `json` and `body` is set, or neither.
 
     Attributes:
@@ -88,18 +88,19 @@ class Request(NoSecretsShown):
         once: A failure is the answer: no second try, and no waiting for a model that is being loaded.
     """
 
+    not_shown = frozenset({"headers", "key"})
+
     method: str
     url: str
     json: Any = None
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    key: str | None = None
     key_as: tuple[str, str] = BEARER
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Response(NoSecretsShown):
+class Response(NoSecretsShown, msgspec.Struct, frozen=True):
     """The answer to a `Request`: a success, read to its end (errors became exceptions before).
 
     Attributes:
@@ -107,14 +108,15 @@ class Response(NoSecretsShown):
         url: Where the answer came from, after redirects.
     """
 
+    not_shown = frozenset({"headers"})
+
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     body: bytes
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask(Generic[T_co]):
+class Ask(msgspec.Struct, Generic[T_co], frozen=True):
     """One more round trip is needed: wait `delay_s` seconds, send `request`, go on with `then(answer)`.
 
     Attributes:

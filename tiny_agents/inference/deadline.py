@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from tiny_agents.errors import InferenceTimeoutError
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True):
     """The end of a call's time. `limit_s` is what was allowed in seconds, `ends_at` when it is over (monotonic clock)."""
 
     limit_s: float = math.inf

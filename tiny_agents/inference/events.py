@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -300,8 +299,7 @@ def steps_of(output: TextGenerationOutput) -> list[TextGenerationStreamOutput]:
 # ---------------------------------------------------------------- kinds of streams
 
 
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[C]):
+class Kind(msgspec.Struct, Generic[C], frozen=True):
     """What a stream hands out.
 
     Attributes:

@@ -7,7 +7,6 @@ again in every piece; null in place of anything; a role in every chunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -27,17 +26,15 @@ MAX_CALLS = 1024
 """The longest answer, several times what any model writes: one that never ends fills no memory."""
 
 
-@dataclass(slots=True)
-class _PartialCall:
+class _PartialCall(msgspec.Struct):
     index: int | None
     id: str | None
     name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    arguments: list[str] = msgspec.field(default_factory=list)
     extra_content: dict[str, Any] | None = None
 
 
-@dataclass(slots=True)
-class ChatFold:
+class ChatFold(msgspec.Struct):
     """Adds up the chunks of one answer (its first choice). `add` each, then ask `message()`.
 
     `add` raises InvalidResponseError for an answer that is longer than `MAX_ANSWER_CHARS`, or has more than `MAX_CALLS`.
@@ -47,12 +44,12 @@ class ChatFold:
     usage: ChatCompletionStreamOutputUsage | None = None
     model: str | None = None
     id: str | None = None
-    _content: list[str] = field(default_factory=list)
-    _reasoning: list[str] = field(default_factory=list)
-    _reasoning_content: list[str] = field(default_factory=list)
-    _reasoning_details: list[Any] = field(default_factory=list)
-    _thinking_blocks: list[Any] = field(default_factory=list)
-    _calls: list[_PartialCall] = field(default_factory=list)
+    _content: list[str] = msgspec.field(default_factory=list)
+    _reasoning: list[str] = msgspec.field(default_factory=list)
+    _reasoning_content: list[str] = msgspec.field(default_factory=list)
+    _reasoning_details: list[Any] = msgspec.field(default_factory=list)
+    _thinking_blocks: list[Any] = msgspec.field(default_factory=list)
+    _calls: list[_PartialCall] = msgspec.field(default_factory=list)
     _size: int = 0
 
     def add(self, chunk: ChatCompletionStreamOutput) -> None:

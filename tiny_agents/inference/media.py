@@ -13,10 +13,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents._lazy import require
 from tiny_agents.errors import (
@@ -29,6 +31,7 @@ from tiny_agents.errors import (
     redact,
 )
 from tiny_agents.inference.call import Ask, Call, Request, Response, Step, and_then
+from tiny_agents.records import Discreet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,8 +42,7 @@ ContentT: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | os.PathLike[s
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Discreet, msgspec.Struct, frozen=True):
     """A binary input, read.
 
     Attributes:
@@ -48,15 +50,18 @@ class Media:
             `media_type` looks at the bytes themselves.
     """
 
-    data: bytes = field(repr=False)
+    not_shown = frozenset({"data"})
+
+    data: bytes
     mime: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Discreet, msgspec.Struct, frozen=True):
     """A binary input as the user gave it, not read yet. `argument` is its name in the task's signature."""
 
-    source: Any = field(repr=False)
+    not_shown = frozenset({"source"})
+
+    source: Any
     argument: str
 
 

@@ -7,10 +7,11 @@ a provider's own key goes to the provider. Without a provider, the router picks 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tiny_agents.errors import MissingCredentialsError, UnsupportedTaskError, UsageError
 from tiny_agents.inference import legacy
@@ -21,6 +22,7 @@ from tiny_agents.inference.providers.chat import chat_adapter
 from tiny_agents.inference.providers.hub_lookup import offers, recommended_model
 from tiny_agents.inference.providers.provider import Adapter, LookUp, Provider, Served
 from tiny_agents.inference.settings import ClientSettings, Emulation, is_url
+from tiny_agents.records import Discreet
 
 T = TypeVar("T")
 
@@ -33,17 +35,18 @@ _ENDPOINT_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT, **hf_inference.TASKS}
 _AUTO_TASKS: dict[str, Adapter] = {CHAT: _OPENAI_CHAT}
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Discreet, msgspec.Struct, frozen=True):
     """What was found rather than given: the Hub's address, the user's token, keys of providers.
 
     Attributes:
         find: Looks for the user's Hugging Face token, maybe in a file; asked only where a token could be sent.
     """
 
+    not_shown = frozenset({"find", "env"})
+
     hub: str
-    find: Callable[[], str | None] = field(repr=False)
-    env: Mapping[str, str] = field(repr=False)
+    find: Callable[[], str | None]
+    env: Mapping[str, str]
 
     @property
     def found_token(self) -> str | None:
@@ -69,8 +72,7 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """A route, and how the task is done there.
 
     `emulation` names how tools are offered where there is no tool API: "small" or "constrained" (see

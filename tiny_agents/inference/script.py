@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -20,8 +19,7 @@ SCRIPTED_HOST = "scripted.invalid"
 _SHOWN_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptedCall:
+class ScriptedCall(msgspec.Struct, frozen=True):
     """A tool call of an answer.
 
     Attributes:
@@ -30,11 +28,10 @@ class ScriptedCall:
     """
 
     tool: str
-    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    arguments: Mapping[str, Any] | str = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptedAnswer:
+class ScriptedAnswer(msgspec.Struct, frozen=True):
     """One answer of the model.
 
     Attributes:
@@ -52,7 +49,7 @@ class ScriptedAnswer:
     finish_reason: str = ""
     to: str = ""
     heard: str = ""
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     def as_output(self, number: int) -> ChatCompletionOutput:
         """The answer as a server gives it; `number` makes the ids of its calls unlike all others."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from tiny_agents.errors import NoSecretsShown, UsageError, shown_address
+import msgspec
+
+from tiny_agents.errors import UsageError, shown_address
 from tiny_agents.inference.providers import LOCAL, check_name
+from tiny_agents.records import NoSecretsShown
 
 DEFAULT_TIMEOUT_S = 300.0
 DEFAULT_MAX_RETRIES = 2
@@ -22,8 +24,7 @@ BILL_TO = "x-hf-bill-to"
 _PROXY_SCHEMES = ("http://", "https://", "socks5://", "socks5h://")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ClientSettings(NoSecretsShown):
+class ClientSettings(NoSecretsShown, msgspec.Struct, frozen=True):
     """Settings of a client.
 
     Attributes:
@@ -38,17 +39,19 @@ class ClientSettings(NoSecretsShown):
         tool_emulation: Whether tools are offered in the prompt, for endpoints without a tool API.
     """
 
+    not_shown = frozenset({"key", "headers", "proxies"})
+
     model: str | None
     provider: str | None
-    key: str | None = field(repr=False)
+    key: str | None
     anonymous: bool
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     timeout_s: float
     total_timeout_s: float | None
     max_retries: int
     trust_env: bool
     tool_emulation: bool
-    proxies: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    proxies: Mapping[str, str | None] = msgspec.field(default_factory=dict)
 
     @property
     def embedded(self) -> bool:

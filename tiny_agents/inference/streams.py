@@ -17,8 +17,7 @@ from tiny_agents.inference.wire import silence
 
 if TYPE_CHECKING:
     from tiny_agents.inference.events import Events
-    from tiny_agents.inference.http.asynchronous import AsyncResponseStream
-    from tiny_agents.inference.http.blocking import SyncResponseStream
+    from tiny_agents.inference.http import AsyncResponseStream, SyncResponseStream
 
 DRAIN_S = 0.25
 AFTERWORD_S = 10.0

@@ -8,11 +8,11 @@ import functools
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.errors import ProviderError, UsageError, public_url, redact, secrets_in_address
 from tiny_agents.inference.call import Request

@@ -567,7 +567,7 @@ class MCPClient(Offers):
 
         Closing is the part of this one, which stays alive as long as the other.
         """
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from tiny_agents.mcp_client.asking.asking import Seats
 

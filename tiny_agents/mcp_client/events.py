@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+import msgspec
+
 if TYPE_CHECKING:
+    import asyncio
+
     from tiny_agents.mcp_client.connection.changes import Offered
     from tiny_agents.mcp_client.host.host import Asked
     from tiny_agents.mcp_client.results.results import ToolResult
@@ -20,8 +22,7 @@ MAX_WAITING = 1_000
 """Events that wait to be taken; where more come, the oldest are lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolProgress:
+class ToolProgress(msgspec.Struct, frozen=True):
     """A running call is at `done` of `total` (None: nobody knows), in the server's own measure."""
 
     server: str
@@ -31,8 +32,7 @@ class ToolProgress:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToolAnswered:
+class ToolAnswered(msgspec.Struct, frozen=True):
     """A call that the model made has come to its end; of several, one may before those ahead of it.
 
     Attributes:
@@ -46,8 +46,7 @@ class ToolAnswered:
     result: ToolResult
 
 
-@dataclass(frozen=True, slots=True)
-class ServerLog:
+class ServerLog(msgspec.Struct, frozen=True):
     """A server reports something: `level` as in syslog, `data` is text or any JSON."""
 
     server: str
@@ -56,30 +55,26 @@ class ServerLog:
     logger: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServerLost:
+class ServerLost(msgspec.Struct, frozen=True):
     """The connection is gone; `how` continues the server's name."""
 
     server: str
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServerReturned:
+class ServerReturned(msgspec.Struct, frozen=True):
     """A server that was lost has been started again."""
 
     server: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServerAsked:
+class ServerAsked(msgspec.Struct, frozen=True):
     """A server asks us something, or wants a login, and the host is about to answer."""
 
     request: Asked
 
 
-@dataclass(frozen=True, slots=True)
-class ListChanged:
+class ListChanged(msgspec.Struct, frozen=True):
     """A server offers other tools, prompts or resources than before. Tools are listed anew by then.
 
     Attributes:
@@ -92,8 +87,7 @@ class ListChanged:
     removed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceUpdated:
+class ResourceUpdated(msgspec.Struct, frozen=True):
     """A resource that was subscribed to has changed, or may have: the server was away, so that nobody knows.
 
     Attributes:
@@ -104,8 +98,7 @@ class ResourceUpdated:
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolChanged:
+class ToolChanged(msgspec.Struct, frozen=True):
     """A tool isn't any more what it was when it was first used (see `pinning`).
 
     Attributes:
@@ -119,8 +112,7 @@ class ToolChanged:
     refused: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChanged:
+class ModelChanged(msgspec.Struct, frozen=True):
     """The model `before` can't be had, so `after` is asked; `why` is the error."""
 
     before: str
@@ -132,8 +124,7 @@ CompactedBy = Literal["summary", "cut", "images", "results"]
 """What was left out: older messages with a summary in their place, or without one; images; the ends of long results."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextCompacted:
+class ContextCompacted(msgspec.Struct, frozen=True):
     """A conversation had become too long for its model, so less of it is sent; the conversation itself stays whole.
 
     Attributes:
@@ -150,8 +141,7 @@ class ContextCompacted:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class InnerEvent:
+class InnerEvent(msgspec.Struct, frozen=True):
     """Something happens inside a tool that does several things, such as another agent.
 
     Attributes:
@@ -165,8 +155,7 @@ class InnerEvent:
     event: Any
 
 
-@dataclass(frozen=True, slots=True)
-class ToolsDeferred:
+class ToolsDeferred(msgspec.Struct, frozen=True):
     """There are many tools, so some of them aren't sent: the model finds them with a search. Said again when that changes.
 
     Attributes:
@@ -220,6 +209,8 @@ class Events:
 
         Events are handed out as they come, also while the next item is waited for.
         """
+        import asyncio
+
         item: asyncio.Task[T] | None = None
         try:
             with self.listening() as listener:
@@ -266,6 +257,8 @@ class EventStream:
     """Events on their way to one listener, who iterates over them as they happen."""
 
     def __init__(self) -> None:
+        import asyncio
+
         self.events: deque[ServerEvent] = deque(maxlen=MAX_WAITING)
         self.some = asyncio.Event()
         self.closed = False

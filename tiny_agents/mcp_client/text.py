@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -74,6 +73,8 @@ def bounded_json(value: Any, limit: int) -> Any:
         return shortened(value, limit)
     if not isinstance(value, (dict, list, tuple)):
         return value
+    import json
+
     text = json.dumps(value, ensure_ascii=False, default=str)
     return value if len(text) <= limit else shortened(text, limit)
 

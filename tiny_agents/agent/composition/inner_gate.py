@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Protocol, TypeGuard, runtime_checkable
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.agent.permissions.rules import Decision, Ruling
 from tiny_agents.mcp_client.calls.gate import CallRequest, Gate, Verdict, verdict_of
@@ -20,8 +22,7 @@ class Ruled(Protocol):
     async def settle(self, request: CallRequest, ruling: Ruling) -> Verdict: ...
 
 
-@dataclass(frozen=True, slots=True)
-class InnerGate:
+class InnerGate(msgspec.Struct, frozen=True):
     """The strictest ruling counts, and the outermost gate asks: it is shown the way to the call.
 
     Attributes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tiny_agents.mcp_client.client import MCPClient
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.composition.composed import Composition
     from tiny_agents.agent.loop.limits import Limits
@@ -48,6 +49,8 @@ class Composes(MCPClient):
 
     def add_skills(self, *folders: str | Path) -> None:
         """Let the model read the skills in some folders: each a skill (it has a `SKILL.md`), or a folder of skills."""
+        from pathlib import Path
+
         self.composition.add_skills([Path(folder).absolute() for folder in folders])
 
     def add_task(
@@ -74,6 +77,8 @@ class Composes(MCPClient):
             UsageError: There is no such task, it is a tool already, or the agent has a limit of costs: nobody knows what
                 tasks cost.
         """
+        from pathlib import Path
+
         from tiny_agents.inference.async_client import AsyncInferenceClient
 
         client = AsyncInferenceClient(model=model, provider=provider, api_key=api_key)

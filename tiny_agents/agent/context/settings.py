@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
+
+import msgspec
 
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.bounds import LEAST_RESULT_CHARS
@@ -12,8 +13,7 @@ from tiny_agents.mcp_client.bounds import LEAST_RESULT_CHARS
 LEAST_MAX_TOKENS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextSettings:
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a conversation the model gets, and what is done before it is too much.
 
     Attributes:
@@ -74,7 +74,7 @@ def context_settings(given: ContextSettings | Mapping[str, Any] | None) -> Conte
         return given
     if not isinstance(given, Mapping):
         raise UsageError(f"context must be ContextSettings or a mapping of its fields; got {type(given).__name__}.")
-    known = [field.name for field in fields(ContextSettings)]
+    known = ContextSettings.__struct_fields__
     for name in given:
         if name not in known:
             raise UsageError(f"context: there is no {name!r}; it has {', '.join(known)}.")

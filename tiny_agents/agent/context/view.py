@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.inference.types.record import to_builtins
@@ -24,8 +25,7 @@ MEDIA_WORDS = {"image_url": "an image", "input_audio": "a sound"}
 CUT_NOTE = "\n[Cut here to save room: these are the first {shown:,} of {whole:,} characters.]"
 
 
-@dataclass(frozen=True, slots=True)
-class Compaction:
+class Compaction(msgspec.Struct, frozen=True):
     """The older part of a conversation is left out of what is sent.
 
     Attributes:

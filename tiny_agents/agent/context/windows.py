@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from tiny_agents.errors import ProviderError
@@ -41,8 +42,7 @@ def known_window(model: str | None) -> int | None:
     return KNOWN[max(fits, key=len)] if fits else None
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
+class Excess(msgspec.Struct, frozen=True):
     """A server was sent more than its model takes.
 
     Attributes:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tiny_agents.agent.definition.document import Value, did_you_mean, read_json
 from tiny_agents.agent.definition.jsonc import plain_json
 from tiny_agents.agent.definition.part_keys import INPUT, PARAMS
@@ -145,7 +147,8 @@ def _server(name: str, server: Value, prefix: str) -> ServerDefinition | None:
         return None
     if "env" in entries and isinstance(entries["env"].data, dict):
         given = {key: value for key, value in entries["env"].data.items() if value.data is not None}
-        entries["env"] = replace(entries["env"], data=given)  # VS Code's null takes a variable away: ours has none
+        # VS Code's null takes a variable away: ours has none
+        entries["env"] = msgspec.structs.replace(entries["env"], data=given)
     address = next((key for key in _ADDRESSES if key in entries), None)
     if address is not None:
         entries["url"] = entries[address]
@@ -207,7 +210,7 @@ def _input(prefix: str) -> Callable[[Value], InputDefinition]:
         # An empty default is VS Code's way to show an empty box; it means nothing.
         if "default" in entries and entries["default"].data == "":
             del entries["default"]
-        found = read_input(replace(item, data=entries))
+        found = read_input(msgspec.structs.replace(item, data=entries))
         return replace(found, key=f"{prefix}{item.key}")
 
     return read

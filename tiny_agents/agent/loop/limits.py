@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
+
+import msgspec
 
 from tiny_agents.errors import UsageError
 
@@ -21,8 +22,7 @@ _AMOUNTS = ("cost_usd", "seconds")
 _NEXT_TO_NOTHING = 1e-9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The most that one request may use; None is no limit of its own.
 
     Attributes:
@@ -66,9 +66,9 @@ class Limits:
     def over(self, other: Limits) -> Limits:
         """These limits, and `other`'s where these say nothing."""
         said: dict[str, Any] = {
-            field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None
+            name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None
         }
-        return replace(other, **said)
+        return msgspec.structs.replace(other, **said)
 
     def within(self, left: Mapping[LimitName, float], used: Mapping[LimitName, float]) -> Limits:
         """These limits for a request that is a part of another one.
@@ -83,7 +83,7 @@ class Limits:
             own = getattr(self, name)
             if own is None or most < own:
                 narrowed[name] = max(int(most), LEAST.get(name, 1)) if name in _COUNTS else max(most, _NEXT_TO_NOTHING)
-        return replace(self, **narrowed) if narrowed else self
+        return msgspec.structs.replace(self, **narrowed) if narrowed else self
 
 
 def limits_of(values: Mapping[str, Any]) -> Limits:
@@ -95,8 +95,7 @@ LEAST: Mapping[str, int] = {"tool_calls": 0, "repeat": 2}
 """The smallest value of the limits that don't start at 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class LimitReached:
+class LimitReached(msgspec.Struct, frozen=True):
     """A limit that a request came to. As text it says so in a sentence for people.
 
     Attributes:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 from tiny_agents.agent.loop.limits import DEFAULT_RETRIES
 from tiny_agents.errors import InvalidResponseError, UsageError
@@ -26,8 +27,7 @@ _REASON_CHARS = 1_000
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """What the final answer has to be.
 
     Attributes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.inference.script import SCRIPTED_HOST
@@ -24,8 +25,7 @@ _MILLION = 1_000_000
 _FIELDS = ("input", "output", "cached_input")
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """US dollars per million tokens.
 
     Attributes:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.agent.loop.abort import until_aborted
 from tiny_agents.agent.loop.exit_tools import EXIT_TOOL_NAMES
@@ -320,7 +322,7 @@ def end_run(run: AgentRun, result: AgentResult) -> None:
     """Tell those who observe a run what came of it."""
     run.stop_reason, run.text, run.has_answer = result.stop_reason, result.text, result.has_answer
     run.limit = str(result.limit or "")
-    run.usage = {**asdict(result.usage), "tool_calls": result.tool_calls}
+    run.usage = {**msgspec.structs.asdict(result.usage), "tool_calls": result.tool_calls}
     if not run.error and result.stop_reason in _ERRORS:
         run.error, run.message = _ERRORS[result.stop_reason], result.problem
     run.end()

@@ -23,10 +23,10 @@ same: whether the model would have been done is not known.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, LimitName, LimitReached, Limits
 from tiny_agents.agent.loop.usage import Usage, estimated_tokens
@@ -50,8 +50,7 @@ LIMIT_STOPS: Mapping[LimitName, StopReason] = {
 LEAST_CALLS_WITH_A_LAST_ANSWER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Streak:
+class Streak(msgspec.Struct, frozen=True):
     """How often the latest tool call, and the calls of the latest turn, came one after the other with the same results."""
 
     call: tuple[str, ...] = ()
@@ -74,8 +73,7 @@ class Streak:
         return max(self.calls, self.turns)
 
 
-@dataclass(frozen=True, slots=True)
-class LoopState:
+class LoopState(msgspec.Struct, frozen=True):
     """How far a run is.
 
     Attributes:
@@ -88,14 +86,13 @@ class LoopState:
 
     turns: int = 0
     tool_calls: int = 0
-    usage: Usage = field(default_factory=Usage)
-    streak: Streak = field(default_factory=Streak)
+    usage: Usage = msgspec.field(default_factory=Usage)
+    streak: Streak = msgspec.field(default_factory=Streak)
     reached: LimitReached | None = None
     stop: StopReason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What a turn was.
 
     Attributes:
@@ -107,10 +104,10 @@ class Turn:
     """
 
     added: Sequence[Any]
-    usage: Usage = field(default_factory=lambda: Usage(model_calls=1))
+    usage: Usage = msgspec.field(default_factory=lambda: Usage(model_calls=1))
     carried_out: int = 0
     refused: int = 0
-    inner: Usage = field(default_factory=Usage)
+    inner: Usage = msgspec.field(default_factory=Usage)
 
 
 def after_turn(state: LoopState, turn: Turn, *, limits: Limits, exit_tools: Collection[str]) -> LoopState:
@@ -182,8 +179,7 @@ def _stopped(state: LoopState) -> LoopState:
     return state if state.reached is None else replace(state, stop=LIMIT_STOPS[state.reached.limit])
 
 
-@dataclass(frozen=True, slots=True)
-class _Left:
+class _Left(msgspec.Struct, frozen=True):
     """How many more calls (0, 1, 2 for more) there is room for, by the limit with the least room.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tiny_agents.inference.types.record import Record, present, to_builtins
 
@@ -18,8 +19,7 @@ MEDIA_TOKENS = 1_000
 """What an image or a sound counts for where nobody counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens as the server counted them, and what they cost. Usages can be added.
 
     Attributes:

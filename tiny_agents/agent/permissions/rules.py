@@ -28,8 +28,10 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.tools.table import FUNCTIONS, LOAD_SKILL, READ_LINK
@@ -47,8 +49,7 @@ _READING = frozenset({LOAD_SKILL, READ_LINK})
 APPROVALS: Mapping[ApprovalWord, Default] = {"never": "allow", "destructive": "destructive", "always": "ask"}
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """Which calls are meant: a pattern, and patterns that arguments have to fit, all of them, and have to be there."""
 
     pattern: str
@@ -111,8 +112,7 @@ def _text(value: Any) -> str:
 # ---------------------------------------------------------------- rules -> a decision
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(msgspec.Struct, frozen=True):
     """What the rules say of a call.
 
     Attributes:
@@ -126,8 +126,7 @@ class Ruling:
     unattended: Literal["allow", "deny"] = "deny"
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(msgspec.Struct, frozen=True):
     """Rules about calls. `Permissions.of(...)` makes them from patterns.
 
     Attributes:
@@ -144,7 +143,7 @@ class Permissions:
     allow: tuple[Rule, ...] = ()
     ask: tuple[Rule, ...] = ()
     deny: tuple[Rule, ...] = ()
-    approval: Mapping[str, Default] = field(default_factory=dict)
+    approval: Mapping[str, Default] = msgspec.field(default_factory=dict)
     unattended: Literal["allow", "deny"] | None = None
     chosen: bool = True
     functions: bool = False

@@ -8,9 +8,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from tiny_agents.agent.sessions import blobs, search
 from tiny_agents.agent.sessions.history import before_last_requests, unfinished_from, whole_until

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from tiny_agents.agent.context.cuts import lead_of
 from tiny_agents.agent.sessions.history import unfinished_from
@@ -19,7 +20,7 @@ from tiny_agents.mcp_client.calls.planning import parse_arguments
 FORMAT = "tiny-agents-session"
 FORMAT_VERSION = 1
 
-_ABOUT_NAMES = frozenset(field.name for field in fields(About))
+_ABOUT_NAMES = frozenset(About.__struct_fields__)
 
 
 def to_json(stored: StoredSession, kept_aside: Iterable[SavedMessage] = ()) -> str:
@@ -33,7 +34,7 @@ def to_json(stored: StoredSession, kept_aside: Iterable[SavedMessage] = ()) -> s
         "created": _time(info.created),
         "updated": _time(info.updated),
         "parent": info.parent,
-        "about": {name: value for name, value in asdict(info.about).items() if value},
+        "about": {name: value for name, value in msgspec.structs.asdict(info.about).items() if value},
         "messages": [saved.message for saved in stored.messages],
         "details": [_details(saved) for saved in stored.messages],
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tiny_agents.agent.loop.rules import close_turn
 from tiny_agents.agent.sessions.requests import is_request, text_of
@@ -13,8 +14,7 @@ from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.results.media import is_tool_media
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(msgspec.Struct, frozen=True):
     """A history that any server accepts.
 
     Attributes:

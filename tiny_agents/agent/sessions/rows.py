@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
 from typing import Any
+
+import msgspec
 
 from tiny_agents.agent.sessions.types import About, SessionInfo
 from tiny_agents.mcp_client.text import encodable
 
 INFO_COLUMNS = "id, title, about, created, updated, messages, parent, parent_messages, stop"
 
-_ABOUT_NAMES = {field.name for field in fields(About)}
+_ABOUT_NAMES = frozenset(About.__struct_fields__)
 
 
 def info_from(row: tuple[Any, ...]) -> SessionInfo:
@@ -38,7 +39,7 @@ def about_from(text: str) -> About:
 
 def about_text(about: About) -> str:
     """What there is of it, as JSON."""
-    return json_text({name: value for name, value in asdict(about).items() if value})
+    return json_text({name: value for name, value in msgspec.structs.asdict(about).items() if value})
 
 
 def json_text(value: Any) -> str:

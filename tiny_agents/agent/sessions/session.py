@@ -11,8 +11,10 @@ import logging
 import operator
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.agent.sessions.history import recover
 from tiny_agents.agent.sessions.redacting import redacted, redacted_start
@@ -32,12 +34,11 @@ PARTIAL_EVERY_S = 1.0
 """How often the text of an answer is saved while it is being written."""
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What the store has: the message objects in their order, and what those that may still change looked like."""
 
-    objects: list[Any] = field(default_factory=list)
-    looks: dict[int, Plain] = field(default_factory=dict)
+    objects: list[Any] = msgspec.field(default_factory=list)
+    looks: dict[int, Plain] = msgspec.field(default_factory=dict)
 
 
 class Session:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from tiny_agents.agent.sessions.types import Change, SavedMessage, SessionInfo, StoredSession
 from tiny_agents.errors import SessionInUseError, SessionNotFoundError

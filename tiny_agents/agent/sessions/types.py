@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 Plain = dict[str, Any]
 """A message as it goes over the wire: plain JSON data, without what is None."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class About(msgspec.Struct, frozen=True, kw_only=True):
     """With whom a conversation was had. Nothing here is secret: no keys, no headers, no values of inputs.
 
     Attributes:
@@ -34,8 +34,7 @@ class About:
     tools: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SavedMessage:
+class SavedMessage(msgspec.Struct, frozen=True):
     """A message, when it was complete, and what its turn cost where the server said so (`usage` as it came)."""
 
     message: Plain
@@ -43,8 +42,7 @@ class SavedMessage:
     usage: Plain | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionInfo:
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A saved conversation as a list shows it.
 
     Attributes:
@@ -56,7 +54,7 @@ class SessionInfo:
 
     id: str
     title: str = ""
-    about: About = field(default_factory=About)
+    about: About = msgspec.field(default_factory=About)
     created: float = 0.0
     updated: float = 0.0
     messages: int = 0
@@ -65,8 +63,7 @@ class SessionInfo:
     stop: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSession:
+class StoredSession(msgspec.Struct, frozen=True):
     """A saved conversation with its messages.
 
     Attributes:
@@ -82,8 +79,7 @@ class StoredSession:
     context: Plain | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a conversation; saved as a whole or not at all.
 
     Attributes:
@@ -95,7 +91,7 @@ class Change:
         at: When.
     """
 
-    puts: Mapping[int, SavedMessage] = field(default_factory=dict)
+    puts: Mapping[int, SavedMessage] = msgspec.field(default_factory=dict)
     length: int
     settled: int = 0
     run_start: int | None = None
@@ -103,7 +99,7 @@ class Change:
     context: Plain | None = None
     stop: str | None = None
     title: str = ""
-    about: About = field(default_factory=About)
+    about: About = msgspec.field(default_factory=About)
     at: float
 
 

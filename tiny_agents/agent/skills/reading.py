@@ -14,8 +14,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from tiny_agents.agent.definition.document import read_yaml
 from tiny_agents.agent.definition.markdown import split_markdown
@@ -34,8 +35,7 @@ MAX_SKILLS = 200
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Skill:
+class Skill(msgspec.Struct, frozen=True):
     """A skill as its file says it.
 
     Attributes:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from tiny_agents.agent.agent import Agent
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.types import AgentDefinition
@@ -222,7 +224,7 @@ class _TestGate(PermissionGate):
         if stand_in is None:
             return verdict
         result = read_result([{"type": "text", "text": stand_in.text}], is_error=stand_in.error)
-        return replace(verdict, instead=result)
+        return msgspec.structs.replace(verdict, instead=result)
 
 
 def _happened(results: Sequence[AgentResult], calls: Sequence[MadeCall]) -> Happened:

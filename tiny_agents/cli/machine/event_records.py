@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from functools import singledispatch
 from typing import Any
 
@@ -39,6 +38,7 @@ from tiny_agents.mcp_client.host.host import (
     SamplingRequest,
     UrlRequest,
 )
+from tiny_agents.records import shown_names
 
 WhereIs = Callable[[str], tuple[str, str] | None]
 """A tool's name, as the model knows it -> its server, and what that calls it."""
@@ -126,7 +126,7 @@ def as_object(arguments: str) -> Any:
 @singledispatch
 def event_record(event: Any) -> records.Record:
     """The record of an event; one without a record of its own becomes an `Event`."""
-    return records.Event(name=type(event).__name__, data=plain(event) if is_dataclass(event) else {})
+    return records.Event(name=type(event).__name__, data=plain(event) if shown_names(event) else {})
 
 
 @event_record.register
@@ -190,7 +190,7 @@ def _(event: ContextCompacted) -> records.Record:
 @singledispatch
 def asked_record(request: Any) -> records.Record:
     """The record of what a server asks."""
-    return records.Event(name=type(request).__name__, data=plain(request) if is_dataclass(request) else {})
+    return records.Event(name=type(request).__name__, data=plain(request) if shown_names(request) else {})
 
 
 @asked_record.register
@@ -269,9 +269,8 @@ def plain(value: Any, depth: int = DEPTH) -> Any:
         return "…"
     if isinstance(value, Record):
         value = value.to_dict()
-    if is_dataclass(value) and not isinstance(value, type):
-        shown = (each.name for each in fields(value) if each.repr)  # what a repr leaves out may be secret
-        return {name: plain(getattr(value, name), depth - 1) for name in shown}
+    if names := shown_names(value):
+        return {name: plain(getattr(value, name), depth - 1) for name in names}
     if isinstance(value, Mapping):
         return {str(key): plain(item, depth - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

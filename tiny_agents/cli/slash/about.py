@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
 from typing import Any
+
+import msgspec
 
 from tiny_agents.agent.loop.limits import Limits
 from tiny_agents.agent.permissions.gate import PermissionGate
@@ -47,14 +48,16 @@ async def limits(talk: Talk, given: str) -> Run | None:
             raise UsageError(f"/limits: {pair!r} should be NAME=VALUE; the names are {', '.join(_LIMITS)}")
         if not value and name == "model_calls":
             raise UsageError("/limits: model_calls always has a limit, so that no request goes on for ever")
-        talk.agent.limits = replace(talk.agent.limits, **{name: _number(pair, value) if value else None})
+        talk.agent.limits = msgspec.structs.replace(
+            talk.agent.limits, **{name: _number(pair, value) if value else None}
+        )
     for name in _LIMITS:
         value = getattr(talk.agent.limits, name)
         talk.say(f"{name}: {'no limit' if value is None else f'{value:,}'}")
     return None
 
 
-_LIMITS = [field.name for field in fields(Limits) if field.name != "last_answer"]
+_LIMITS = [name for name in Limits.__struct_fields__ if name != "last_answer"]
 
 
 def _number(pair: str, value: str) -> Any:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from tiny_agents.agent.sessions import export as exporting
 from tiny_agents.agent.sessions.about import differences
 from tiny_agents.agent.sessions.database import SessionDatabase
@@ -113,7 +115,7 @@ async def export(talk: Talk, name: str) -> Run | None:
     now = time.time()
     plain = (redacted(to_builtins(message), talk.secrets) for message in talk.agent.messages)
     messages = tuple(SavedMessage(message, now) for message in plain)
-    stored = StoredSession(replace(info, messages=len(messages), updated=now), messages)
+    stored = StoredSession(msgspec.structs.replace(info, messages=len(messages), updated=now), messages)
     _write(name, exporting.to_markdown(stored) if name.endswith(".md") else exporting.to_json(stored))
     talk.say(f"Written: {one_line(name)} ({len(messages)} messages)")
     return None

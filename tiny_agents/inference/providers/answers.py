@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -23,19 +22,21 @@ from tiny_agents.inference.providers.chat import error_in_answer
 from tiny_agents.inference.reach import may_lead_to
 from tiny_agents.inference.types.record import decode_json
 from tiny_agents.inference.wire import error_text, secrets_of
+from tiny_agents.records import Discreet
 
 T = TypeVar("T")
 
 _SHOWN = 200  # characters of an odd answer that a message quotes
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Discreet, msgspec.Struct, frozen=True):
     """A JSON object that a provider sent, with what is needed to name it in an error."""
 
+    not_shown = frozenset({"response", "json"})
+
     route: Route
-    response: Response = field(repr=False)
-    json: Mapping[str, Any] = field(repr=False)
+    response: Response
+    json: Mapping[str, Any]
 
     def get(self, *path: str | int) -> Any:
         """What lies at `path`; None where there is no such thing."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.errors import InvalidResponseError, ProviderError, public_url, redact
 from tiny_agents.inference.call import Call, Request, Response, Route

@@ -6,8 +6,9 @@ See fal documentation, "Queue API" and the pages of its models.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tiny_agents.inference.call import Ask, Call, Lora, Request, Response, Route, Step
 from tiny_agents.inference.media import Media, data_url

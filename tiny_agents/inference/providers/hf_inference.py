@@ -12,11 +12,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from tiny_agents._lazy import require
 from tiny_agents.errors import InvalidResponseError, ProviderError, UnsupportedTaskError

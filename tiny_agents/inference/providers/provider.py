@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tiny_agents.records import Discreet
 
 if TYPE_CHECKING:
     from tiny_agents.errors import ProviderError
     from tiny_agents.inference.call import Call, Lora, Request, Response, Route, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(msgspec.Struct, frozen=True):
     """How a provider does one task.
 
     Attributes:
@@ -29,18 +31,18 @@ class Adapter:
     refused: Callable[[Call[Any], Route, ProviderError], Step[Any]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(Discreet, msgspec.Struct, frozen=True):
     """What `Provider.locate` may know: the call's task and model, the Hub's address and the token for it."""
+
+    not_shown = frozenset({"token"})
 
     task: str
     model: str | None
     hub: str
-    token: str | None = field(repr=False)
+    token: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """What a provider calls a model, and the weights it has to load for it."""
 
     model: str | None
@@ -52,8 +54,7 @@ def model_as_given(provider: Provider, look_up: LookUp) -> Step[Served]:
     return Served(look_up.model)
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """A place that runs models.
 
     Attributes:

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from tiny_agents.inference.structured import parse_answer
 from tiny_agents.inference.types.record import UNFIT, Path, Record, decoder, link, parse
 
 T = TypeVar("T")
@@ -243,6 +242,8 @@ class ChatCompletionOutput(Record):
         Raises:
             InvalidResponseError: It does not fit, was cut off, or the model refused.
         """
+        from tiny_agents.inference.structured import parse_answer
+
         return parse_answer(self, cls, choice=choice)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping, MutableSequence, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.errors import InferenceError, ProviderError, UsageError, public_url
 from tiny_agents.inference.async_client import AsyncInferenceClient
@@ -27,8 +29,7 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 Message = dict[str, Any] | ChatCompletionInputMessage
 
 
-@dataclass(slots=True)
-class Seat:
+class Seat(msgspec.Struct):
     """One model, and what its server turned out not to take.
 
     Attributes:
@@ -42,7 +43,7 @@ class Seat:
     client: AsyncInferenceClient
     model: str | None
     images: TakesImages = "auto"
-    refused: set[str] = field(default_factory=set)
+    refused: set[str] = msgspec.field(default_factory=set)
     owned: bool = False
     _emulating: AsyncInferenceClient | None = None
     _why: ProviderError | None = None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.inference.types.record import Record, to_builtins
 
@@ -20,8 +22,7 @@ REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details", "thin
 """Fields of an assistant message that hold what the model thought, each as its provider sent it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """What is about to be asked.
 
     Attributes:
@@ -31,12 +32,11 @@ class ChatRequest:
 
     messages: Sequence[Any]
     tools: Sequence[Any] = ()
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     tools_matter: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Something that a server may not take.
 
     Attributes:

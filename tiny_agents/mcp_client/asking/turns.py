@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.asking.refusals import ChatRequest
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 Offered = Literal["auto", "none", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What the model was asked, and what came of it, whole or not.
 
     Attributes:
@@ -46,8 +47,7 @@ class View(Protocol):
         """What is sent in place of what the server refused; None where the error is to be raised."""
 
 
-@dataclass(frozen=True, slots=True)
-class TurnOptions:
+class TurnOptions(msgspec.Struct, frozen=True):
     """How a turn is to be done.
 
     Attributes:
@@ -62,7 +62,7 @@ class TurnOptions:
         request: What the turn is a part of; functions that are called find it in `CALLING`.
     """
 
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     tools: Offered = "auto"
     note: str | None = None
     refuse: Callable[[PlannedCall], str | None] = lambda _: None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from tiny_agents.errors import ServerError
 from tiny_agents.mcp_client.calls.calling import CALLING, Calling
@@ -41,16 +42,14 @@ class Source(Protocol):
     def for_model(self, result: ToolResult) -> ToolResult: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """The answer to a call: text for its tool message, and parts for a message that follows."""
 
     text: str
     media: Sequence[dict[str, Any]] = ()
 
 
-@dataclass(slots=True)
-class Answering:
+class Answering(msgspec.Struct):
     """Answers calls.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 
-@dataclass(frozen=True, slots=True)
-class CallRequest:
+class CallRequest(msgspec.Struct, frozen=True):
     """A call that a model wants to make.
 
     Attributes:
@@ -52,8 +50,7 @@ class CallRequest:
         return "/".join((*self.path, self.server))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Whether a call may be made.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -31,8 +30,7 @@ _USUAL_DEPTH = 50
 _UNNAMED = "unnamed_tool"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCall:
+class PlannedCall(msgspec.Struct, frozen=True):
     """One tool call, ready to be answered.
 
     Attributes:
@@ -45,7 +43,7 @@ class PlannedCall:
     id: str
     name: str
     kept_name: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
     problem: str | None = None
 
     def answer(self, content: str) -> ChatCompletionInputMessage:
@@ -55,8 +53,7 @@ class PlannedCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(msgspec.Struct, frozen=True):
     """`value` is what the model meant, None if that can't be made out; `kept` is JSON text of an object in any case."""
 
     value: dict[str, Any] | None

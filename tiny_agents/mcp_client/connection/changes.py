@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 Offered = Literal["tools", "prompts", "resources"]
 """What a server offers lists of."""
@@ -27,8 +28,7 @@ PAUSE_S = 0.5
 """Between two tellings: what is announced all the time is told this often."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """`uri` is that of the one resource that changed; None where a list did."""
 
     of: Offered
@@ -65,8 +65,7 @@ class Changes:
             await asyncio.sleep(PAUSE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(msgspec.Struct, frozen=True):
     items: Sequence[Any]
     until: float
     times: int

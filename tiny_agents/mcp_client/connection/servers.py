@@ -8,15 +8,18 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path, PurePath
 from typing import Any, Literal, NotRequired, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
+import msgspec
+from msgspec.structs import replace
+
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.oauth.options import AUTO, NO_AUTH, Auth, AuthParameters, BadOption, read_auth
 from tiny_agents.mcp_client.tools.table import ALL_TOOLS, ToolFilter
+from tiny_agents.records import Discreet
 
 ServerType = Literal["stdio", "http", "sse", "inprocess"]
 
@@ -134,38 +137,42 @@ class InProcessServerParameters(CommonParameters):
     """An `MCPServer` or `Server` of the package mcp."""
 
 
-@dataclass(frozen=True, slots=True)
-class StdioServer:
+class StdioServer(Discreet, msgspec.Struct, frozen=True):
+    not_shown = frozenset({"args", "env"})
+
     command: str
-    args: tuple[str, ...] = field(default=(), repr=False)
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     cwd: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HttpServer:
+class HttpServer(Discreet, msgspec.Struct, frozen=True):
     """`read_timeout_s` is None where the user left it open."""
 
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    not_shown = frozenset({"url", "headers"})
+
+    url: str
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     timeout_s: float = HTTP_TIMEOUT_S
     read_timeout_s: float | None = None
     terminate_on_close: bool = True
     auth: Auth = AUTO
 
 
-@dataclass(frozen=True, slots=True)
-class SseServer:
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+class SseServer(Discreet, msgspec.Struct, frozen=True):
+    not_shown = frozenset({"url", "headers"})
+
+    url: str
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     timeout_s: float = SSE_TIMEOUT_S
     read_timeout_s: float | None = None
     auth: Auth = AUTO
 
 
-@dataclass(frozen=True, slots=True)
-class InProcessServer:
-    server: Any = field(repr=False)
+class InProcessServer(Discreet, msgspec.Struct, frozen=True):
+    not_shown = frozenset({"server"})
+
+    server: Any
 
     @property
     def name(self) -> str:
@@ -175,16 +182,17 @@ class InProcessServer:
 Server = StdioServer | HttpServer | SseServer | InProcessServer
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(Discreet, msgspec.Struct, frozen=True):
     """What was said of a server besides how to reach it; None is what wasn't said."""
+
+    not_shown = frozenset({"secrets"})
 
     name: str | None = None
     tools: ToolFilter = ALL_TOOLS
     startup_timeout_s: float | None = None
     tool_timeout_s: float | None = None
     protocol: Protocol = "auto"
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
     roots: tuple[Path, ...] | None = None
     instructions: bool | None = None
     log_level: LogLevel | None = None

@@ -6,10 +6,12 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tiny_agents.mcp_client.connection.changes import Changes
 from tiny_agents.mcp_client.transports.process import GRACE_S, ServerProcess
+from tiny_agents.records import Discreet
 
 CODE_REFUSED = -32097
 """JSON-RPC code of our own error for an HTTP status that came without a JSON-RPC error."""
@@ -52,8 +54,7 @@ class ConnectionLost(Exception):
         super().__init__(how)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far a tool call is, in the server's own measure: `done` of `total` where it knows one."""
 
     done: float
@@ -61,8 +62,7 @@ class Progress:
     message: str | None = None
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Discreet, msgspec.Struct):
     """Filled by the transport, read by the connection.
 
     Attributes:
@@ -81,6 +81,8 @@ class Watch:
         pages_done: Set, by the server's id of a page that the person was asked to open, when the server says it is done.
     """
 
+    not_shown = frozenset({"secrets"})
+
     on_lost: Callable[[], None]
     process: ServerProcess | None = None
     noise: str = ""
@@ -89,11 +91,11 @@ class Watch:
     grace_s: float = GRACE_S
     how: str = ""
     denied: str = ""
-    secrets: list[str] = field(default_factory=list, repr=False)
-    tools_changed: asyncio.Event = field(default_factory=asyncio.Event)
-    changes: Changes = field(default_factory=Changes)
+    secrets: list[str] = msgspec.field(default_factory=list)
+    tools_changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    changes: Changes = msgspec.field(default_factory=Changes)
     on_pause: Callable[[bool], None] = lambda _: None
-    pages_done: dict[str, asyncio.Event] = field(default_factory=dict)
+    pages_done: dict[str, asyncio.Event] = msgspec.field(default_factory=dict)
     pauses: int = 0
 
     @contextmanager

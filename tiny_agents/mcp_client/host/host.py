@@ -11,13 +11,17 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
+from msgspec.structs import replace
+
 from tiny_agents.mcp_client.connection.servers import LOG_LEVELS, LogLevel
 from tiny_agents.mcp_client.host.forms import form_fields, form_problems
+from tiny_agents.records import Discreet
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -27,8 +31,7 @@ Service = Literal["elicitation", "sampling", "roots"]
 Action = Literal["accept", "decline", "cancel"]
 
 
-@dataclass(frozen=True, slots=True)
-class FormRequest:
+class FormRequest(msgspec.Struct, frozen=True):
     """A server asks the person to fill in a form: `schema` is a JSON Schema of an object with plain properties."""
 
     server: str
@@ -36,8 +39,7 @@ class FormRequest:
     schema: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class UrlRequest:
+class UrlRequest(msgspec.Struct, frozen=True):
     """A server asks the person to open a page, for what must not pass through us, such as a password."""
 
     server: str
@@ -45,8 +47,7 @@ class UrlRequest:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What the person made of it: `decline` is a no, `cancel` is no answer. `content` holds what a form asked for.
 
     `reason` says why there is no answer, where that isn't the person's own decision: it is told to the server and the model.
@@ -57,8 +58,7 @@ class Reply:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
+class AuthorizationRequest(Discreet, msgspec.Struct, frozen=True):
     """A server wants the person to log in, at a page in their browser.
 
     Attributes:
@@ -69,16 +69,17 @@ class AuthorizationRequest:
         problem: Why what was pasted last is no answer; empty at first.
     """
 
+    not_shown = frozenset({"url"})
+
     server: str
-    url: str = field(repr=False)
+    url: str
     host: str
     scopes: Sequence[str]
     redirect_uri: str
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationReply:
+class AuthorizationReply(Discreet, msgspec.Struct, frozen=True):
     """What the person made of it: `accept` if the page is open, or if they followed it already.
 
     Attributes:
@@ -86,12 +87,13 @@ class AuthorizationReply:
             another machine; None to wait for the browser.
     """
 
+    not_shown = frozenset({"redirected"})
+
     action: Action
-    redirected: str | None = field(default=None, repr=False)
+    redirected: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingRequest:
+class SamplingRequest(msgspec.Struct, frozen=True):
     """A server asks our model for a text.
 
     Attributes:
@@ -118,15 +120,13 @@ class SamplingRequest:
     intelligence_priority: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RootsRequest:
+class RootsRequest(msgspec.Struct, frozen=True):
     """A server asks for the folders that it may work in."""
 
     server: str
 
 
-@dataclass(frozen=True, slots=True)
-class SampledCall:
+class SampledCall(msgspec.Struct, frozen=True):
     """The model wants the server that asked to run one of the tools it offered."""
 
     id: str
@@ -134,8 +134,7 @@ class SampledCall:
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingReply:
+class SamplingReply(msgspec.Struct, frozen=True):
     text: str
     model: str
     cut: bool = False

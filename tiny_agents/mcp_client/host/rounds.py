@@ -8,7 +8,6 @@ on_input="return")` hands such a step out, `MCPClient.resume_tool` goes on from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -22,16 +21,14 @@ OnInput = Literal["ask", "return"]
 """Who answers what a server asks during a call: the client's host, or the caller, later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(msgspec.Struct, frozen=True):
     """What a call is made again with; the first one has neither."""
 
-    answers: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, Any] = msgspec.field(default_factory=dict)
     state: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PendingRounds:
+class PendingRounds(msgspec.Struct, frozen=True):
     """A tool call in the middle, as plain data: `as_dict()` is JSON, `PendingRounds.from_dict` the way back.
 
     What the server's `state` holds is its own business; keep it as safe as the conversation it belongs to.
@@ -50,7 +47,7 @@ class PendingRounds:
     identity: str
     tool: str
     arguments: dict[str, Any]
-    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     state: str | None = None
 
     @property

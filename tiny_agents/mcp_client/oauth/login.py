@@ -16,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx2
+import msgspec
 from mcp.client.auth.utils import issuers_match
 
 from tiny_agents.errors import redact
@@ -316,7 +317,7 @@ class Authorizer:
             answer = loopback.read(reply.redirected)
             if not isinstance(answer, Foreign):
                 return answer
-            request = replace(request, problem=answer.problem)
+            request = msgspec.structs.replace(request, problem=answer.problem)
         raise LoginFailed(
             f"wants a login at {request.host}, and the address that was pasted is no answer: {request.problem}."
         )

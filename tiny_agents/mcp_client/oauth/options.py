@@ -3,12 +3,14 @@
 # No `from __future__ import annotations` here: as texts, the fields of a TypedDict don't tell which of them are required.
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tiny_agents.inference.wire import is_loopback
+from tiny_agents.records import Discreet
 
 AuthType = Literal["oauth", "client_credentials", "jwt_bearer"]
 
@@ -58,8 +60,7 @@ class AuthParameters(TypedDict):
     """Seconds a person may take; 300 if left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(Discreet, msgspec.Struct, frozen=True):
     """How a server's access tokens are come by.
 
     Attributes:
@@ -67,12 +68,14 @@ class Auth:
         scopes: None where the user leaves them to the server.
     """
 
+    not_shown = frozenset({"client_secret", "private_key", "assertion"})
+
     type: AuthType | Literal["auto", "none"] = "auto"
     client_id: str | None = None
-    client_secret: str | None = field(default=None, repr=False)
-    private_key: str | None = field(default=None, repr=False)
+    client_secret: str | None = None
+    private_key: str | None = None
     signing_algorithm: str = SIGNING_ALGORITHM
-    assertion: str | Assertion | None = field(default=None, repr=False)
+    assertion: str | Assertion | None = None
     assertion_file: str | None = None
     client_metadata_url: str | None = None
     scopes: tuple[str, ...] | None = None

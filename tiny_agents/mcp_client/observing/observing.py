@@ -15,16 +15,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tiny_agents.errors import ProviderError, redact
 from tiny_agents.inference.fold import ChatFold
 from tiny_agents.inference.types.record import to_builtins
 from tiny_agents.mcp_client.text import without_secrets
+from tiny_agents.records import Discreet
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -55,8 +57,7 @@ class Observer:
         return nullcontext()
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Operation:
+class Operation(Discreet, msgspec.Struct, kw_only=True, eq=False):
     """Something that takes time.
 
     Attributes:
@@ -69,13 +70,15 @@ class Operation:
         kept: For observers: what each keeps for this operation.
     """
 
+    not_shown = frozenset({"kept", "_observing", "_observers"})
+
     parent: Operation | None = None
     duration_s: float | None = None
     error: str = ""
     message: str = ""
-    kept: dict[object, Any] = field(default_factory=dict, repr=False)
-    _observing: Observing = field(repr=False)
-    _observers: Sequence[Observer] = field(default=(), repr=False)
+    kept: dict[object, Any] = msgspec.field(default_factory=dict)
+    _observing: Observing
+    _observers: Sequence[Observer] = ()
     _began: float = 0.0
     _id: str = ""
 
@@ -189,8 +192,7 @@ def _observed(operation: Operation) -> ExitStack:
 _current: ContextVar[Operation | None] = ContextVar("tiny_agents_operation", default=None)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class AgentRun(Operation):
+class AgentRun(Operation, kw_only=True, eq=False):
     """An agent works on a request.
 
     Attributes:
@@ -206,21 +208,22 @@ class AgentRun(Operation):
             `model_calls`, `tool_calls`, `cost_usd` (None: not known), `estimated`.
     """
 
+    not_shown = frozenset({"request", "text"})
+
     agent: str = ""
     definition: str = ""
     model: str = ""
     provider: str = ""
     session: str = ""
-    request: str = field(default="", repr=False)
+    request: str = ""
     stop_reason: str = ""
     limit: str = ""
-    text: str = field(default="", repr=False)
+    text: str = ""
     has_answer: bool = False
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class ModelCall(Operation):
+class ModelCall(Operation, kw_only=True, eq=False):
     """A model is asked. Where another one is asked in its place, that is another operation: the same object, begun again.
 
     Attributes:
@@ -233,18 +236,20 @@ class ModelCall(Operation):
         server: The MCP server that wants to know it; empty where the agent itself does.
     """
 
+    not_shown = frozenset({"params", "messages", "tools", "fold", "_whole", "_counted"})
+
     model: str = ""
     provider: str = ""
     host: str = ""
     port: int = 0
-    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    messages: Sequence[Any] = field(default=(), repr=False)
-    tools: Sequence[Any] = field(default=(), repr=False)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    messages: Sequence[Any] = ()
+    tools: Sequence[Any] = ()
     first_chunk_s: float | None = None
-    fold: ChatFold = field(default_factory=ChatFold, repr=False)
+    fold: ChatFold = msgspec.field(default_factory=ChatFold)
     server: str = ""
-    _whole: Any = field(default=None, repr=False)
-    _counted: Any = field(default=None, repr=False)
+    _whole: Any = None
+    _counted: Any = None
 
     def asking(self, model: str, provider: str, place: tuple[str, int]) -> Stretch:
         """Until the answer begins; an error ends the operation."""
@@ -291,8 +296,7 @@ def _number(counted: Any, path: Iterable[str]) -> int | None:
     return counted if isinstance(counted, int) and not isinstance(counted, bool) else None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class ToolCall(Operation):
+class ToolCall(Operation, kw_only=True, eq=False):
     """A call that a model made, carried out or not.
 
     Attributes:
@@ -308,15 +312,17 @@ class ToolCall(Operation):
         text: What the model is told.
     """
 
+    not_shown = frozenset({"arguments", "text"})
+
     name: str = ""
     call_id: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    arguments: Mapping[str, Any] = msgspec.field(default_factory=dict)
     server: str = ""
     tool: str = ""
     address: tuple[str, int] = ("", 0)
     waited_s: float = 0.0
     outcome: Outcome = "ok"
-    text: str = field(default="", repr=False)
+    text: str = ""
 
     def waited(self) -> None:
         """It has been waiting until now."""
@@ -338,8 +344,7 @@ class ToolCall(Operation):
             self.outcome = "failed"
 
 
-@dataclass(slots=True)
-class Observing:
+class Observing(Discreet, msgspec.Struct):
     """The observers of a client.
 
     Attributes:
@@ -349,10 +354,12 @@ class Observing:
         secrets: What observers must not be shown.
     """
 
+    not_shown = frozenset({"secrets"})
+
     observers: tuple[Observer, ...] = ()
     always: Callable[[], Observer | None] = lambda: None
     capture_content: bool | None = None
-    secrets: list[str] = field(default_factory=list, repr=False)
+    secrets: list[str] = msgspec.field(default_factory=list)
 
     def observers_of(self, operation: Operation) -> Sequence[Observer]:
         """All that are told of an operation: ours, and those of the operation that it is a part of."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
@@ -15,15 +16,13 @@ from tiny_agents.mcp_client.results.results import ToolResult, read_result
 from tiny_agents.mcp_client.text import encodable, readable
 
 
-@dataclass(frozen=True, slots=True)
-class PromptArgument:
+class PromptArgument(msgspec.Struct, frozen=True):
     name: str
     description: str | None = None
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """A conversation's beginning that a server has prepared, to be filled in by a person."""
 
     server: str
@@ -33,8 +32,7 @@ class Prompt:
     arguments: tuple[PromptArgument, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FilledPrompt:
+class FilledPrompt(msgspec.Struct, frozen=True):
     """A prompt with its arguments filled in.
 
     Attributes:
@@ -46,8 +44,7 @@ class FilledPrompt:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """Values that an argument may have, best first, at most 100.
 
     Attributes:

@@ -6,19 +6,20 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from tiny_agents.mcp_client.results.results import ToolResult, read_result
 from tiny_agents.mcp_client.text import encodable, readable, shortened
+from tiny_agents.records import Discreet
 
 MAX_DESCRIPTION_CHARS = 8_000
 
 _VARIABLE = re.compile(r"\{([+#./;?&]?)([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """Something that a server lets be read: a file, a page, a record.
 
     Attributes:
@@ -39,8 +40,7 @@ class Resource:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceTemplate:
+class ResourceTemplate(msgspec.Struct, frozen=True):
     """A pattern for URIs that a server reads: `weather://{city}/today`, as RFC 6570 describes."""
 
     server: str
@@ -68,18 +68,19 @@ class ResourceTemplate:
 _VALUES = {"": "[^/?#]+"}  # a simple variable can't hold a slash; the other kinds may hold, or add, almost anything
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceContent:
+class ResourceContent(Discreet, msgspec.Struct, frozen=True):
     """A part of what was read: `text`, or `data` in bytes. One resource may have several, such as the files of a folder.
 
     Attributes:
         uri: That of the part.
     """
 
+    not_shown = frozenset({"text", "data"})
+
     uri: str
     mime_type: str | None = None
-    text: str | None = field(default=None, repr=False)
-    data: bytes | None = field(default=None, repr=False)
+    text: str | None = None
+    data: bytes | None = None
 
     def block(self) -> dict[str, Any]:
         """The same as an embedded resource of a result, in the wire's own JSON."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS
 from tiny_agents.mcp_client.text import encodable, shortened
+from tiny_agents.records import Discreet
 
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.host.rounds import PendingRounds
@@ -18,8 +21,7 @@ NO_CONTENT = "[No content]"
 Block = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(Discreet, msgspec.Struct, frozen=True):
     """The answer to one tool call.
 
     Attributes:
@@ -31,11 +33,13 @@ class ToolResult:
         pending: The call isn't over: its server asks something first (only with `on_input="return"`).
     """
 
+    not_shown = frozenset({"content", "structured_content", "whole"})
+
     text: str
     is_error: bool = False
-    content: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    structured_content: Any = field(default=None, repr=False)
-    whole: str | None = field(default=None, repr=False)
+    content: tuple[dict[str, Any], ...] = ()
+    structured_content: Any = None
+    whole: str | None = None
     pending: PendingRounds | None = None
 
     @property

@@ -6,9 +6,10 @@ import logging
 import shutil
 import tempfile
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
+
+from msgspec.structs import replace
 
 from tiny_agents.errors import UsageError
 from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS

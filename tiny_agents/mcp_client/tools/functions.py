@@ -9,10 +9,10 @@ import logging
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
@@ -23,8 +23,7 @@ logger = logging.getLogger("tiny_agents.mcp_client")
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionTool:
+class FunctionTool(msgspec.Struct, frozen=True):
     """A function and how a model sees it.
 
     Attributes:

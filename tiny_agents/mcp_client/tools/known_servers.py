@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -65,8 +64,7 @@ class _File(msgspec.Struct, frozen=True):
     servers: dict[str, KnownServer] = {}
 
 
-@dataclass(slots=True)
-class _Memory:
+class _Memory(msgspec.Struct):
     """In place of a file, where nothing is to be kept."""
 
     value: _File

@@ -8,8 +8,6 @@ to be told of. A tool that is new, or gone, is no change: nobody has looked at i
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,6 +54,9 @@ def print_of(listed: Mapping[str, Any]) -> ToolPrint:
 
 
 def _hash(value: Any) -> str:
+    import hashlib
+    import json
+
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]
 
@@ -70,6 +71,8 @@ def _in_order(schema: Any) -> Any:
 def _sorted(value: Any) -> Any:
     if not isinstance(value, list):
         return _in_order(value)  # a property may have such a name
+    import json
+
     return sorted((_in_order(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True, default=str))
 
 

@@ -16,19 +16,19 @@ conversation has seen changes its name. A tool keeps its name also when its serv
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
-import hashlib
 import itertools
 import operator
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputTool
 from tiny_agents.mcp_client.text import readable, shortened
 from tiny_agents.mcp_client.tools.pinning import ToolPrint, print_of
+from tiny_agents.records import Discreet
 
 MAX_NAME = 64
 MAX_GONE = 10_000
@@ -64,8 +64,7 @@ _LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTool:
+class ServerTool(Discreet, msgspec.Struct, frozen=True):
     """A tool as its server lists it.
 
     Attributes:
@@ -77,14 +76,16 @@ class ServerTool:
         print: How all that its server says of it looked, to tell whether that changes.
     """
 
+    not_shown = frozenset({"print"})
+
     name: str
     description: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
     read_only: bool = False
     idempotent: bool = False
     destructive: bool | None = None
     open_world: bool | None = None
-    print: ToolPrint = field(default=ToolPrint(), repr=False)
+    print: ToolPrint = ToolPrint()
 
     @property
     def repeatable(self) -> bool:
@@ -141,8 +142,7 @@ def object_schema(schema: Any) -> dict[str, Any]:
     return known
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFilter:
+class ToolFilter(msgspec.Struct, frozen=True):
     """Which tools of a server may be used, by the names it gave them.
 
     Attributes:
@@ -212,14 +212,15 @@ def _fit(name: str, whole: str, limit: int = MAX_NAME) -> str:
 
 
 def _hash(text: str) -> str:
+    import hashlib
+
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 # ---------------------------------------------------------------- the table
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """A tool under the name the model knows it by."""
 
     name: str
@@ -305,6 +306,8 @@ def find(offers: Mapping[str, Offer], name: str) -> Offer | None:
 
 def unknown_tool(name: str, offered: Collection[str]) -> str:
     """That there is no such tool, and which ones there are instead."""
+    import difflib
+
     near = difflib.get_close_matches(legal_name(name), offered, n=3, cutoff=0.5)
     if near:
         return f"there is no tool {name[:100]!r}. Did you mean {' or '.join(repr(other) for other in near)}?"

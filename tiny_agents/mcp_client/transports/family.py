@@ -10,14 +10,14 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 ENDED = (b"Z", b"X")  # states of what has ended and only wasn't collected yet
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A line of the system's table of processes; `started` tells one from another that got its number later."""
 
     state: bytes

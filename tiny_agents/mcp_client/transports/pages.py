@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from tiny_agents.mcp_client.host.host import Desk, Refusal, UrlRequest
 from tiny_agents.mcp_client.text import readable
@@ -20,8 +21,7 @@ PAGE_DONE_S: Final = 60.0
 """How long the server's word that an opened page is done is waited for; it needn't say so, so then it is asked again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     id: str
     message: str
     url: str

@@ -17,9 +17,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+import msgspec
 
 from tiny_agents.mcp_client.text import readable
 from tiny_agents.mcp_client.transports.family import ENDED, KILL, Family, process_table
@@ -45,8 +46,7 @@ READ_BYTES = 64 * 1024
 CUT_BYTES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class CutLine:
+class CutLine(msgspec.Struct, frozen=True):
     """What is kept of a line that was too long."""
 
     head: bytes
