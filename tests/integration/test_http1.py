@@ -21,6 +21,14 @@ from tiny_agents.inference.http1.transport import Transport
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
+
+@pytest.fixture(params=[pytest.param(False, id="asyncio"), pytest.param(True, id="uvloop")])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    if request.param:
+        pytest.importorskip("uvloop")
+    return "asyncio", {"use_uvloop": request.param}
+
+
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\n"
 BRIEF = OK + b"content-length: 2\r\n\r\nab"

@@ -17,7 +17,7 @@ KEEP_S = 30.0
 """How long a connection is kept that nobody uses. Servers close theirs after 5 to 75 s, which is noticed at once."""
 
 MAX_KEPT = 100
-HAPPY_EYEBALLS_S = 0.25  # RFC 8305, 5: from one address that is tried to the next
+HAPPY_EYEBALLS_S = 0.25  # RFC 8305, 5: when the next address is tried beside the one before
 SMALL_BODY_BYTES = 64 * 1024
 
 _PORTS = {"http": 80, "https": 443}
@@ -111,15 +111,15 @@ class Transport(httpx2.AsyncBaseTransport):
         self._drop_old()
         scheme, host, port = origin
         loop = asyncio.get_running_loop()
-        tls: dict[str, Any] = {}
+        how: dict[str, Any] = {}
+        if isinstance(loop, asyncio.BaseEventLoop) and _has_addresses(host):  # uvloop tries one after the other
+            how["happy_eyeballs_delay"] = HAPPY_EYEBALLS_S
         if scheme == "https":
             self._trust.set_alpn_protocols(["http/1.1"])
-            tls = {"ssl": self._trust, "server_hostname": host, "ssl_handshake_timeout": limit_s}
+            how |= {"ssl": self._trust, "server_hostname": host, "ssl_handshake_timeout": limit_s}
         try:
             async with asyncio.timeout(limit_s):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop), host, port, happy_eyeballs_delay=_next_address_s(host), **tls
-                )
+                _, connection = await loop.create_connection(lambda: Connection(loop), host, port, **how)
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(f"no connection within {limit_s:g} s") from error
         except (OSError, UnicodeError) as error:  # one is ssl.SSLError; a name that can't be one is the other
@@ -172,9 +172,9 @@ def origin_of(url: httpx2.URL) -> Origin:
     return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
 
 
-def _next_address_s(host: str) -> float | None:
-    """When the next address of a name is tried beside the one before; None where there is only one."""
-    return None if ":" in host or host.rpartition(".")[2].isdigit() else HAPPY_EYEBALLS_S
+def _has_addresses(host: str) -> bool:
+    """Whether it is a name, which may stand for several addresses."""
+    return ":" not in host and not host.rpartition(".")[2].isdigit()
 
 
 def head_of(request: httpx2.Request) -> bytes:
