@@ -15,9 +15,9 @@ import httpx2
 import pytest
 
 from tests.support.internet import Authority
-from tiny_agents.inference.http1 import transport as sending
-from tiny_agents.inference.http1.connection import MAX_UNREAD_BYTES
-from tiny_agents.inference.http1.transport import Transport
+from tiny_agents.inference.http.http1 import pool as sending
+from tiny_agents.inference.http.http1.connection import MAX_UNREAD_BYTES
+from tiny_agents.inference.http.http1.transport import Transport
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -127,7 +127,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(t
         for number in range(1, 4):
             assert await said(transport, request(server)) == b"ab"
             assert server.connections == number
-            (connection,) = {c for kept in transport._idle.values() for c in kept} or {None}
+            (connection,) = {c for kept in transport.pool._idle.values() for c in kept} or {None}
             if connection is not None:
                 await connection.closed()
 
@@ -146,7 +146,7 @@ async def test_what_a_server_says_unasked_is_no_answer_to_the_next_request(
     async with serving(say) as server:
         for _ in range(3):
             assert await said(transport, request(server)) == b"ab"
-            for connection in [c for kept in transport._idle.values() for c in kept]:
+            for connection in [c for kept in transport.pool._idle.values() for c in kept]:
                 await connection.closed()  # it is closed as soon as the surplus comes
         assert server.connections == 3
 
@@ -177,7 +177,7 @@ async def test_an_answer_that_is_given_up_takes_its_connection_with_it(transport
             break
         await response.aclose()
         await server.left.wait()
-        assert not any(transport._idle.values())
+        assert not any(transport.pool._idle.values())
 
 
 async def test_connections_are_closed_with_the_transport() -> None:
@@ -291,7 +291,7 @@ async def test_what_nobody_reads_fills_no_memory(transport: Transport) -> None:
     async with serving(flood) as server:
         response = await transport.handle_async_request(request(server))
         await stuck.wait()  # the buffers of the system and ours are full
-        (connection,) = transport._busy
+        (connection,) = transport.pool._busy
         assert connection._reader is not None
         assert connection._reader.unread <= MAX_UNREAD_BYTES + 256 * 1024  # one read more
         total = 0
@@ -314,7 +314,7 @@ async def test_a_request_that_is_cancelled_ends_at_once_and_takes_its_connection
         await here.wait()
         tasks.cancel_scope.cancel()
     await server.left.wait()
-    assert not transport._busy
+    assert not transport.pool._busy
 
 
 # ---- what breaks
@@ -351,7 +351,7 @@ async def test_what_is_no_answer_or_not_all_of_one_is_told(
     async with serving(say) as server:
         with pytest.raises(error):
             await said(transport, request(server))
-        assert not transport._busy
+        assert not transport.pool._busy
 
 
 async def test_a_connection_that_is_reset_in_the_middle_is_told_after_what_had_come(transport: Transport) -> None:

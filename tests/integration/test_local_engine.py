@@ -27,7 +27,8 @@ from tiny_agents.inference.call import Ask, Call, Request, Route, Step
 from tiny_agents.inference.emulation import emulate
 from tiny_agents.inference.emulation.flow import as_step
 from tiny_agents.inference.emulation.scoring import log_probability
-from tiny_agents.inference.http import HTTPSettings, SyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.types.chat import ChatCompletionOutput
 
 pytestmark = [
@@ -335,7 +336,8 @@ def test_closing_breaks_off_what_is_being_answered_and_does_not_hang(engine):
         "from tiny_agents.errors import InferenceConnectionError\n"
         "from tiny_agents.inference import local\n"
         "from tiny_agents.inference.call import Request\n"
-        "from tiny_agents.inference.http import HTTPSettings, SyncHTTP\n"
+        "from tiny_agents.inference.http.blocking import SyncHTTP\n"
+        "from tiny_agents.inference.http.settings import HTTPSettings\n"
         "engine = local.acquire()\n"
         "http = SyncHTTP(HTTPSettings(timeout_s=60, max_retries=0))\n"
         "body = {'prompt': 'Once', 'max_tokens': 4000, 'ignore_eos': True, 'stream': True}\n"

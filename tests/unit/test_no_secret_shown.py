@@ -38,7 +38,9 @@ from tiny_agents import (
 from tiny_agents.errors import redact, redact_addresses, shown_address, without
 from tiny_agents.inference.call import Request, Response, Route
 from tiny_agents.inference.credentials import without_keys
-from tiny_agents.inference.http import AsyncHTTP, HTTPSettings, SyncHTTP
+from tiny_agents.inference.http.asynchronous import AsyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.wire import error_of
 from tiny_agents.mcp_client.connection.credentials import clean_result, clean_tool, credentials_of, secrets_of
 from tiny_agents.mcp_client.connection.servers import HttpServer, StdioServer

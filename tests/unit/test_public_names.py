@@ -107,8 +107,8 @@ def test_nothing_imports_the_notebook_and_it_does_not_know_the_command_line() ->
 @pytest.mark.parametrize(
     ("package", "only_in"),
     [
-        ("httptools", ["inference/http1"]),
-        ("httpx2", ["inference/http.py", "inference/http1", "mcp_client/transports", "mcp_client/oauth"]),
+        ("httptools", ["inference/http/http1"]),
+        ("httpx2", ["inference/http", "mcp_client/transports", "mcp_client/oauth"]),
         ("mcp", ["mcp_client/transports", "mcp_client/oauth"]),
         ("mcp_types", ["mcp_client/transports"]),
         ("xllamacpp", ["inference/local"]),

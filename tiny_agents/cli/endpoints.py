@@ -11,7 +11,8 @@ from tiny_agents.cli.findings import Finding
 from tiny_agents.errors import InferenceError, ProviderError, UsageError, public_url
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.credentials import find_token
-from tiny_agents.inference.http import HTTPSettings, SyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.hub import HUB_URL, is_offline
 from tiny_agents.inference.providers import AUTO, get_provider
 from tiny_agents.inference.routing import ROUTER

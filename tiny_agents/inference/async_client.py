@@ -16,7 +16,7 @@ from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, error
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind, is_event_stream
-from tiny_agents.inference.http import AsyncHTTP
+from tiny_agents.inference.http.asynchronous import AsyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import AsyncChatStream, AsyncStream

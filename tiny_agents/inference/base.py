@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tiny_agents.errors import InferenceError, InferenceTimeoutError, public_url
 from tiny_agents.inference.call import Ask, Call, Response, Route, Step
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.http import HTTPSettings, OwnClient
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.routing import Destination, destination, is_fixed, surroundings
 from tiny_agents.inference.settings import DEFAULT_MAX_RETRIES, Proxies, client_settings, is_url
 from tiny_agents.inference.tasks.chat import chat_completion
@@ -21,6 +21,7 @@ from tiny_agents.inference.wire import encoded
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tiny_agents.inference.http.clients import OwnClient
     from tiny_agents.inference.settings import ClientSettings
 
 T = TypeVar("T")

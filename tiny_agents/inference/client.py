@@ -15,7 +15,7 @@ from tiny_agents.inference.binding import documented_by, sync_method
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.deadline import Deadline
 from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind, is_event_stream
-from tiny_agents.inference.http import SyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import ChatStream, Stream

@@ -35,7 +35,8 @@ from tiny_agents.errors import (
 )
 from tiny_agents.inference.cache import cache_root, check_stopped, locked, sha256_of
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.http import HTTPSettings, SyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.progress import Progress, TerminalProgress, megabytes
 from tiny_agents.inference.wire import redirected
 

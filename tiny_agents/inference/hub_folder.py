@@ -42,7 +42,8 @@ from tiny_agents.inference.at_once import each
 from tiny_agents.inference.cache import cache_root, locked
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.deadline import Deadline
-from tiny_agents.inference.http import HTTPSettings, SyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.hub import HUB_URL, is_offline
 from tiny_agents.inference.hub_tree import (
     MAX_FILES,

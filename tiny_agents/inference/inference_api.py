@@ -11,7 +11,7 @@ from typing import Any
 from tiny_agents.errors import NotOfferedError, UsageError
 from tiny_agents.inference.call import Call
 from tiny_agents.inference.client import InferenceClient
-from tiny_agents.inference.http import OwnClient
+from tiny_agents.inference.http.clients import OwnClient
 from tiny_agents.inference.legacy import API, KNOWN_TASKS, MODEL_INFO, PIPELINE, RawAnswer
 from tiny_agents.inference.media import image_of
 

@@ -48,11 +48,17 @@ class SSEDecoder:
         if CR in data:
             self._skip_lf = data[-1] == CR
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if self._partial or self._data or self._name or len(data) > self._max_event_bytes:
-            return self._by_line(data)
+        if self._data or self._name or self._partial:
+            payloads, data = self._finish_event(data)
+        else:
+            payloads = []
+        if not data:
+            return payloads
+        if len(data) > self._max_event_bytes:
+            return payloads + self._by_line(data)
         if data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2 and data.startswith(b"data: "):
-            return [data[6:-2]]
-        payloads: list[bytes] = []
+            payloads.append(data[6:-2])
+            return payloads
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
         for block in blocks:
@@ -63,6 +69,22 @@ class SSEDecoder:
                     self._line(line, payloads)
                 self._line(b"", payloads)
         return payloads + self._by_line(rest) if rest else payloads
+
+    def _finish_event(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """The payload of the event that isn't finished, if `data` finishes it, and what follows it."""
+        if self._partial and not (self._data or self._name):  # one line of it is there, without its end
+            if LF in data and self._partial_size + len(data) <= self._max_event_bytes:
+                data = b"".join([*self._partial, data])
+                self._partial.clear()
+                self._partial_size = 0
+                return [], data
+            return self._by_line(data), b""
+        if data.startswith(b"\n") and not self._partial:
+            end = 1
+        else:
+            found = data.find(b"\n\n")
+            end = len(data) if found < 0 else found + 2
+        return self._by_line(data[:end]), data[end:]
 
     def _by_line(self, data: bytes) -> list[bytes]:
         """`feed` for what may begin or end within an event."""

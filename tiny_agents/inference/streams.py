@@ -17,7 +17,8 @@ from tiny_agents.inference.wire import silence
 
 if TYPE_CHECKING:
     from tiny_agents.inference.events import Events
-    from tiny_agents.inference.http import AsyncResponseStream, SyncResponseStream
+    from tiny_agents.inference.http.asynchronous import AsyncResponseStream
+    from tiny_agents.inference.http.blocking import SyncResponseStream
 
 DRAIN_S = 0.25
 AFTERWORD_S = 10.0

@@ -27,7 +27,8 @@ from tiny_agents._lazy import require
 from tiny_agents.errors import InferenceError, LocalModelError
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.credentials import without_keys
-from tiny_agents.inference.http import HTTPSettings, SyncHTTP
+from tiny_agents.inference.http.blocking import SyncHTTP
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.local.weights import Weights
 from tiny_agents.inference.settings import Emulation
 

@@ -6,7 +6,8 @@ import asyncio
 
 import httpx2
 
-from tiny_agents.inference.http import trust_store, without_request
+from tiny_agents.inference.http.tries import without_request
+from tiny_agents.inference.http.trust import trust_store
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.flow import Flow, LoginFailed, T

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 from tiny_agents.errors import redact
-from tiny_agents.inference.http import without_request
+from tiny_agents.inference.http.tries import without_request
 from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
 from tiny_agents.mcp_client.tools.mending import PairMender, mended_text

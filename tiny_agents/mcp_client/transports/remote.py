@@ -37,7 +37,7 @@ _SAYS_THE_ID = "Received session ID"
 async def _http_client(server: HttpServer | SseServer, watch: Watch, desk: Desk) -> AsyncIterator[WatchedClient]:
     import httpx2
 
-    from tiny_agents.inference.http import direct_transport, trust_for
+    from tiny_agents.inference.http.trust import direct_transport, trust_for
     from tiny_agents.mcp_client.oauth.login import Authorizer, Bearer
     from tiny_agents.mcp_client.transports.http_client import WatchedClient, is_notice
 
@@ -123,7 +123,7 @@ async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.
     """Where messages are to be posted: the first thing a server says. Only its own host is trusted."""
     import httpx2
 
-    from tiny_agents.inference.http import without_request
+    from tiny_agents.inference.http.tries import without_request
     from tiny_agents.mcp_client.transports.answers import origin
 
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import cast
 
 import httpx2
 
-from tiny_agents.inference.http1.reading import AnswerReader, BadAnswer
+from tiny_agents.inference.http.http1.reading import AnswerReader, BadAnswer
 
 MAX_UNREAD_BYTES = 256 * 1024
 """How much of an answer is read ahead of who reads it."""
@@ -29,6 +30,7 @@ class Connection(asyncio.Protocol):
         self._reader: AnswerReader | None = None
         self._error: Exception | None = None  # why nothing more arrives
         self._waiter: asyncio.Future[None] | None = None
+        self._until: float | None = None
         self._due = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._may_write = True
@@ -42,8 +44,10 @@ class Connection(asyncio.Protocol):
 
     # ---- one request
 
-    def begin(self, method: str) -> None:
+    def begin(self, method: str, until: float | None = None) -> None:
+        """A request begins, whose answer's head has to be there at `until`, by the loop's clock."""
         self._reader = AnswerReader(method)
+        self._until = until
 
     def write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -66,6 +70,7 @@ class Connection(asyncio.Protocol):
             if not await self._wait(limit_s):
                 raise httpx2.ReadTimeout("no answer within the limit")
         assert self._reader is not None
+        self._until = None
         return self._reader
 
     async def body(self, limit_s: float | None) -> AsyncIterator[bytes]:
@@ -117,9 +122,10 @@ class Connection(asyncio.Protocol):
     async def _wait(self, limit_s: float | None) -> bool:
         """Wait until something happens. False if nothing did within `limit_s`."""
         waiter = self._waiter = self._loop.create_future()
-        if limit_s is not None:
+        if limit_s is not None or self._until is not None:
             # One alarm for all waits of a request, set anew when it rings too early: cheaper than one for each.
-            self._due = self._loop.time() + limit_s
+            due = math.inf if limit_s is None else self._loop.time() + limit_s
+            self._due = due if self._until is None else min(due, self._until)
             if self._alarm is None or self._alarm.when() > self._due:
                 self._silence()
                 self._alarm = self._loop.call_at(self._due, self._ring)

@@ -1,0 +1,170 @@
+"""`AsyncHTTP`: sending from tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import httpx2
+
+from tiny_agents.errors import public_url
+from tiny_agents.inference.call import Request, Response
+from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
+from tiny_agents.inference.http.answer import Answer
+from tiny_agents.inference.http.clients import OwnClient, checked_own, client_options
+from tiny_agents.inference.http.http1.pool import Pool
+from tiny_agents.inference.http.senders import ClientSender, DirectSender, Reply, Sender
+from tiny_agents.inference.http.settings import HTTPSettings
+from tiny_agents.inference.http.tries import (
+    ERROR_BODY_LIMIT,
+    SLOWEST_BYTES_PER_S,
+    Tries,
+    content_of,
+    translate,
+    without_request,
+)
+from tiny_agents.inference.http.trust import may_have_proxy, trust_for, trust_store
+from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
+
+
+class AsyncResponseStream(Answer):
+    """An open, successful answer. Closed when read to its end, by `aclose`, or by leaving its `async with` block.
+
+    `data` gives the bytes as they arrive. It is one iterator: a loop that stops can be gone on with.
+    """
+
+    def __init__(self, reply: Reply, tries: Tries) -> None:
+        super().__init__(reply.status, reply.headers, tries)
+        self._reply = reply
+        self._closed = False
+        self.data = self._read()
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        try:
+            async for data in self._reply.data:
+                if self._limited and self.deadline.left_s <= 0:
+                    await self.aclose()
+                    raise self.deadline.passed(public_url(self.url))
+                yield data
+        except httpx2.HTTPError as error:
+            await self.aclose()
+            raise translate(error, self.request, self.timeout_s, self.deadline) from without_request(error)
+        await self.aclose()
+
+    async def body(self) -> bytes:
+        """All of it. Raises an InferenceError where it is too large, or comes too slowly."""
+        since, pieces, size = time.monotonic(), [], 0
+        async for data in self.data:
+            pieces.append(data)
+            size += len(data)
+            self._check_body(size, since)
+        return b"".join(pieces)
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        # Shielded: the connection has to be given back even when the reader is being cancelled.
+        with anyio.CancelScope(shield=True):
+            await self._reply.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class AsyncHTTP:
+    """Sends requests from tasks; connections are kept and shared. `own` is used where given, and never closed."""
+
+    def __init__(self, settings: HTTPSettings | None = None, *, own: OwnClient | None = None) -> None:
+        self.settings = settings or HTTPSettings()
+        own_client = checked_own(own, httpx2.AsyncClient)
+        self._own = None if own_client is None else ClientSender(own_client)
+        self._senders: dict[bool, Sender] = {}
+        self._loop: object = None
+
+    async def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
+        """Send and read the whole answer. Raises the errors of `open`."""
+        async with await self._open(request, deadline, stream=False) as stream:
+            return Response(stream.status, stream.headers, await stream.body(), stream.url)
+
+    async def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> AsyncResponseStream:
+        """Send and hand over the answer while it still arrives.
+
+        Raises:
+            ProviderError: An error status, after the tries that `max_retries` allows.
+            InferenceConnectionError, InferenceTimeoutError: No answer.
+        """
+        return await self._open(request, deadline, stream=True)
+
+    async def aclose(self) -> None:
+        senders = list(self._senders.values())
+        self._senders.clear()
+        if self._loop == anyio.lowlevel.current_token():  # of a loop that has ended, there is nothing left to close
+            for sender in senders:
+                await sender.aclose()
+
+    async def _open(self, request: Request, deadline: Deadline, *, stream: bool) -> AsyncResponseStream:
+        tries = Tries(request, self.settings, deadline)
+        content = content_of(request)
+        while True:
+            try:
+                reply = await self._send_once(tries, content, stream)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                await anyio.sleep(tries.after_error(error))
+                continue
+            if 200 <= reply.status < 300:
+                return AsyncResponseStream(reply, tries)
+            if is_redirect(reply.status, reply.headers):
+                if not self.settings.follow_redirects:
+                    return AsyncResponseStream(reply, tries)
+                await reply.aclose()
+                tries.follow(reply.status, reply.headers)
+                continue
+            body = await self._error_body(reply, tries)
+            await anyio.sleep(tries.after_status(reply.status, reply.headers, body))
+
+    async def _send_once(self, tries: Tries, content: bytes | None, stream: bool) -> Reply:
+        request = tries.request
+        sender = await self._sender(request.url)
+        headers = wire_headers(request, stream=stream)
+        limit_s = tries.begin()
+        head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
+        return await sender.send(request, headers, content, limit_s, head_s)
+
+    async def _error_body(self, reply: Reply, tries: Tries) -> bytes:
+        body, until = b"", time.monotonic() + tries.limit_s
+        try:
+            async for data in reply.data:
+                body += data
+                if len(body) > ERROR_BODY_LIMIT or time.monotonic() > until:
+                    break
+        except httpx2.HTTPError as error:
+            body = body or f"(its text could not be read: {type(error).__name__})".encode()
+        finally:
+            await reply.aclose()
+        return body
+
+    async def _sender(self, url: str) -> Sender:
+        if self._own is not None:
+            return self._own
+        loop = anyio.lowlevel.current_token()
+        if self._loop != loop:  # connections live and die with their event loop: asyncio.run was called again
+            self._senders, self._loop = {}, loop
+        local = is_loopback(url) and url.startswith("http:")
+        if local not in self._senders:
+            if not local:
+                await anyio.to_thread.run_sync(trust_store)  # reads files for some 50 ms, once in a process
+            self._senders.setdefault(local, self._new_sender(url))
+        return self._senders[local]
+
+    def _new_sender(self, url: str) -> Sender:
+        if is_loopback(url) or not (self.settings.proxies or may_have_proxy(url, trust_env=self.settings.trust_env)):
+            return DirectSender(Pool(trust_for(url)))
+        return ClientSender(httpx2.AsyncClient(**client_options(url, self.settings, httpx2.AsyncHTTPTransport)))

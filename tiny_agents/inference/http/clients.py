@@ -1,0 +1,77 @@
+"""Clients of httpx2: how one is made, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import httpx2
+
+from tiny_agents.errors import UsageError, public_url, redact_addresses
+from tiny_agents.inference.http.settings import HTTPSettings
+from tiny_agents.inference.http.trust import trust_for
+from tiny_agents.inference.wire import is_loopback
+
+OwnClient: TypeAlias = httpx2.Client | httpx2.AsyncClient
+"""What `http_client=` takes: the user's own, with its own proxies, certificates and pool."""
+
+OwnT = TypeVar("OwnT", httpx2.Client, httpx2.AsyncClient)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a request goes, as httpx2 is told.
+
+    httpx2 logs the URL of each request. What is secret in one (a password, a key in its query) isn't in `url`, but is put in
+    where the request goes out.
+    """
+
+    url: str
+    extensions: dict[str, Any] = field(default_factory=dict, repr=False)
+    auth: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        if ("?" not in url and "@" not in url) or redact_addresses(url) == url:
+            return cls(url)
+        whole = httpx2.URL(url)
+        auth = {"auth": httpx2.BasicAuth(whole.username, whole.password)} if whole.userinfo else {}
+        return cls(public_url(url), {"target": whole.raw_path}, auth)
+
+
+def client_options(url: str, settings: HTTPSettings, transport: Callable[..., Any]) -> dict[str, Any]:
+    """Arguments of an httpx2 client for `url`; `transport` makes the connections through a proxy."""
+    local = is_loopback(url)
+    shared = {
+        "verify": trust_for(url),
+        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+    }
+    if local:
+        return {**shared, "trust_env": False}
+    try:
+        mounts = {
+            pattern: None if address is None else transport(proxy=address, **shared)
+            for pattern, address in settings.proxies.items()
+        }
+    except ImportError as error:
+        raise UsageError("A SOCKS proxy needs the package 'socksio': pip install 'httpx2[socks]'.") from error
+    # Those of the environment are for more particular patterns, and would win.
+    return {**shared, "trust_env": settings.trust_env and not mounts, "mounts": mounts}
+
+
+def checked_own(client: OwnClient | None, wanted: type[OwnT]) -> OwnT | None:
+    if client is None or isinstance(client, wanted):
+        return client
+    raise UsageError(
+        f"http_client must be an httpx2.{wanted.__name__} here; got {type(client).__module__}.{type(client).__name__}."
+    )
+
+
+def needs_decoding(response: httpx2.Response) -> bool:
+    """Compressed, or read already by the transport; the raw bytes are cheaper where neither is so."""
+    return "content-encoding" in response.headers or response.is_stream_consumed
+
+
+def lower(headers: httpx2.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
