@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 from tiny_agents import ChatCompletionInputMessage, ChatCompletionInputTool
 from tiny_agents.inference.encoding import Remembered, Written, encode_json, without_nulls
-from tiny_agents.inference.types.chat import ChatCompletionInputFunctionDefinition, ChatCompletionInputMessageChunk
+from tiny_agents.inference.types.chat import (
+    ChatCompletionInputFunctionDefinition,
+    ChatCompletionInputMessageChunk,
+    ChatCompletionInputToolCall,
+)
 
 
 def message(**fields: Any) -> ChatCompletionInputMessage:
@@ -135,6 +139,14 @@ def test_records_with_undeclared_fields_are_written_each_time_and_keep_them() ->
     for _ in range(2):
         assert '"cache_control":{"type":"ephemeral"}' in sent(messages, written)
         assert sent(messages, written) == anew(messages)
+
+
+def test_tool_calls_may_be_dictionaries_in_a_message() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    inner = ChatCompletionInputToolCall(id="c1", function={"name": "look", "arguments": "{}"})  # type: ignore[arg-type]
+    for kind in (call, inner):
+        messages = [ChatCompletionInputMessage(role="assistant", tool_calls=[kind])]  # type: ignore[list-item]
+        assert json.loads(sent(messages, Written(without_nulls))) == [{"role": "assistant", "tool_calls": [call]}]
 
 
 def test_text_that_is_no_unicode_costs_its_character_and_no_message() -> None:

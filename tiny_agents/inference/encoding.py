@@ -121,7 +121,9 @@ def _extended(json: bytes, items: Iterable[bytes]) -> bytes:
 
 def _settled_first(items: Sequence[Any], without_nulls: bool) -> Iterable[Any]:
     for item in items:
-        if not (_is_settled(item) and not (without_nulls and _holds_null(item))):
+        if not (isinstance(item, Record) and item._is_text()) and (
+            not _is_settled(item) or (without_nulls and _holds_null(item))
+        ):
             return
         yield item
 

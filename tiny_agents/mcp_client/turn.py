@@ -84,15 +84,17 @@ async def one_turn(
     answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
     messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
     await client._before_calls()
-    running = [
-        asyncio.create_task(client._answering.answer(planned, answer, hand, options.within, options.request))
+    answering = [
+        client._answering.answer(planned, answer, hand, options.within, options.request)
         for planned, answer in zip(calls, answers, strict=True)
     ]
+    alone = len(calls) == 1 and client._answering.runs_elsewhere(calls[0], hand)  # it is waited for here anyway
+    running = [] if alone else [asyncio.create_task(told) for told in answering]
     media: list[tuple[str, dict[str, Any]]] = []
     handed_out = 0  # those are the caller's: what it makes of them stays
     try:
-        for planned, answer, task in zip(calls, answers, running, strict=True):
-            told = await task
+        for planned, answer, waiting in zip(calls, answers, running or answering, strict=True):
+            told = await waiting
             answer.content = told.text
             media += ((planned.kept_name, part) for part in told.media)
             handed_out += 1

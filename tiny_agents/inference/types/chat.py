@@ -50,6 +50,9 @@ def _function() -> str:
     return "function"
 
 
+_TEXT = (str, NoneType)
+
+
 class ChatCompletionInputToolCall(Record):
     function: ChatCompletionInputFunctionDefinition
     id: str
@@ -60,9 +63,21 @@ class ChatCompletionInputToolCall(Record):
         function = self.function
         return (
             self._source is None
+            and type(function) is ChatCompletionInputFunctionDefinition
             and function._source is None
             and type(function.name) is type(self.id) is str
             and function.parameters is None
+        )
+
+    def _is_text(self) -> bool:
+        function = self.function
+        return (
+            self._is_plain()
+            and self.extra_content is None
+            and type(self.type) is str
+            and type(function.arguments) in _TEXT
+            and type(function.description) in _TEXT
+            and function.strict is None
         )
 
 
@@ -92,7 +107,22 @@ class ChatCompletionInputMessage(Record):
     def _is_plain(self) -> bool:
         if self._source is not None or type(self.content) not in (str, NoneType):
             return False
-        return self.tool_calls is None or all(call._is_plain() for call in self.tool_calls)
+        return self.tool_calls is None or all(
+            type(call) is ChatCompletionInputToolCall and call._is_plain() for call in self.tool_calls
+        )
+
+    def _is_text(self) -> bool:
+        return (
+            self._source is None
+            and type(self.role) is str
+            and type(self.content) in _TEXT
+            and type(self.name) in _TEXT
+            and type(self.tool_call_id) in _TEXT
+            and type(self.reasoning) in _TEXT
+            and type(self.reasoning_content) in _TEXT
+            and self.reasoning_details is self.thinking_blocks is None
+            and all(type(call) is ChatCompletionInputToolCall and call._is_text() for call in self.tool_calls or ())
+        )
 
 
 class ChatCompletionInputJSONSchema(Record):

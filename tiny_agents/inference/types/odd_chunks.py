@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
 
 from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
@@ -17,7 +20,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutputDeltaToolCall,
     ChatCompletionStreamOutputFunction,
 )
-from tiny_agents.inference.types.record import Record, parse, to_builtins
+from tiny_agents.inference.types.record import UNFIT, Record, parse, to_builtins
 
 _HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF_AT_END = re.compile("[\ud800-\udbff]$")
@@ -85,7 +88,27 @@ def says_something(delta: ChatCompletionStreamOutputDelta) -> bool:
     """Whether a piece without text adds anything else to the answer than whose it is."""
     if delta.tool_calls or delta.reasoning or delta.reasoning_content:
         return True
+    if isinstance(raw := delta._source, bytes) and _is_bare(raw):
+        return False
     return any(value for name, value in delta.items() if name != "role")
+
+
+def _is_bare(raw: bytes) -> bool:
+    """Whether a chunk is the one with which most servers begin: a role, and maybe fields without a value."""
+    try:
+        _bare_chunk().decode(raw)
+    except UNFIT:
+        return False
+    return True
+
+
+@cache
+def _bare_chunk() -> msgspec.json.Decoder[Any]:
+    names = [name for name in ChatCompletionStreamOutputDelta.__struct_fields__ if name not in ("_source", "role")]
+    fields = [("role", Any, None), *((name, Literal[""] | None, None) for name in names)]
+    delta = msgspec.defstruct("Delta", fields, forbid_unknown_fields=True)
+    choice = msgspec.defstruct("Choice", [("delta", delta)])
+    return msgspec.json.Decoder(msgspec.defstruct("Chunk", [("choices", tuple[choice])]))  # type: ignore[valid-type]
 
 
 def is_error(chunk: ChatCompletionStreamOutput) -> bool:

@@ -65,6 +65,10 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, eq=Fals
         """Whether msgspec writes this record as it has to be sent: nothing undeclared, no default that is more than None."""
         return False
 
+    def _is_text(self) -> bool:
+        """Whether it is plain, and holds nothing but text: then what msgspec makes of it says all there is to say."""
+        return False
+
     # ---- the dictionary view
 
     def __getitem__(self, key: str) -> Any:

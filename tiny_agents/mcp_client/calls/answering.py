@@ -76,6 +76,11 @@ class Answering(msgspec.Struct):
     addresses: Callable[[str], tuple[str, int]]
     emit: Callable[[ToolAnswered], None]
 
+    def runs_elsewhere(self, call: PlannedCall, hand: Hand) -> bool:
+        """Whether a call is a server's alone: no gate and no function, which may do anything to the task they run in."""
+        offer = hand.find(call.name)
+        return self.gate is None and offer is not None and offer.server != FUNCTIONS
+
     async def answer(
         self,
         call: PlannedCall,
@@ -93,9 +98,10 @@ class Answering(msgspec.Struct):
             within: What the call is a part of, for those who observe.
             request: What the turn belongs to.
         """
-        CALLING.set(Calling(call.id, request, self.gate))  # this runs in a task of its own, so nobody else sees it
         if call.name in hand.exit_names:
             return Told("")
+        if not self.runs_elsewhere(call, hand):
+            CALLING.set(Calling(call.id, request, self.gate))  # this runs in a task of its own, so nobody else sees it
         offer = hand.find(call.name)
         observed = self.observing.tool_call(within, name=call.name, call_id=call.id, arguments=call.arguments)
         if offer is not None:
