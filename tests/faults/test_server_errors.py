@@ -107,7 +107,7 @@ async def test_a_server_that_cannot_list_its_tools() -> None:
 
 async def test_a_server_whose_list_is_nonsense() -> None:
     error = await refused(bad_server("lists_nonsense"))
-    assert "its list of tools is not valid MCP: tools: Field required" in str(error)
+    assert "its list of tools is not valid MCP: tools: is missing" in str(error)
 
 
 # ---------------------------------------------------------------- output

@@ -382,30 +382,28 @@ async def test_a_remote_server_that_was_restarted_is_found_again(kind: str) -> N
             assert (await client.call_tool("pid")).text == str(again.process.pid)
 
 
-def test_a_server_is_started_before_the_sdk_is_imported(tmp_path: Path) -> None:
-    """Both take long, and go on at the same time."""
-    program = tmp_path / "program.py"
-    program.write_text(
-        """
+def test_an_agent_with_processes_for_servers_loads_neither_the_sdk_nor_what_that_stands_on() -> None:
+    """They would be most of a start and of the memory."""
+    program = """
 import asyncio, sys
-from tiny_agents import MCPClient
-from tiny_agents.mcp_client.transports.process import _RUNNING
-
-class Noted:
-    def find_spec(self, name, path=None, target=None):
-        if name == "mcp":
-            print("servers running:", len(_RUNNING), flush=True)
+from tests.support.mcp_servers import bad_server, library_server
+from tests.support.openai_server import OpenAIServer, calls, text
+from tiny_agents import Agent
 
 async def main():
-    sys.meta_path.insert(0, Noted())
-    async with MCPClient(model="m", base_url="http://127.0.0.1:9/v1") as client:
-        await client.add_mcp_server(type="stdio", name="tools", command=sys.executable, args=sys.argv[1:])
-        print([tool.function.name for tool in client.available_tools])
+    with OpenAIServer([calls(("ping", {})), text("done")]) as model:
+        async with Agent(base_url=model.url, model="m") as agent:
+            await agent.add_mcp_server(**bad_server("well_behaved"))
+            await agent.add_mcp_server(**library_server())
+            await agent.list_resources()
+            result = await agent.run_to_completion("go")
+            print([message["content"] for message in result.messages if message["role"] == "tool"])
 
 asyncio.run(main())
-""",
-        encoding="utf-8",
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(sorted(loaded & {"mcp", "mcp_types", "pydantic", "opentelemetry", "jsonschema", "starlette"}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
     )
-    server = [str(ROOT / "benchmarks" / "tool_server.py"), "stdio", "2"]
-    done = subprocess.run([sys.executable, program, *server], capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout == "servers running: 1\n['look', 'wait']\n", done.stderr
+    assert done.stdout == "['pong']\n[]\n", done.stderr

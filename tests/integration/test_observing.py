@@ -214,7 +214,7 @@ async def test_every_name_of_ours_is_one_of_the_conventions(spans: Spans) -> Non
     assert used <= known
 
 
-async def test_the_servers_get_the_trace_and_the_sdk_s_span_is_inside_the_call(spans: Spans) -> None:
+async def test_the_servers_get_the_trace_and_the_request_s_span_is_inside_the_call(spans: Spans) -> None:
     async with agent_with([calls(("meta", {})), text("x")]) as (agent, _):
         result = await agent.run_to_completion("hello")
     sent = json.loads(next(message["content"] for message in result.messages if message["role"] == "tool"))

@@ -93,11 +93,15 @@ def test_any_result_of_any_request_is_mended_or_left_alone(method: str, result: 
     assert answer is not None
     assert traffic.arrived(answer)
     if method == "initialize" and "protocolVersion" in result:
-        InitializeResult.model_validate(answer.result, by_name=False)
+        InitializeResult.model_validate(answer["result"], by_name=False)
     if method == "tools/list" and isinstance(result.get("tools"), list):
-        ListToolsResult.model_validate(answer.result, by_name=False)
-    if method == "tools/call" and isinstance(result.get("content"), list) and answer.result["resultType"] == "complete":
-        CallToolResult.model_validate(answer.result, by_name=False)
+        ListToolsResult.model_validate(answer["result"], by_name=False)
+    if (
+        method == "tools/call"
+        and isinstance(result.get("content"), list)
+        and answer["result"]["resultType"] == "complete"
+    ):
+        CallToolResult.model_validate(answer["result"], by_name=False)
 
 
 @pytest.mark.hypothesis
@@ -144,7 +148,7 @@ def test_no_option_of_a_tool_costs_the_list(options: dict[str, Any]) -> None:
     tools = [{**options, "name": "a", "inputSchema": {"type": "object"}}, {"name": "b", "inputSchema": {}}]
     answer = sent({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}})
     assert traffic.arrived(answer)
-    listed = ListToolsResult.model_validate(answer.result, by_name=False)
+    listed = ListToolsResult.model_validate(answer["result"], by_name=False)
     assert [tool.name for tool in listed.tools] == ["a", "b"]
 
 
@@ -165,4 +169,4 @@ def test_no_option_of_a_part_costs_the_answer(part: dict[str, Any], options: dic
     traffic.sent(sent({"jsonrpc": "2.0", "id": 1, "method": "tools/call"}))
     answer = sent({"jsonrpc": "2.0", "id": 1, "result": {"content": [{**options, **part}, PARTS[0]]}})
     assert traffic.arrived(answer)
-    assert len(CallToolResult.model_validate(answer.result, by_name=False).content) == 2
+    assert len(CallToolResult.model_validate(answer["result"], by_name=False).content) == 2

@@ -1,8 +1,8 @@
 """`Connection`: one server, and the task that owns it.
 
-The SDK's contexts must be left in the task that entered them, so for each life of a server one task does both and waits in
-between. Everybody else only awaits that it is ready, calls through it, or asks it to leave: from any task, in any order.
-When a server goes away, its pending calls fail at once; it is started again when it is needed next.
+The contexts of the SDK's transports must be left in the task that entered them, so for each life of a server one task does
+both and waits in between. Everybody else only awaits that it is ready, calls through it, or asks it to leave: from any
+task, in any order. When a server goes away, its pending calls fail at once; it is started again when it is needed next.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def _part(part: Any) -> dict[str, Any]:
 
 def _is_fine(key: str, value: Any) -> bool:
     check = _CHECKED.get(key)
-    return check is None or value is None or check(value)
+    return value is not None and (check is None or check(value))
 
 
 def _annotations(value: Any) -> bool:

@@ -14,9 +14,6 @@ MAX_TOOLS = 10_000
 
 SHOWN_PROBLEMS = 3
 
-OUTPUT_SCHEMA = "tiny-agents/output-schema"
-"""Where, in the `_meta` of a tool, its `outputSchema` passes the SDK, which would check results by it without end."""
-
 _OPTIONAL: dict[str, type] = {
     "title": str,
     "description": str,
@@ -98,7 +95,7 @@ def _mended_option(key: str, value: Any) -> Any:
     """What is optional in a tool, without what is odd in it."""
     if key == "annotations" and isinstance(value, dict):
         return {
-            hint: said for hint, said in value.items() if said is None or isinstance(said, _HINTS.get(hint, object))
+            hint: said for hint, said in value.items() if said is not None and isinstance(said, _HINTS.get(hint, ()))
         }
     if key == "icons" and isinstance(value, list):
         return [icon for icon in value if _is_icon(icon)]
@@ -137,7 +134,7 @@ def complete(result: dict[str, Any]) -> None:
 def mended_progress(params: Any) -> dict[str, Any] | None:
     """What a report of progress says, without a total that no float can hold; None where it says nothing of use.
 
-    The SDK computes with these numbers where it reads: one of 400 digits would end the connection.
+    One of 400 digits would end the connection where it is computed with.
     """
     if not isinstance(params, dict) or not _is_finite(params.get("progress")):
         return None
@@ -152,21 +149,6 @@ def _is_finite(number: Any) -> bool:
         return False
 
 
-def put_aside(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool whose `outputSchema` is in its `_meta`."""
-    if tool.get("outputSchema") is None:
-        return tool
-    rest = {key: value for key, value in tool.items() if key != "outputSchema"}
-    return {**rest, "_meta": {**(tool.get("_meta") or {}), OUTPUT_SCHEMA: tool["outputSchema"]}}
-
-
-def put_back(tool: dict[str, Any]) -> dict[str, Any]:
-    """The end of `put_aside`."""
-    meta = dict(tool.get("_meta") or {})
-    schema = meta.pop(OUTPUT_SCHEMA, None)
-    return {**tool, "_meta": meta or None, "outputSchema": schema} if isinstance(schema, dict) else tool
-
-
 def _mended_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """A schema without those keys of its first level that the protocol wants otherwise, and which they are."""
     required = schema.get("required")
@@ -179,7 +161,7 @@ def _mended_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
 
 
 def plain_words(problem: str) -> str:
-    """An error of the SDK's about an answer that it couldn't read, without the names of its classes; any other as it is."""
+    """What the SDK's transport says of an answer it couldn't read, without names of classes; any other error as it is."""
     found = _UNREAD.match(problem)
     if found is None:
         return problem

@@ -1,4 +1,5 @@
-"""The only folder that imports `mcp` (0.7 s), inside its functions.
+"""The ways to servers, and what is said over them in terms of our own types.
 
-Everything of the SDK's ends here: what leaves is `ServerTool`, `ToolResult`, `ConnectionLost` and `Refused`.
+The only folder besides `oauth/` that imports `mcp` (0.5 s), inside functions: for streamable HTTP, and for servers in our
+own process. What leaves is `ServerTool`, `ToolResult`, `ConnectionLost` and `Refused`.
 """

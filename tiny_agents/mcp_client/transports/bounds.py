@@ -13,6 +13,9 @@ from typing import Any
 MAX_DEPTH = 100
 """Levels of lists and objects within each other."""
 
+READ_DEPTH = 2 * MAX_DEPTH
+"""Levels that are read at all; what is below becomes null."""
+
 MAX_VALUES = 500_000
 """Values of one message, and names of values."""
 
@@ -34,15 +37,15 @@ def too_many_values(json_text: bytes) -> bool:
 
 
 def flattened(json_text: str) -> str:
-    """JSON text with null in place of what is nested far deeper than `MAX_DEPTH`, so that it can be read at all."""
+    """JSON text with null in place of what is nested deeper than `READ_DEPTH`, so that it can be read at all."""
     kept, depth, position = [], 0, 0
     for found in _NESTING.finditer(json_text):
         if found[0] in "[{":
             depth += 1
-            if depth == 2 * MAX_DEPTH:
+            if depth == READ_DEPTH:
                 kept.append(json_text[position : found.start()])
         elif found[0] in "]}":
-            if depth == 2 * MAX_DEPTH:
+            if depth == READ_DEPTH:
                 kept.append("null")
                 position = found.end()
             depth -= 1
@@ -56,10 +59,10 @@ def whole_number(digits: str) -> int | float:
     )
 
 
-def too_deep(value: Any) -> bool:
-    """Whether data is nested deeper than `MAX_DEPTH`."""
+def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Whether data is nested deeper than so many levels."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(depth):
         level = [
             inner
             for item in level

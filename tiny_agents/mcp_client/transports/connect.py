@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
-from functools import partial
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from tiny_agents.mcp_client.connection.changes import Change
 from tiny_agents.mcp_client.connection.servers import (
+    LOG_LEVELS,
     HttpServer,
     InProcessServer,
     Protocol,
@@ -18,23 +16,20 @@ from tiny_agents.mcp_client.connection.servers import (
     SseServer,
     StdioServer,
 )
-from tiny_agents.mcp_client.connection.watch import (
-    Refused,
-    Watch,
-)
-from tiny_agents.mcp_client.host.host import (
-    Desk,
-)
+from tiny_agents.mcp_client.connection.watch import Refused, Watch
+from tiny_agents.mcp_client.host.host import Desk
+from tiny_agents.mcp_client.protocol.agreement import Ourselves
+from tiny_agents.mcp_client.protocol.conversation import Conversation
+from tiny_agents.mcp_client.protocol.messages import HANDSHAKES, NotValid
+from tiny_agents.mcp_client.protocol.peer import Link, Params, Peer
 from tiny_agents.mcp_client.text import bounded_json, encodable, encodable_json, shortened, without_secrets
-from tiny_agents.mcp_client.tools.known_servers import Era
-from tiny_agents.mcp_client.transports.asked import CALLBACKS
-from tiny_agents.mcp_client.transports.mended import mended
-from tiny_agents.mcp_client.transports.remote import open_http, open_sse
-from tiny_agents.mcp_client.transports.session import Session, first_problem
-from tiny_agents.mcp_client.transports.stdio import open_stdio, running
+from tiny_agents.mcp_client.transports.asked import CAPABILITIES, answer_request
+from tiny_agents.mcp_client.transports.mended import Traffic
+from tiny_agents.mcp_client.transports.session import Session
+from tiny_agents.mcp_client.transports.stdio import open_stdio
 
-if TYPE_CHECKING:  # importing it costs 0.7 s
-    from mcp_types import DiscoverResult
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.tools.known_servers import Era
 
 LOG_LEVEL: Final = "info"
 MAX_LOG_CHARS: Final = 40_000
@@ -54,104 +49,115 @@ async def open_session(
         era: What the last connection found out; spares the question.
 
     Raises:
-        Exception: Whatever the transport or the SDK raises; `startup.explain` puts it into words.
+        Exception: Whatever the transport or the protocol raises; `startup.explain` puts it into words.
     """
-    process = running(server, watch) if isinstance(server, StdioServer) else nullcontext()
-    async with process, _session(server, watch, desk, protocol, era) as session:
-        yield session
-
-
-@asynccontextmanager
-async def _session(
-    server: Server, watch: Watch, desk: Desk, protocol: Protocol, era: Era | None
-) -> AsyncIterator[Session]:
-    import mcp
-    from mcp_types import (
-        Implementation,
-        LoggingMessageNotificationParams,
-        SamplingCapability,
-        SamplingToolsCapability,
-    )
-
-    async def log(params: LoggingMessageNotificationParams) -> None:
-        name = params.logger and shortened(encodable(params.logger), MAX_NAME_CHARS)
-        data = without_secrets(encodable_json(params.data), watch.secrets)
-        desk.log(params.level, name, bounded_json(data, MAX_LOG_CHARS))
-
-    # The SDK logs what it survives, with tracebacks. Without a handler Python would print that on the user's screen;
-    # whoever configures logging gets all of it.
-    for name in ("mcp", "client"):
-        sdk_logger = logging.getLogger(name)
-        if not sdk_logger.handlers:
-            sdk_logger.addHandler(logging.NullHandler())
-    ourselves = Implementation(name="tiny-agents", version=importlib.metadata.version("tiny-agents"))
-    transport = _OPENERS[type(server)](server, watch, desk)
-    if not isinstance(server, InProcessServer):
-        transport = mended(transport, desk.server, watch.secrets)
-    callbacks: dict[str, Any] = {CALLBACKS[service][0]: CALLBACKS[service][1](desk, watch) for service in desk.serves}
-    async with (
-        _in_words(),
-        mcp.Client(
-            transport,
-            client_info=ourselves,
-            mode=protocol if era is None else era.protocol,
-            prior_discover=_discovered(era),
-            cache=None,
-            message_handler=partial(_notice, watch),
-            logging_callback=log,
-            sampling_capabilities=SamplingCapability(tools=SamplingToolsCapability()),
-            log_level=desk.log_level or LOG_LEVEL,
-            **callbacks,
-        ) as client,
-    ):
-        session = Session(client, watch, desk)
+    async with _OPENERS[type(server)](server, watch, desk) as link, _talking(link, watch, desk) as conversation:
+        try:
+            await conversation.begin(protocol if era is None else era.protocol, None if era is None else era.discovered)
+        except NotValid as problem:
+            raise Refused(f"its greeting is not valid MCP: {problem}") from problem
+        session = Session(conversation, watch, desk)
         if desk.log_level is not None and not session.is_modern and session.offers("logging"):
             await session.set_log_level(desk.log_level)
         yield session
 
 
 @asynccontextmanager
-async def _in_words() -> AsyncIterator[None]:
-    """What the SDK finds wrong with the greeting, without the names of its classes."""
-    from pydantic import ValidationError
+async def _talking(link: Link, watch: Watch, desk: Desk) -> AsyncIterator[Conversation]:
+    from tiny_agents import __version__
 
+    async def answer(method: str, params: Params) -> dict[str, Any]:
+        agreed = getattr(conversation, "agreement", None)
+        version = HANDSHAKES[-1] if agreed is None else agreed.version
+        return await answer_request(desk, watch, version, method, params)
+
+    def notice(method: str, params: Params) -> None:
+        if (told := _NOTICES.get(method)) is not None:
+            told(watch, desk, params)
+
+    peer = Peer(link, Traffic(desk.server, watch.secrets), answer, notice)
+    ourselves = Ourselves(
+        {"name": "tiny-agents", "version": __version__},
+        {service: CAPABILITIES[service] for service in sorted(desk.serves)},
+        desk.log_level or LOG_LEVEL,
+    )
+    conversation = Conversation(peer, ourselves)
+    peer.start()
     try:
-        yield
-    except ValidationError as error:
-        raise Refused(f"its greeting is not valid MCP: {first_problem(error)}") from error
+        yield conversation
+    finally:
+        await peer.close()
 
 
-async def _notice(watch: Watch, message: object) -> None:
-    """What a server announces, in whichever way: unasked, or on a stream that we opened."""
-    import mcp_types as types
-
-    if isinstance(message, types.ToolListChangedNotification):
-        watch.tools_changed.set()
-    elif isinstance(message, types.PromptListChangedNotification):
-        watch.changes.note(Change("prompts"))
-    elif isinstance(message, types.ResourceListChangedNotification):
-        watch.changes.note(Change("resources"))
-    elif isinstance(message, types.ResourceUpdatedNotification) and len(message.params.uri) <= MAX_URI_CHARS:
-        watch.changes.note(Change("resources", encodable(message.params.uri)))
-    elif isinstance(message, types.ElicitCompleteNotification):
-        watch.page_done(message.params.elicitation_id)
+# ---------------------------------------------------------------- what a server announces
 
 
-def _discovered(era: Era | None) -> DiscoverResult | None:
-    if era is None or era.discovered is None:
-        return None
-    from mcp_types import DiscoverResult
-
-    return DiscoverResult.model_validate(era.discovered)
+def _tools_changed(watch: Watch, _: Desk, __: Params) -> None:
+    watch.tools_changed.set()
 
 
-def _in_process(server: InProcessServer, _: Watch, __: Desk) -> Any:
-    return server.server  # the SDK talks to the object itself
+def _prompts_changed(watch: Watch, _: Desk, __: Params) -> None:
+    watch.changes.note(Change("prompts"))
 
 
-_OPENERS: dict[type[Server], Callable[[Any, Watch, Desk], Any]] = {
+def _resources_changed(watch: Watch, _: Desk, __: Params) -> None:
+    watch.changes.note(Change("resources"))
+
+
+def _resource_updated(watch: Watch, _: Desk, params: Params) -> None:
+    uri = params.get("uri")
+    if isinstance(uri, str) and len(uri) <= MAX_URI_CHARS:
+        watch.changes.note(Change("resources", encodable(uri)))
+
+
+def _page_done(watch: Watch, _: Desk, params: Params) -> None:
+    if isinstance(id := params.get("elicitationId"), str):
+        watch.page_done(id)
+
+
+def _logged(watch: Watch, desk: Desk, params: Params) -> None:
+    level, name = params.get("level"), params.get("logger")
+    if level not in LOG_LEVELS or not isinstance(name, (str, type(None))) or "data" not in params:
+        return
+    data = without_secrets(encodable_json(params["data"]), watch.secrets)
+    desk.log(level, name and shortened(encodable(name), MAX_NAME_CHARS), bounded_json(data, MAX_LOG_CHARS))
+
+
+_NOTICES: dict[str, Callable[[Watch, Desk, Params], None]] = {
+    "notifications/tools/list_changed": _tools_changed,
+    "notifications/prompts/list_changed": _prompts_changed,
+    "notifications/resources/list_changed": _resources_changed,
+    "notifications/resources/updated": _resource_updated,
+    "notifications/elicitation/complete": _page_done,
+    "notifications/message": _logged,
+}
+"""What becomes of a notice, in whichever way it came: unasked, or on a stream that we opened."""
+
+
+# ---------------------------------------------------------------- one function per kind of server
+
+
+def _http(server: HttpServer, watch: Watch, desk: Desk) -> AbstractAsyncContextManager[Link]:
+    from tiny_agents.mcp_client.transports.remote import open_http
+
+    return open_http(server, watch, desk)
+
+
+def _sse(server: SseServer, watch: Watch, desk: Desk) -> AbstractAsyncContextManager[Link]:
+    from tiny_agents.mcp_client.transports.sse import open_sse
+
+    return open_sse(server, watch, desk)
+
+
+def _in_process(server: InProcessServer, watch: Watch, desk: Desk) -> AbstractAsyncContextManager[Link]:
+    from tiny_agents.mcp_client.transports.in_process import open_in_process
+
+    return open_in_process(server, watch, desk)
+
+
+_OPENERS: dict[type[Server], Callable[[Any, Watch, Desk], AbstractAsyncContextManager[Link]]] = {
     StdioServer: open_stdio,
-    HttpServer: open_http,
-    SseServer: open_sse,
+    HttpServer: _http,
+    SseServer: _sse,
     InProcessServer: _in_process,
 }

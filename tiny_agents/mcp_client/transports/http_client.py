@@ -20,6 +20,7 @@ from tiny_agents.errors import redact
 from tiny_agents.inference.http.tries import without_request
 from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
 from tiny_agents.mcp_client.oauth.flow import LoginFailed
+from tiny_agents.mcp_client.protocol.messages import encode
 from tiny_agents.mcp_client.tools.mending import PairMender, mended_text
 from tiny_agents.mcp_client.transports.answers import bounded_body, origin
 from tiny_agents.mcp_client.transports.bounds import MAX_VALUES, too_many_values
@@ -157,10 +158,9 @@ class WatchedClient(httpx2.AsyncClient):
         if asked is None or len(body) > MAX_ERROR_BYTES or not body.lstrip().startswith(b"{"):
             return mended_text(body)
         message = read_message(body, self._watch)
-        if message is None or hasattr(message, "method"):
+        if message is None or "method" in message:
             return mended_text(body)
-        message.id = asked
-        return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        return encode({**message, "id": asked})
 
     async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
         """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""

@@ -167,8 +167,8 @@ class ServerProcess(asyncio.SubprocessProtocol):
         """The next piece of standard output; empty when there is no more."""
         return await self._stdout.read(READ_BYTES)
 
-    async def write(self, data: bytes) -> None:
-        """Write to standard input and wait until the pipe takes more.
+    def put(self, data: bytes) -> None:
+        """Write to standard input, now or as soon as the pipe takes more.
 
         Raises:
             BrokenPipeError: The process doesn't read any more.
@@ -176,6 +176,14 @@ class ServerProcess(asyncio.SubprocessProtocol):
         if self._stdin.is_closing():
             raise BrokenPipeError("the server closed its standard input")
         self._stdin.write(data)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the pipe takes more, or never will again."""
+        return self._writable.is_set()
+
+    async def writable(self) -> None:
+        """Wait until it is."""
         await self._writable.wait()
 
     async def stop(self, grace_s: float = GRACE_S) -> None:

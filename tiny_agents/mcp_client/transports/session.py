@@ -8,12 +8,12 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tiny_agents.mcp_client.calls.promises import broken_promise
 from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.connection.era import era_of
-from tiny_agents.mcp_client.connection.servers import LogLevel
 from tiny_agents.mcp_client.connection.watch import (
     CODE_BROKEN,
     CODE_UNREACHABLE,
@@ -22,21 +22,32 @@ from tiny_agents.mcp_client.connection.watch import (
     Refused,
     Watch,
 )
-from tiny_agents.mcp_client.host.host import Desk
-from tiny_agents.mcp_client.host.rounds import Round
+from tiny_agents.mcp_client.protocol.messages import (
+    CONNECTION_CLOSED,
+    METHOD_NOT_FOUND,
+    URL_ELICITATION_REQUIRED,
+    Closed,
+    NotValid,
+    RpcError,
+)
+from tiny_agents.mcp_client.protocol.rounds import TooManyRounds, finished, next_params, questions_in
+from tiny_agents.mcp_client.protocol.streams import LIST_FLAGS, StreamLost
+from tiny_agents.mcp_client.results.mending import mended_answer
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.text import encodable, encodable_json, shortened
-from tiny_agents.mcp_client.tools.known_servers import Era
-from tiny_agents.mcp_client.tools.mending import plain_words, put_back
+from tiny_agents.mcp_client.tools.mending import plain_words
 from tiny_agents.mcp_client.tools.table import ServerTool, read_tool
+from tiny_agents.mcp_client.transports.asked import answer
 from tiny_agents.mcp_client.transports.pages import open_pages, read_pages
+from tiny_agents.mcp_client.transports.routing import Routing
 
-if TYPE_CHECKING:  # importing it costs 0.7 s
-    import mcp
-    from mcp.shared.dispatcher import ProgressFnT
-    from mcp_types import CallToolResult, InputRequiredResult
-    from pydantic import ValidationError
-
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.servers import LogLevel
+    from tiny_agents.mcp_client.host.host import Desk
+    from tiny_agents.mcp_client.host.rounds import Round
+    from tiny_agents.mcp_client.protocol.conversation import Conversation
+    from tiny_agents.mcp_client.protocol.peer import Report
+    from tiny_agents.mcp_client.tools.known_servers import Era
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -47,8 +58,7 @@ MAX_SAID_CHARS = 4_000
 
 MAX_TTL_MS = 365 * 86_400_000
 
-_SDK_CLOSED = "Connection closed"  # what the SDK says to calls that wait when its streams end
-_SDK_BROKEN = "SSE stream"  # how it begins to say that one answer's stream broke off
+_SDK_BROKEN = "SSE stream"  # how the SDK's transport begins to say that one answer's stream broke off
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +77,37 @@ class Session:
         instructions: What the server says about its use; None where it says nothing.
     """
 
-    def __init__(self, client: mcp.Client, watch: Watch, desk: Desk) -> None:
-        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
-        self._client = client
+    def __init__(self, conversation: Conversation, watch: Watch, desk: Desk) -> None:
+        self._conversation = conversation
+        self._agreement = conversation.agreement
         self._watch = watch
         self._desk = desk
+        self._routing = Routing(conversation, desk.server)
+        self._answer = partial(answer, desk, watch)
         self._promised: dict[str, dict[str, Any] | None] = {}  # tool -> the schema of its results
         self._listened = False
         self._tools_until = math.inf
-        self.is_modern = client.protocol_version in MODERN_PROTOCOL_VERSIONS
-        self.instructions: str | None = client.instructions or None
+        self.is_modern = self._agreement.modern
+        self.instructions: str | None = self._agreement.instructions or None
 
     def offers(self, what: Offered | Literal["logging", "completions"]) -> bool:
         """Whether the server says that it has something; True too where it wasn't asked what it has."""
-        declared = self._client.server_capabilities.model_dump(exclude_none=True)
+        declared = self._agreement.capabilities
         return what in declared or (self.is_modern and not declared)
+
+    def _announces(self, what: Offered) -> bool:
+        return self._agreement.capabilities.get(what, {}).get("listChanged") is True
 
     def era(self, *, older_transport: bool) -> Era | None:
         """What can be remembered of how this server is spoken to."""
-        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
-        info = self._client.server_info
-        discovered = self._client.session.discover_result
+        server, discovered = self._agreement.server, self._agreement.discovered
         return era_of(
-            self._client.protocol_version,
-            modern=self._client.protocol_version in MODERN_PROTOCOL_VERSIONS,
-            server=f"{info.name} {info.version}" if info is not None else "",
+            self._agreement.version,
+            modern=self.is_modern,
+            server=f"{server['name']} {server['version']}" if server else "",
             older_transport=older_transport,
-            discovered=None if discovered is None else discovered.model_dump(mode="json", by_alias=True),
-            ttl_s=0.0 if discovered is None else _holds_s(discovered.ttl_ms),
+            discovered=discovered,
+            ttl_s=0.0 if discovered is None else _holds_s(discovered),
         )
 
     async def list_tools(self, cursor: str | None) -> tuple[list[ServerTool], str | None]:
@@ -106,26 +117,22 @@ class Session:
             Refused: The server can't or won't list them, or its list is no valid MCP.
             ConnectionLost: It went away.
         """
-        from mcp import MCPError
-        from mcp_types import METHOD_NOT_FOUND
-        from pydantic import ValidationError
-
         try:
-            page = await self._client.list_tools(cursor=cursor)
-        except MCPError as error:
+            page = await self._conversation.ask("tools/list", _from(cursor))
+            listed = self._routing.usable(_listed_in(page, "tools"))
+        except RpcError as error:
             if error.code == METHOD_NOT_FOUND:
                 return [], None
             self._raise_if_lost(error)
             raise Refused(plain_words(str(error))) from error
-        except ValidationError as error:
-            raise Refused(f"its list of tools is not valid MCP: {first_problem(error)}") from error
-        self._tools_hold(_holds_s(page.ttl_ms), first=cursor is None)
-        listed = [put_back(tool.model_dump(mode="json", by_alias=True)) for tool in page.tools]
+        except NotValid as error:
+            raise Refused(f"its list of tools is not valid MCP: {error}") from error
+        self._tools_hold(_holds_s(page), first=cursor is None)
         if cursor is None:
             self._promised = {}
         for tool in listed:  # of several with a name the first one counts
             self._promised.setdefault(tool["name"], tool.get("outputSchema"))
-        return [read_tool(tool) for tool in listed], page.next_cursor
+        return [read_tool(tool) for tool in listed], page.get("nextCursor")
 
     def _tools_hold(self, seconds: float, *, first: bool) -> None:
         until = asyncio.get_running_loop().time() + seconds if seconds else math.inf
@@ -134,9 +141,7 @@ class Session:
     @property
     def tools_are_stale(self) -> bool:
         """Whether the server said for how long its tools hold, that time is over, and it announces no changes."""
-        tools = self._client.server_capabilities.tools
-        announces = tools is not None and bool(tools.list_changed)
-        return not announces and asyncio.get_running_loop().time() >= self._tools_until
+        return not self._announces("tools") and asyncio.get_running_loop().time() >= self._tools_until
 
     async def listen(self) -> bool:
         """Hear of it whenever the server's lists change, as long as its stream of changes is open.
@@ -146,33 +151,23 @@ class Session:
         Returns: Whether a stream was there that has ended and can be opened again. Servers of before 2026-07-28 have none,
             their notices come unasked.
         """
-        from mcp import MCPError
-        from mcp.client.subscriptions import SubscriptionLost
-
-        declared = self._client.server_capabilities
-        offered: dict[Offered, Any] = {
-            "tools": declared.tools, "prompts": declared.prompts, "resources": declared.resources
-        }  # fmt: skip
-        wanted: list[Offered] = [what for what, it in offered.items() if it is not None and it.list_changed]
+        offered: tuple[Offered, ...] = ("tools", "prompts", "resources")
+        wanted = [what for what in offered if self._announces(what)]
         if not self.is_modern or not wanted:
             return False
         try:
-            async with self._client.listen(
-                tools_list_changed="tools" in wanted,
-                prompts_list_changed="prompts" in wanted,
-                resources_list_changed="resources" in wanted,
-            ) as changes:
-                honored = [what for what in wanted if getattr(changes.honored, f"{what}_list_changed")]
+            async with self._conversation.stream({LIST_FLAGS[what]: True for what in wanted}) as changes:
+                granted = await changes.opened()
+                honored = [what for what in wanted if granted.get(LIST_FLAGS[what]) is True]
                 if not honored:
                     return False
                 for what in honored if self._listened else (what for what in honored if what == "tools"):
                     self._changed(what)
                 self._listened = True
-                async for _ in changes:
-                    pass  # the notices themselves arrive where those of older servers do
-        except SubscriptionLost as lost:
+                await changes.ended()  # the notices themselves arrive where those of older servers do
+        except StreamLost as lost:
             logger.debug("a server's stream of changes broke off: %s", lost)
-        except MCPError as error:
+        except RpcError as error:
             logger.debug("a server has no stream of changes: %s", error)
             return error.code in (CODE_UNREACHABLE, CODE_BROKEN)
         return True
@@ -195,18 +190,16 @@ class Session:
             Refused: The server doesn't agree.
             ConnectionLost: It went away.
         """
-        from mcp.client.subscriptions import SubscriptionLost
-
         try:
             with self._reported("of subscriptions"):
-                async with self._client.listen(resource_subscriptions=sorted(uris)) as changes:
-                    left_out = set(uris) - set(changes.honored.resource_subscriptions or ())
+                async with self._conversation.stream({"resourceSubscriptions": sorted(uris)}) as changes:
+                    granted = (await changes.opened()).get("resourceSubscriptions")
+                    left_out = set(uris).difference(granted if isinstance(granted, list) else ())
                     if left_out:
                         raise Refused(f"it doesn't tell when these change: {', '.join(sorted(left_out))}")
                     opened()
-                    async for _ in changes:
-                        pass
-        except SubscriptionLost as lost:
+                    await changes.ended()
+        except StreamLost as lost:
             logger.debug("a server's stream of changes broke off: %s", lost)
         except ConnectionLost as loss:
             if loss.gone:
@@ -219,37 +212,26 @@ class Session:
         Raises:
             Refused, ConnectionLost: The server doesn't agree; it went away.
         """
-        import mcp_types as types
-
-        request = types.SubscribeRequest(params=types.SubscribeRequestParams(uri=uri))
         with self._reported("to a subscription"):
-            await self._client.session.send_request(request, types.EmptyResult)
+            await self._conversation.ask("resources/subscribe", {"uri": uri})
 
     async def unsubscribe(self, uri: str) -> None:
         """The end of `subscribe`, with the same errors."""
-        import mcp_types as types
-
-        request = types.UnsubscribeRequest(params=types.UnsubscribeRequestParams(uri=uri))
         with self._reported("to the end of a subscription"):
-            await self._client.session.send_request(request, types.EmptyResult)
+            await self._conversation.ask("resources/unsubscribe", {"uri": uri})
 
     async def set_log_level(self, level: LogLevel) -> None:
         """Say which reports are wanted; for servers of before 2026-07-28. One that refuses sends what it likes."""
-        import mcp_types as types
-
-        request = types.SetLevelRequest(params=types.SetLevelRequestParams(level=level))
         try:
             with self._reported("to a level of logging"):
-                await self._client.session.send_request(request, types.EmptyResult)
+                await self._conversation.ask("logging/setLevel", {"level": level})
         except Refused as refused:
             logger.debug("a server takes no level of logging: %s", refused)
 
     async def announce_roots(self) -> None:
         """Say that the folders have changed; servers of 2026-07-28 and later ask whenever they want to know."""
-        import mcp_types as types
-
         if not self.is_modern:
-            await self._client.session.send_notification(types.RootsListChangedNotification())
+            await self._conversation.say("notifications/roots/list_changed")
 
     async def list_page(self, kind: ListKind, cursor: str | None) -> tuple[list[dict[str, Any]], str | None, float]:
         """One page of a list, the cursor of the next, and for how many seconds the server says that the page holds.
@@ -260,79 +242,90 @@ class Session:
             Refused: The server can't or won't list them, or its list is no valid MCP.
             ConnectionLost: It went away.
         """
-        from mcp_types import METHOD_NOT_FOUND
+        from tiny_agents.mcp_client.protocol import shapes
 
-        fetch, field = _LISTS[kind]
+        method, field, shape = _lists()[kind]
         try:
             with self._reported(f"to list its {kind}"):
-                page = await fetch(self._client, cursor)
+                page = await self._conversation.ask(method, _from(cursor))
+                items = shapes.plain(shapes.read(page, shape))[field]
         except Refused as refused:
             if refused.code == METHOD_NOT_FOUND:
                 return [], None, 0.0
             raise
-        items = [item.model_dump(mode="json", by_alias=True, exclude_none=True) for item in getattr(page, field)]
-        return items, page.next_cursor, _holds_s(page.ttl_ms)
+        return items, page.get("nextCursor"), _holds_s(page)
 
     async def read_resource(self, uri: str) -> list[dict[str, Any]]:
         """The contents of a resource, in the wire's own JSON; with the errors of `list_page`."""
+        from tiny_agents.mcp_client.protocol import shapes
+
         with self._reported("to a request to read"):
-            answer = await self._with_pages(lambda: self._client.read_resource(uri))
-        return [part.model_dump(mode="json", by_alias=True, exclude_none=True) for part in answer.contents]
+            found = await self._with_pages(lambda: self._finished("resources/read", {"uri": uri}))
+            contents: list[dict[str, Any]] = shapes.plain(shapes.read(found, shapes.Contents))["contents"]
+        return contents
 
     async def get_prompt(self, name: str, arguments: dict[str, str]) -> dict[str, Any]:
         """A prompt that is filled in, in the wire's own JSON; with the errors of `list_page`."""
+        from tiny_agents.mcp_client.protocol import shapes
+
+        params = {"name": name, "arguments": arguments}
         with self._reported("to a request for a prompt"):
-            answer = await self._with_pages(lambda: self._client.get_prompt(name, arguments))
-        return answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+            found = await self._with_pages(lambda: self._finished("prompts/get", params))
+            prompt: dict[str, Any] = shapes.plain(shapes.read(found, shapes.Prompt))
+        return prompt
 
     async def complete(
         self, kind: Literal["prompt", "template"], of: str, argument: str, value: str, known: Mapping[str, str]
     ) -> dict[str, Any]:
         """Values for an argument of a prompt, by its name, or of a template, by itself; with the errors of `list_page`."""
-        import mcp_types as types
+        from tiny_agents.mcp_client.protocol import shapes
 
-        ref = types.PromptReference(name=of) if kind == "prompt" else types.ResourceTemplateReference(uri=of)
+        ref = {"type": "ref/prompt", "name": of} if kind == "prompt" else {"type": "ref/resource", "uri": of}
+        params: dict[str, Any] = {"ref": ref, "argument": {"name": argument, "value": value}}
+        if known:
+            params["context"] = {"arguments": dict(known)}
         with self._reported("to a request for completions"):
-            answer = await self._client.complete(ref, {"name": argument, "value": value}, dict(known) or None)
-        return answer.completion.model_dump(mode="json", by_alias=True, exclude_none=True)
+            found = shapes.read(await self._conversation.ask("completion/complete", params), shapes.Completed)
+        completion: dict[str, Any] = shapes.plain(found.completion)
+        return completion
+
+    async def _finished(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The result of a request, with what the server asks meanwhile answered by the desk."""
+        if not self.is_modern:
+            return await self._conversation.ask(method, params)
+        return await finished(lambda more: self._conversation.ask(method, {**params, **more}), self._answer)
 
     async def _with_pages(self, request: Callable[[], Awaitable[T]]) -> T:
         """The answer to a request; one for which pages have to be opened first is made once more when they were.
 
         Raises:
-            MCPError: As the SDK; where the person doesn't open a page, the message says so.
+            RpcError: The server's; where the person doesn't open a page, the message says so.
         """
-        from mcp import MCPError
-        from mcp_types import URL_ELICITATION_REQUIRED
-
         try:
             return await request()
-        except MCPError as error:
+        except RpcError as error:
             if error.code != URL_ELICITATION_REQUIRED or "elicitation" not in self._desk.serves:
                 raise
             pages = read_pages(error.data)
             if not pages:
                 raise
             if not await open_pages(pages, self._desk, self._watch):
-                raise MCPError(error.code, f"{error.message} (not everything that it needs was opened)") from error
+                said = f"{error.message} (not everything that it needs was opened)"
+                raise RpcError(error.code, said, error.data) from error
         return await request()
 
     @contextmanager
     def _reported(self, what: str) -> Iterator[None]:
-        """What the SDK raises, as `Refused` or `ConnectionLost`."""
-        from mcp import MCPError
-        from mcp.client import InputRequiredRoundsExceededError
-        from pydantic import ValidationError
-
+        """What the protocol raises, as `Refused` or `ConnectionLost`."""
         try:
             yield
-        except MCPError as error:
+        except RpcError as error:
             self._raise_if_lost(error)
             raise Refused(str(error), code=error.code) from error
-        except ValidationError as error:
-            raise Refused(f"its answer {what} is not valid MCP: {first_problem(error)}") from error
-        except InputRequiredRoundsExceededError as error:
-            raise Refused(f"it asked back more than {error.max_rounds} times") from error
+        except NotValid as error:
+            raise Refused(f"its answer {what} is not valid MCP: {error}") from error
+        except TooManyRounds as error:
+            raise Refused(f"it {error}") from error
 
     async def call_tool(
         self,
@@ -350,86 +343,79 @@ class Session:
         Raises:
             ConnectionLost: The server went away before it answered.
         """
-        from mcp import MCPError
-        from mcp.client import InputRequiredRoundsExceededError
-        from mcp_types import CallToolResult
-        from pydantic import ValidationError
 
-        async def report(progress: float, total: float | None, message: str | None) -> None:
+        def report(progress: float, total: float | None, message: str | None) -> None:
             said = encodable(shortened(message, MAX_SAID_CHARS)) if message else None
             on_progress(Progress(progress, total, said))
 
         try:
-            answer = await self._with_pages(lambda: self._send_call(name, arguments, report, round))
-        except MCPError as error:
+            found = await self._with_pages(lambda: self._send_call(name, arguments, report, round))
+            if round is not None and self.is_modern and (asked := questions_in(found)) is not None:
+                return Wanted(encodable_json(asked.requests), asked.state)
+            if found.get("resultType") != "complete":  # of these, nothing was mended
+                found = mended_answer({**found, "resultType": "complete"})
+            content = _listed_in(found, "content")
+        except RpcError as error:
             self._raise_if_lost(error)
             return failure(plain_words(str(error)))
-        except ValidationError as error:
-            return failure(f"the server's answer is not valid MCP: {first_problem(error)}")
-        except InputRequiredRoundsExceededError as error:
-            return failure(f"the server asked back more than {error.max_rounds} times")
-        except Exception as error:  # noqa: BLE001 - a server's answer can make the SDK, or the schema it is checked against, fail in any way
+        except NotValid as error:
+            return failure(f"the server's answer is not valid MCP: {error}")
+        except TooManyRounds as error:
+            return failure(f"the server {error}")
+        except Exception as error:  # noqa: BLE001 - arguments may hold what no JSON can, and a person's answers too
             return failure(str(error) or type(error).__name__)
-        if not isinstance(answer, CallToolResult):
-            asked = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
-            return Wanted(encodable_json(asked.get("inputRequests") or {}), answer.request_state)
-        promised, data = self._promised.get(name), answer.structured_content
-        problem = broken_promise(promised, data) if promised and data is not None and not answer.is_error else None
+        promised, data, is_error = self._promised.get(name), found.get("structuredContent"), bool(found.get("isError"))
+        problem = broken_promise(promised, data) if promised and data is not None and not is_error else None
         if problem is not None:
             return failure(f"the result of '{name}' is not what its output schema says: {problem}")
-        return read_result(
-            [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in answer.content],
-            structured_content=answer.structured_content,
-            is_error=bool(answer.is_error),
-        )
+        return read_result(content, structured_content=data, is_error=is_error)
 
     async def _send_call(
-        self, name: str, arguments: dict[str, Any], report: ProgressFnT, round: Round | None
-    ) -> CallToolResult | InputRequiredResult:
-        if round is None or not self.is_modern:
-            return await self._client.call_tool(name, arguments, progress_callback=report)
-        from mcp_types import CallToolRequestParams
+        self, name: str, arguments: dict[str, Any], report: Report, round: Round | None
+    ) -> dict[str, Any]:
+        call = {"name": name, "arguments": arguments}
+        if not self.is_modern:
+            return await self._conversation.ask("tools/call", call, on_progress=report)
+        if round is not None:
+            return await self._routing.call({**call, **next_params(dict(round.answers), round.state)}, report)
+        return await finished(lambda more: self._routing.call({**call, **more}, report), self._answer)
 
-        answers = {"inputResponses": dict(round.answers)} if round.answers else {}
-        params = CallToolRequestParams.model_validate({"name": name, **answers})
-        return await self._client.session.call_tool(
-            name,
-            arguments,
-            progress_callback=report,
-            input_responses=params.input_responses,
-            request_state=round.state,
-            allow_input_required=True,
-        )
-
-    def _raise_if_lost(self, error: mcp.MCPError) -> None:
+    def _raise_if_lost(self, error: RpcError) -> None:
         """Tell the loss of the connection from an error that the server reports; it may use the same numbers."""
-        from mcp_types import CONNECTION_CLOSED
-
         if error.code == CODE_UNREACHABLE:
             raise ConnectionLost(error.message, ran=False) from error
         if error.code == CODE_BROKEN:
             raise ConnectionLost(error.message, gone=False) from error
-        if error.code == CONNECTION_CLOSED and error.message == _SDK_CLOSED:
+        if isinstance(error, Closed):
             raise ConnectionLost(self._watch.how or "closed the connection") from error
         if error.code == CONNECTION_CLOSED and error.message.startswith(_SDK_BROKEN) and self._watch.process is None:
             raise ConnectionLost("broke its answer off", gone=False) from error
 
 
-_LISTS: dict[ListKind, tuple[Callable[[mcp.Client, str | None], Awaitable[Any]], str]] = {
-    "prompts": (lambda client, cursor: client.list_prompts(cursor=cursor), "prompts"),
-    "resources": (lambda client, cursor: client.list_resources(cursor=cursor), "resources"),
-    "resource templates": (lambda client, cursor: client.list_resource_templates(cursor=cursor), "resource_templates"),
-}
-"""How each list is asked for, and where its items are in the answer."""
+def _from(cursor: str | None) -> dict[str, Any]:
+    return {} if cursor is None else {"cursor": cursor}
 
 
-def _holds_s(ttl_ms: int | None) -> float:
-    """For how many seconds something holds; a server may say any number."""
-    return min(max(ttl_ms or 0, 0), MAX_TTL_MS) / 1000
+def _listed_in(result: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Raises NotValid where there is no list."""
+    found = result.get(key)
+    if not isinstance(found, list):
+        raise NotValid(f"{key}: is missing" if found is None else f"{key}: must be a list")
+    return found
 
 
-def first_problem(error: ValidationError) -> str:
-    """What a validation found first, on one line, without the value (it may be anything)."""
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(step) for step in problem["loc"] if not str(step).startswith("function-"))
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
+def _lists() -> dict[ListKind, tuple[str, str, Any]]:
+    """How each list is asked for, where its items are in the answer, and what that looks like."""
+    from tiny_agents.mcp_client.protocol import shapes
+
+    return {
+        "prompts": ("prompts/list", "prompts", shapes.Prompts),
+        "resources": ("resources/list", "resources", shapes.Resources),
+        "resource templates": ("resources/templates/list", "resourceTemplates", shapes.Templates),
+    }
+
+
+def _holds_s(result: Mapping[str, Any]) -> float:
+    """For how many seconds a result holds; a server may say any number."""
+    ttl_ms = result.get("ttlMs")
+    return min(max(ttl_ms, 0), MAX_TTL_MS) / 1000 if isinstance(ttl_ms, int) else 0.0

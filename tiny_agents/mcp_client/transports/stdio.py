@@ -2,114 +2,132 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from tiny_agents.mcp_client.connection.servers import (
-    StdioServer,
-)
-from tiny_agents.mcp_client.connection.watch import (
-    Watch,
-    exit_of,
-)
-from tiny_agents.mcp_client.host.host import Desk
-from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, Streams, read_message
+from tiny_agents.mcp_client.connection.watch import Watch, exit_of
+from tiny_agents.mcp_client.protocol.messages import Message, encode
+from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, read_message
 from tiny_agents.mcp_client.transports.process import (
     EXIT_S,
+    READ_BYTES,
     LineSplitter,
     ServerProcess,
     default_environment,
 )
 
-if TYPE_CHECKING:  # importing it costs 0.7 s
-    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-    from mcp.shared.message import SessionMessage
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.connection.servers import StdioServer
+    from tiny_agents.mcp_client.host.host import Desk
+
+logger = logging.getLogger("tiny_agents.mcp_client")
 
 
 @asynccontextmanager
-async def running(server: StdioServer, watch: Watch) -> AsyncIterator[None]:
-    """The server's process, as `watch.process`. It is started without the SDK, whose import takes as long as many servers
-    take to start: both go on at the same time.
+async def open_stdio(server: StdioServer, watch: Watch, _: Desk) -> AsyncIterator[StdioLink]:
+    """A process that is started now, as `watch.process`, and ended with the block.
 
     Raises:
         OSError: It could not be started.
     """
-    import anyio
-
     env = {**default_environment(os.environ), **server.env}
     process = watch.process = await ServerProcess.start(server.command, server.args, env=env, cwd=server.cwd)
+    link = StdioLink(process, watch)
     try:
-        yield
+        yield link
     finally:
-        with anyio.CancelScope(shield=True):
+        try:
+            await link.close()
+        finally:
             await process.stop(watch.grace_s)
 
 
-@asynccontextmanager
-async def open_stdio(_: StdioServer, watch: Watch, __: Desk) -> AsyncIterator[Streams]:
-    """The streams of the process that is `running`."""
-    import anyio
+class StdioLink:
+    """Lines to and from a process."""
 
-    process = watch.process
-    assert process is not None
-    arrived, read_stream = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
-    # Room for what a server doesn't read: a call that is cancelled sends word of it, and must not wait for that.
-    write_stream, leaving = anyio.create_memory_object_stream["SessionMessage"](WAITING_MESSAGES)
-    async with arrived, read_stream, write_stream, leaving, anyio.create_task_group() as tasks:
-        tasks.start_soon(_read_messages, process, watch, arrived)
-        tasks.start_soon(_write_messages, process, watch, leaving)
-        yield read_stream, write_stream
-        tasks.cancel_scope.cancel()
+    takes_headers = False
 
+    def __init__(self, process: ServerProcess, watch: Watch) -> None:
+        self._process = process
+        self._watch = watch
+        self._waiting = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._broken = False
 
-async def _read_messages(
-    process: ServerProcess, watch: Watch, arrived: MemoryObjectSendStream[SessionMessage | Exception]
-) -> None:
-    import anyio
-    from mcp.shared.message import SessionMessage
+    def listen(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
+        self._begin(self._read(receive, ended))
 
-    lines, noise = LineSplitter(), 0
-    async with arrived:
+    async def send(self, message: Message, headers: Mapping[str, str] | None = None) -> None:
+        self._write(encode(message) + b"\n")
+        if self._process.is_writable:
+            self._waiting = 0
+        else:
+            self._waiting += 1
+            if self._waiting >= WAITING_MESSAGES:
+                await self._process.writable()
+                self._waiting = 0
+
+    async def tell(self, message: Message) -> None:
+        self._write(encode(message) + b"\n")  # there is room for what a server doesn't read: nobody waits for that
+
+    async def close(self) -> None:
+        """Read no more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _write(self, line: bytes) -> None:
+        try:
+            self._process.put(line)
+        except BrokenPipeError:
+            if not self._broken:
+                self._broken = True
+                self._begin(self._lose("stopped reading its standard input"))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"MCP process {self._process.pid}")
+        task.add_done_callback(self._done)
+        self._tasks.append(task)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("what an MCP server writes could not be read", exc_info=error)
+            self._watch.lose(f"could not be read ({type(error).__name__})")
+
+    async def _read(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
+        process, watch, lines, noise = self._process, self._watch, LineSplitter(), 0
         try:
             while data := await process.read():
-                noise += len(data)
+                size = len(data)
+                noise += size
                 if watch.noise and lines.is_at_start and b"{" not in data:  # a flood of lines is skipped as a whole
                     data = data[data.rfind(b"\n") + 1 :]
                 for line in lines.feed(data):
                     if (message := read_message(line, watch)) is not None:
                         noise = 0
-                        await arrived.send(SessionMessage(message))
+                        receive(message)
                 if noise > MAX_NOISE_BYTES:
                     watch.lose("floods its standard output with what is no MCP")
                     return
-                await anyio.lowlevel.checkpoint()  # others' turn: a server may write faster than this is read
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # the session has been left
-        watch.lose(await _end_of(process, "closed its standard output"))
+                if size == READ_BYTES:
+                    await asyncio.sleep(0)  # others' turn: a server may write faster than this is read
+            await self._lose("closed its standard output")
+        finally:
+            ended()
 
+    async def _lose(self, otherwise: str) -> None:
+        """Say how the process ended; the end of its pipes comes a moment before that.
 
-async def _write_messages(
-    process: ServerProcess, watch: Watch, leaving: MemoryObjectReceiveStream[SessionMessage]
-) -> None:
-    async with leaving:
-        try:
-            async for item in leaving:
-                text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-                await process.write(text.encode() + b"\n")
-        except BrokenPipeError:
-            watch.lose(await _end_of(process, "stopped reading its standard input"))
-
-
-async def _end_of(process: ServerProcess, otherwise: str) -> str:
-    """How the process ended, as a sentence that continues its name; the end of its pipes comes a moment before that.
-
-    Args:
-        otherwise: What it did, if it goes on.
-    """
-    import anyio
-
-    with anyio.move_on_after(EXIT_S):
-        await process.exited.wait()
-    return otherwise if process.returncode is None else exit_of(process.returncode)
+        Args:
+            otherwise: What it did, if it goes on.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_S):
+                await self._process.exited.wait()
+        code = self._process.returncode
+        self._watch.lose(otherwise if code is None else exit_of(code))

@@ -1,0 +1,165 @@
+"""The HTTP+SSE transport of 2024-11-05: answers arrive on one long stream, messages are posted to where it says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from tiny_agents.mcp_client.connection.watch import CODE_REFUSED, Refused, Watch
+from tiny_agents.mcp_client.protocol.messages import Id, Message, encode, error
+from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, read_message
+from tiny_agents.mcp_client.transports.remote import watched_client
+
+if TYPE_CHECKING:  # a remote server is opened last of all
+    import httpx2
+
+    from tiny_agents.mcp_client.connection.servers import SseServer
+    from tiny_agents.mcp_client.host.host import Desk
+
+logger = logging.getLogger("tiny_agents.mcp_client")
+
+Events = AsyncGenerator["httpx2.ServerSentEvent", None]
+
+
+@asynccontextmanager
+async def open_sse(server: SseServer, watch: Watch, desk: Desk) -> AsyncIterator[SseLink]:
+    """A server whose stream of events is open.
+
+    Not the SDK's, which takes no event above 1 MiB, waits for ever where the stream names an endpoint on another host,
+    and leaves a call waiting whose message could not be posted.
+    """
+    import httpx2
+
+    from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
+
+    async with watched_client(server, watch, desk) as http:
+        response = await http.open_events()
+        source = httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES)
+        events = cast("Events", aiter(source))  # so it is left in good order too
+        try:
+            link = SseLink(http, await _endpoint(events, response.url), events, watch)
+            try:
+                yield link
+            finally:
+                await link.close()
+        finally:
+            await events.aclose()
+            await response.aclose()
+
+
+async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.URL) -> str:
+    """Where messages are to be posted: the first thing a server says. Only its own host is trusted."""
+    import httpx2
+
+    from tiny_agents.inference.http.tries import without_request
+    from tiny_agents.mcp_client.transports.answers import origin
+
+    try:
+        async for event in events:
+            if event.event == "endpoint":
+                endpoint = base.join(event.data.strip())
+                if origin(endpoint) != origin(base):
+                    raise Refused(f"it wants its messages sent to another host, {origin(endpoint)}")
+                return str(endpoint)
+    except (httpx2.SSEError, httpx2.TransportError, httpx2.InvalidURL) as error:
+        raise Refused(f"it sends no events: {error}") from without_request(error)
+    raise Refused("it ended its stream of events at once")
+
+
+class SseLink:
+    """Events from a server, messages posted to it: requests side by side, everything else in its turn."""
+
+    takes_headers = False
+
+    def __init__(self, http: httpx2.AsyncClient, endpoint: str, events: Events, watch: Watch) -> None:
+        self._http = http
+        self._endpoint = endpoint
+        self._events = events
+        self._watch = watch
+        self._leaving: asyncio.Queue[Message] = asyncio.Queue(WAITING_MESSAGES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._receive: Callable[[Message], None] = lambda _: None
+
+    def listen(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
+        self._receive = receive
+        self._begin(self._read(ended))
+        self._begin(self._post_each())
+
+    async def send(self, message: Message, headers: Mapping[str, str] | None = None) -> None:
+        encode(message)  # what can't be written is said here, to whom it concerns
+        await self._leaving.put(message)
+
+    async def tell(self, message: Message) -> None:
+        if not self._leaving.full():
+            self._leaving.put_nowait(message)
+
+    async def close(self) -> None:
+        for task in (tasks := set(self._tasks)):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="MCP events")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            logger.error("what an MCP server sends could not be read", exc_info=problem)
+            self._watch.lose(f"could not be read ({type(problem).__name__})")
+
+    async def _read(self, ended: Callable[[], None]) -> None:
+        import httpx2
+
+        how, noise = "closed the connection", 0
+        try:
+            async for event in self._events:
+                message = read_message(event.data.encode(), self._watch) if event.event == "message" else None
+                if message is not None:
+                    noise = 0
+                    self._receive(message)
+                elif (noise := noise + len(event.data)) > MAX_NOISE_BYTES:
+                    how = "floods its stream of events with what is no MCP"
+                    break
+                await asyncio.sleep(0)  # others' turn: a server may send faster than this is read
+            self._watch.lose(how)
+        except (httpx2.SSEError, httpx2.TransportError) as problem:
+            self._watch.lose(f"broke the connection off ({str(problem) or type(problem).__name__})")
+        finally:
+            ended()
+
+    async def _post_each(self) -> None:
+        while True:
+            message = await self._leaving.get()
+            if "method" in message and "id" in message:
+                self._begin(self._post_request(message))
+            else:
+                await self._post(message)
+
+    async def _post(self, message: Message) -> httpx2.Response:
+        headers = {"content-type": "application/json"}
+        return await self._http.post(self._endpoint, content=encode(message), headers=headers)
+
+    async def _post_request(self, message: Message) -> None:
+        """Send a request; one that could not be delivered is answered with the reason."""
+        response = await self._post(message)
+        answer: Message | None = None
+        if response.status_code >= 300:
+            answer = _in_place_of(response, message["id"])
+        elif response.content.lstrip().startswith(b"{"):  # its answer; it belongs on the stream, and some send it here
+            answer = read_message(response.content, self._watch)
+        if answer is not None:
+            self._receive(answer)
+
+
+def _in_place_of(response: httpx2.Response, id: Id) -> Message:
+    """The error in place of the answer to a request that could not be delivered."""
+    if response.status_code < 400:
+        return error(id, CODE_REFUSED, "the server redirects messages, which isn't followed")
+    said = response.json()["error"]
+    return error(id, said["code"], str(said["message"]), said.get("data"))
