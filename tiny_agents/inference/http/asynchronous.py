@@ -27,7 +27,7 @@ from tiny_agents.inference.http.tries import (
     translate,
     without_request,
 )
-from tiny_agents.inference.http.trust import may_have_proxy, trust_for, trust_store
+from tiny_agents.inference.http.trust import goes_direct, trust_for, trust_store
 from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
 
 
@@ -165,6 +165,6 @@ class AsyncHTTP:
         return self._senders[local]
 
     def _new_sender(self, url: str) -> Sender:
-        if is_loopback(url) or not (self.settings.proxies or may_have_proxy(url, trust_env=self.settings.trust_env)):
+        if goes_direct(url, self.settings):
             return DirectSender(Pool(trust_for(url)))
         return ClientSender(httpx2.AsyncClient(**client_options(url, self.settings, httpx2.AsyncHTTPTransport)))

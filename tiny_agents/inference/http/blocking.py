@@ -15,9 +15,24 @@ from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request, Response
 from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
 from tiny_agents.inference.http.answer import Answer
-from tiny_agents.inference.http.clients import Address, OwnClient, checked_own, client_options, lower, needs_decoding
+from tiny_agents.inference.http.blocking_senders import (
+    BlockingClientSender,
+    BlockingDirectSender,
+    BlockingReply,
+    BlockingSender,
+)
+from tiny_agents.inference.http.clients import OwnClient, checked_own, client_options
+from tiny_agents.inference.http.http1.blocking import BlockingPool
 from tiny_agents.inference.http.settings import HTTPSettings
-from tiny_agents.inference.http.tries import ERROR_BODY_LIMIT, Tries, content_of, timeout, translate, without_request
+from tiny_agents.inference.http.tries import (
+    ERROR_BODY_LIMIT,
+    SLOWEST_BYTES_PER_S,
+    Tries,
+    content_of,
+    translate,
+    without_request,
+)
+from tiny_agents.inference.http.trust import goes_direct, trust_for
 from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
 
 
@@ -27,18 +42,15 @@ class SyncResponseStream(Answer):
     `data` gives the bytes as they arrive. It is one iterator: a loop that stops can be gone on with.
     """
 
-    def __init__(self, response: httpx2.Response, tries: Tries, sender: SyncHTTP) -> None:
-        super().__init__(response.status_code, lower(response.headers), tries)
-        self._response = response
-        self._sender = sender  # which closes its connections when nobody needs it any more
-        raw = response.stream  # as it comes: `iter_raw` would cut and count it
-        assert isinstance(raw, httpx2.SyncByteStream)
-        self._chunks = response.iter_bytes() if needs_decoding(response) else iter(raw)
+    def __init__(self, reply: BlockingReply, tries: Tries, http: SyncHTTP) -> None:
+        super().__init__(reply.status, reply.headers, tries)
+        self._reply = reply
+        self._http = http  # which closes its connections when nobody needs it any more
         self.data = self._read()
 
     def _read(self) -> Iterator[bytes]:
         try:
-            for data in self._chunks:
+            for data in self._reply.data:
                 if self._limited and self.deadline.left_s <= 0:
                     self.close()
                     raise self.deadline.passed(public_url(self.url))
@@ -58,7 +70,7 @@ class SyncResponseStream(Answer):
         return b"".join(pieces)
 
     def close(self) -> None:
-        self._response.close()
+        self._reply.close()
 
     def __enter__(self) -> Self:
         return self
@@ -67,9 +79,9 @@ class SyncResponseStream(Answer):
         self.close()
 
 
-def _close_all(clients: dict[bool, httpx2.Client]) -> None:
-    while clients:
-        clients.popitem()[1].close()
+def _close_all(senders: dict[bool, BlockingSender]) -> None:
+    while senders:
+        senders.popitem()[1].close()
 
 
 class SyncHTTP:
@@ -87,10 +99,11 @@ class SyncHTTP:
     ) -> None:
         settings = settings or HTTPSettings()
         self.settings = settings if timeout_s is None else replace(settings, timeout_s=timeout_s)
-        self._own = checked_own(own, httpx2.Client)
-        self._clients: dict[bool, httpx2.Client] = {}
+        own_client = checked_own(own, httpx2.Client)
+        self._own = None if own_client is None else BlockingClientSender(own_client)
+        self._senders: dict[bool, BlockingSender] = {}
         self._lock = threading.Lock()
-        weakref.finalize(self, _close_all, self._clients)
+        weakref.finalize(self, _close_all, self._senders)
 
     def send(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Response:
         """Send and read the whole answer. Raises the errors of `open`."""
@@ -108,63 +121,62 @@ class SyncHTTP:
 
     def close(self) -> None:
         with self._lock:
-            clients = list(self._clients.values())
-            self._clients.clear()
-        for client in clients:
-            client.close()
+            senders = list(self._senders.values())
+            self._senders.clear()
+        for sender in senders:
+            sender.close()
 
     def _open(self, request: Request, deadline: Deadline, *, stream: bool) -> SyncResponseStream:
         tries = Tries(request, self.settings, deadline)
         content = content_of(request)
         while True:
             try:
-                response = self._send_once(tries, content, stream)
+                reply = self._send_once(tries, content, stream)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 time.sleep(tries.after_error(error))
                 continue
-            status, headers = response.status_code, lower(response.headers)
-            if 200 <= status < 300 or (is_redirect(status, headers) and not self.settings.follow_redirects):
-                return SyncResponseStream(response, tries, self)
-            if is_redirect(status, headers):
-                response.close()
-                tries.follow(status, headers)
+            if 200 <= reply.status < 300:
+                return SyncResponseStream(reply, tries, self)
+            if is_redirect(reply.status, reply.headers):
+                if not self.settings.follow_redirects:
+                    return SyncResponseStream(reply, tries, self)
+                reply.close()
+                tries.follow(reply.status, reply.headers)
                 continue
-            body = self._error_body(response, tries)
-            time.sleep(tries.after_status(status, headers, body))
+            body = self._error_body(reply, tries)
+            time.sleep(tries.after_status(reply.status, reply.headers, body))
 
-    def _send_once(self, tries: Tries, content: bytes | None, stream: bool) -> httpx2.Response:
+    def _send_once(self, tries: Tries, content: bytes | None, stream: bool) -> BlockingReply:
         request = tries.request
-        client = self._client(request.url)
+        sender = self._sender(request.url)
         headers = wire_headers(request, stream=stream)
-        address = Address.of(request.url)
-        built = client.build_request(
-            request.method,
-            address.url,
-            content=content,
-            headers=headers,
-            timeout=timeout(tries.begin()),
-            extensions=address.extensions,
-        )
-        return client.send(built, stream=True, follow_redirects=False, **address.auth)
+        limit_s = tries.begin()
+        head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
+        return sender.send(request, headers, content, limit_s, head_s)
 
-    def _error_body(self, response: httpx2.Response, tries: Tries) -> bytes:
+    def _error_body(self, reply: BlockingReply, tries: Tries) -> bytes:
         body, until = b"", time.monotonic() + tries.limit_s
         try:
-            for data in response.iter_bytes():
+            for data in reply.data:
                 body += data
                 if len(body) > ERROR_BODY_LIMIT or time.monotonic() > until:
                     break
         except httpx2.HTTPError as error:
             body = body or f"(its text could not be read: {type(error).__name__})".encode()
         finally:
-            response.close()
+            reply.close()
         return body
 
-    def _client(self, url: str) -> httpx2.Client:
+    def _sender(self, url: str) -> BlockingSender:
         if self._own is not None:
             return self._own
         local = is_loopback(url) and url.startswith("http:")
         with self._lock:
-            if local not in self._clients:
-                self._clients[local] = httpx2.Client(**client_options(url, self.settings, httpx2.HTTPTransport))
-            return self._clients[local]
+            if local not in self._senders:
+                self._senders[local] = self._new_sender(url)
+            return self._senders[local]
+
+    def _new_sender(self, url: str) -> BlockingSender:
+        if goes_direct(url, self.settings):
+            return BlockingDirectSender(BlockingPool(trust_for(url)))
+        return BlockingClientSender(httpx2.Client(**client_options(url, self.settings, httpx2.HTTPTransport)))

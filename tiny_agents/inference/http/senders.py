@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -12,17 +9,12 @@ from typing import Protocol, cast
 import anyio
 import httpx2
 
-from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http.clients import Address, lower, needs_decoding
-from tiny_agents.inference.http.http1.pool import Place, Pool, Waits, place_of
+from tiny_agents.inference.http.http1.pool import Pool
 from tiny_agents.inference.http.http1.transport import response_of
-from tiny_agents.inference.http.tries import CONNECT_TIMEOUT_S, timeout
-
-logger = logging.getLogger("tiny_agents.inference")
-
-UNPACKED = "gzip, deflate"
-"""How a body may be compressed that is read as a whole."""
+from tiny_agents.inference.http.outgoing import incoming, note, outgoing, waits
+from tiny_agents.inference.http.tries import timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +59,10 @@ class DirectSender:
     async def send(
         self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
     ) -> Reply:
-        place, password = _whereto(request.url)
-        told = {"accept-encoding": UNPACKED, **headers, **password}
-        fields = [(b"host", place.host), *((name.encode(), value.encode()) for name, value in told.items())]
-        if content is not None:
-            fields.append((b"content-length", b"%d" % len(content)))
-        waits = Waits(min(limit_s, CONNECT_TIMEOUT_S), limit_s, limit_s, head_s)
-        answer = await self._pool.send(request.method, place, fields, content or b"", waits)
-        if logger.isEnabledFor(logging.INFO):
-            logger.info("HTTP Request: %s %s HTTP %d", request.method, public_url(request.url), answer.status)
-        shown = _shown(answer.headers)
+        place, fields = outgoing(request, headers, content)
+        answer = await self._pool.send(request.method, place, fields, content or b"", waits(limit_s, head_s))
+        note(request, answer.status)
+        shown = incoming(answer.headers)
         if "content-encoding" in shown:
             response = response_of(answer)
             return Reply(answer.status, shown, response.aiter_bytes(), response.aclose)
@@ -84,31 +70,6 @@ class DirectSender:
 
     async def aclose(self) -> None:
         await self._pool.aclose()
-
-
-def _shown(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers of an answer; of several with a name the values, with commas between."""
-    shown: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "replace")
-        shown[name] = f"{shown[name]}, {value}" if name in shown else value
-    return shown
-
-
-def _whereto(url: str) -> tuple[Place, dict[str, str]]:
-    """Where a request for `url` goes, and the header for a password that is in it."""
-    if "?" in url or "@" in url:  # may hold what is secret: not remembered
-        return _place(url)
-    return _known_place(url)
-
-
-def _place(url: str) -> tuple[Place, dict[str, str]]:
-    whole = httpx2.URL(url)
-    password = base64.b64encode(f"{whole.username}:{whole.password}".encode()).decode() if whole.userinfo else ""
-    return place_of(whole), {"authorization": f"Basic {password}"} if password else {}
-
-
-_known_place = functools.lru_cache(maxsize=64)(_place)
 
 
 class ClientSender:

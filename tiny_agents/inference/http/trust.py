@@ -10,6 +10,7 @@ import urllib.request
 import httpx2
 
 from tiny_agents.errors import UsageError
+from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.wire import is_loopback
 
 
@@ -35,14 +36,16 @@ def trust_for(url: str) -> ssl.SSLContext:
     return _no_trust() if is_loopback(url) and url.startswith("http:") else trust_store()
 
 
-def may_have_proxy(url: str, *, trust_env: bool = True) -> bool:
-    """Whether the environment may name a proxy for `url`; loopback addresses never go through one."""
-    return trust_env and not is_loopback(url) and bool(urllib.request.getproxies())
+def goes_direct(url: str, settings: HTTPSettings) -> bool:
+    """Whether no proxy stands between us and `url`; none does for loopback addresses."""
+    if is_loopback(url):
+        return True
+    return not settings.proxies and not (settings.trust_env and urllib.request.getproxies())
 
 
 def direct_transport(url: str) -> httpx2.AsyncBaseTransport | None:
     """What sends faster than httpx2 itself does; None where a proxy may stand between us and `url`."""
-    if may_have_proxy(url):
+    if not goes_direct(url, HTTPSettings()):
         return None
     from tiny_agents.inference.http.http1.transport import Transport
 

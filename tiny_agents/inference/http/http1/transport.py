@@ -1,13 +1,14 @@
-"""`Transport`: how a client of httpx2 sends over a `Pool`."""
+"""`Transport`: how a client of httpx2 sends over a `Pool`; answers as httpx2 has them."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
 import httpx2
 
+from tiny_agents.inference.http.http1.blocking import BlockingAnswer
 from tiny_agents.inference.http.http1.pool import Answer, Place, Pool, Waits, place_of
 
 
@@ -49,3 +50,20 @@ class _Body(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._answer.aclose()
+
+
+def blocking_response_of(answer: BlockingAnswer) -> httpx2.Response:
+    """`response_of`, to be read by a thread."""
+    extensions = {"http_version": b"HTTP/1.1", "reason_phrase": answer.reason}
+    return httpx2.Response(answer.status, headers=answer.headers, stream=_BlockingBody(answer), extensions=extensions)
+
+
+class _BlockingBody(httpx2.SyncByteStream):
+    def __init__(self, answer: BlockingAnswer) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._answer.body()
+
+    def close(self) -> None:
+        self._answer.close()
