@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
+import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents.mcp_client.transports.process import CUT_BYTES, CutLine, LineSplitter, Tail
+from tiny_agents.mcp_client.transports.process import CUT_BYTES, CutLine, LineSplitter, ServerProcess, Tail
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -62,3 +66,18 @@ def test_a_tail_is_shown_without_terminal_escapes() -> None:
     tail = Tail()
     tail.add(b"\x1b[31mfatal\x1b[0m caf\xe9\r\n")
     assert tail.text() == "fatal caf\ufffd\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("size", "is_over_first"), [(10, True), (3_000_000, False)], ids=["few", "many"])
+async def test_what_a_process_writes_before_somebody_reads_is_not_lost(size: int, is_over_first: bool) -> None:
+    program = f"import sys; sys.stdout.write('x' * {size})"
+    process = await ServerProcess.start(sys.executable, ["-c", program], env=dict(os.environ), cwd=None)
+    if is_over_first:
+        await process.exited.wait()
+    taken: list[bytes] = []
+    ended = asyncio.Event()
+    process.take_output(taken.append, ended.set)
+    await ended.wait()
+    await process.stop()
+    assert (len(b"".join(taken)), process.returncode) == (size, 0)

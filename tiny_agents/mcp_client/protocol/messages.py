@@ -107,6 +107,8 @@ def as_message(value: Any) -> Message | None:
     """A message with those keys only that make it what it is; None where it is none."""
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
         return None
+    if len(value) == 3 and type(value.get("id")) is int and type(value.get("result")) is dict:
+        return value  # nearly all are such
     named = is_id(id := value.get("id"))
     if isinstance(value.get("method"), str):
         if not isinstance(value.get("params"), (dict, type(None))):

@@ -125,7 +125,9 @@ class ServerProcess(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.exited = asyncio.Event()
         self.stderr = Tail()
-        self._stdout = asyncio.StreamReader(limit=READ_BYTES)
+        self._early = bytearray()
+        self._take: Callable[[bytes], None] | None = None
+        self._ended: Callable[[], None] = lambda: None
         self._stdout_over = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -163,9 +165,32 @@ class ServerProcess(asyncio.SubprocessProtocol):
         """Exit status; a negative number is the signal that ended it; None while it runs."""
         return self._transport.get_returncode()
 
-    async def read(self) -> bytes:
-        """The next piece of standard output; empty when there is no more."""
-        return await self._stdout.read(READ_BYTES)
+    def take_output(self, take: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        """Hand over standard output from now on, piece by piece, and say when there is no more.
+
+        What takes it is called by the event loop, as soon as something can be read: a server that writes faster than that
+        waits meanwhile.
+        """
+        if (before := self._stdout_pipe.get_protocol()) is not None:  # none if it is closed already
+            self._stdout_pipe.set_protocol(_Output(self.output, before))
+        self._take, self._ended = take, ended
+        early, self._early = bytes(self._early), bytearray()
+        if early:
+            take(early)
+        if self._stdout_over:
+            ended()
+        self._stdout_pipe.resume_reading()
+
+    def output(self, data: bytes) -> None:
+        """A piece of standard output has come."""
+        if self._draining or self._stdout_over:
+            return
+        if self._take is not None:
+            self._take(data)
+            return
+        self._early += data
+        if len(self._early) > READ_BYTES:
+            self._stdout_pipe.pause_reading()
 
     def put(self, data: bytes) -> None:
         """Write to standard input, now or as soon as the pipe takes more.
@@ -238,14 +263,13 @@ class ServerProcess(asyncio.SubprocessProtocol):
         self._transport = cast(asyncio.SubprocessTransport, transport)
         self._stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
         self._stdout_pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(1))
-        self._stdout.set_transport(self._stdout_pipe)  # lets the reader pause the pipe, so a flood waits there
         _RUNNING[self.pid] = os.getpid()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
             self.stderr.add(data)
-        elif not (self._draining or self._stdout_over):
-            self._stdout.feed_data(data)
+        else:
+            self.output(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 0:
@@ -272,7 +296,22 @@ class ServerProcess(asyncio.SubprocessProtocol):
     def _end_stdout(self) -> None:
         if not self._stdout_over:
             self._stdout_over = True
-            self._stdout.feed_eof()
+            self._ended()
+
+
+class _Output(asyncio.Protocol):
+    """Standard output as its pipe reads it, without the transport of the subprocess in between, which hands each piece on in
+    a later round of the event loop."""
+
+    def __init__(self, take: Callable[[bytes], None], before: asyncio.BaseProtocol) -> None:
+        self._take = take
+        self._before = before
+
+    def data_received(self, data: bytes) -> None:
+        self._take(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._before.connection_lost(exc)  # the subprocess has ended when all its pipes have
 
 
 # ---------------------------------------------------------------- environment

@@ -14,7 +14,6 @@ from tiny_agents.mcp_client.protocol.messages import Message, encode
 from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, read_message
 from tiny_agents.mcp_client.transports.process import (
     EXIT_S,
-    READ_BYTES,
     LineSplitter,
     ServerProcess,
     default_environment,
@@ -54,12 +53,17 @@ class StdioLink:
     def __init__(self, process: ServerProcess, watch: Watch) -> None:
         self._process = process
         self._watch = watch
+        self._lines = LineSplitter()
+        self._noise = 0
         self._waiting = 0
-        self._tasks: list[asyncio.Task[None]] = []
-        self._broken = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._broken = self._over = False
+        self._receive: Callable[[Message], None] = lambda _: None
+        self._ended: Callable[[], None] = lambda: None
 
     def listen(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
-        self._begin(self._read(receive, ended))
+        self._receive, self._ended = receive, ended
+        self._process.take_output(self._take, self._end)
 
     async def send(self, message: Message, headers: Mapping[str, str] | None = None) -> None:
         self._write(encode(message) + b"\n")
@@ -76,10 +80,11 @@ class StdioLink:
 
     async def close(self) -> None:
         """Read no more."""
-        for task in self._tasks:
+        self._stop()
+        for task in (tasks := set(self._tasks)):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -91,34 +96,45 @@ class StdioLink:
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"MCP process {self._process.pid}")
-        task.add_done_callback(self._done)
-        self._tasks.append(task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("what an MCP server writes could not be read", exc_info=error)
-            self._watch.lose(f"could not be read ({type(error).__name__})")
+    # ---- called by the event loop
 
-    async def _read(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
-        process, watch, lines, noise = self._process, self._watch, LineSplitter(), 0
+    def _take(self, data: bytes) -> None:
+        if self._over:
+            return
         try:
-            while data := await process.read():
-                size = len(data)
-                noise += size
-                if watch.noise and lines.is_at_start and b"{" not in data:  # a flood of lines is skipped as a whole
-                    data = data[data.rfind(b"\n") + 1 :]
-                for line in lines.feed(data):
-                    if (message := read_message(line, watch)) is not None:
-                        noise = 0
-                        receive(message)
-                if noise > MAX_NOISE_BYTES:
-                    watch.lose("floods its standard output with what is no MCP")
-                    return
-                if size == READ_BYTES:
-                    await asyncio.sleep(0)  # others' turn: a server may write faster than this is read
-            await self._lose("closed its standard output")
-        finally:
-            ended()
+            self._read(data)
+        except Exception as error:
+            logger.exception("what an MCP server writes could not be read")
+            self._watch.lose(f"could not be read ({type(error).__name__})")
+            self._stop()
+
+    def _read(self, data: bytes) -> None:
+        self._noise += len(data)
+        if self._watch.noise and self._lines.is_at_start and b"{" not in data:
+            data = data[data.rfind(b"\n") + 1 :]  # a flood of lines is skipped as a whole
+        for line in self._lines.feed(data):
+            if (message := read_message(line, self._watch)) is not None:
+                self._noise = 0
+                self._receive(message)
+        if self._noise > MAX_NOISE_BYTES:
+            self._watch.lose("floods its standard output with what is no MCP")
+            self._stop()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._begin(self._end_with_process())
+
+    async def _end_with_process(self) -> None:
+        await self._lose("closed its standard output")
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._over:
+            self._over = True
+            self._ended()
 
     async def _lose(self, otherwise: str) -> None:
         """Say how the process ended; the end of its pipes comes a moment before that.
