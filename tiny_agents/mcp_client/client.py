@@ -586,8 +586,9 @@ class MCPClient(Offers):
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""
 
     def _told_instructions(self) -> str | None:
-        def told(name: str) -> bool:
+        said = {name: c.instructions for name, c in self._connections.items() if c.instructions}
+        for name in list(said):
             own = self._tells.get(name)
-            return self._instructions if own is None else own
-
-        return instructions_text({name: c.instructions for name, c in self._connections.items() if told(name)})
+            if not (self._instructions if own is None else own):
+                del said[name]
+        return instructions_text(said) if said else None

@@ -127,18 +127,24 @@ def _size(value: Any) -> int:
     if value is None:
         return 0
     if isinstance(value, Record):
+        if value._source is None:
+            return _size_of(zip(value.__struct_fields__, msgspec.structs.astuple(value), strict=True))
         value = present(value)
     if isinstance(value, (dict, Mapping)):
-        if value.get("type") in ("image_url", "input_audio"):
-            return MEDIA_TOKENS * BYTES_PER_TOKEN
-        size = 0
-        for key, item in value.items():
-            if item is not None:
-                size += len(key) + (len(item) if type(item) is str and item.isascii() else _size(item))
-        return size
+        return _size_of(value.items())
     if isinstance(value, (list, tuple)):
         return sum(map(_size, value))
     return _size(str(value))
+
+
+def _size_of(fields: Iterable[tuple[str, Any]]) -> int:
+    size = 0
+    for key, item in fields:
+        if item is not None:
+            if key == "type" and item in ("image_url", "input_audio"):
+                return MEDIA_TOKENS * BYTES_PER_TOKEN
+            size += len(key) + (len(item) if type(item) is str and item.isascii() else _size(item))
+    return size
 
 
 def _number(value: Any) -> int | None:

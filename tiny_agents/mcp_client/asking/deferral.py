@@ -19,7 +19,7 @@ from tiny_agents.mcp_client.bounds import MAX_TOOLS
 from tiny_agents.mcp_client.events import ToolsDeferred
 from tiny_agents.mcp_client.text import shortened
 from tiny_agents.mcp_client.tools.functions import Functions
-from tiny_agents.mcp_client.tools.table import FUNCTIONS, SEARCH_TOOLS, Offer, name_of, same_objects
+from tiny_agents.mcp_client.tools.table import FUNCTIONS, SEARCH_TOOLS, Offer, name_of
 
 if TYPE_CHECKING:
     from tiny_agents.mcp_client.connection.servers import Defer
@@ -78,7 +78,7 @@ class Deferral:
         self._max_tools = max_tools
         self.room: Callable[[], int | None] = lambda: MAX_TOOL_TOKENS
         self._tokens: dict[int, tuple[Any, int]] = {}  # by identity of the tool, which is held so that it stays its own
-        self._summed: tuple[list[Any], int] = ([], 0)
+        self._summed: tuple[Hand | None, int] = (None, 0)
         self._known: list[Offer] = []  # those that a search finds
         self._index: tuple[list[Offer], ToolIndex] | None = None
         self._told: tuple[int, int] | None = None
@@ -168,7 +168,7 @@ class Deferral:
 
     def _deferred(self, hand: Hand) -> dict[str, Offer]:
         """The tools that may be held back, by name: the same object, where nothing has changed."""
-        many = self._is_many(hand.tools)
+        many = self._is_many(hand)
         if not many and "always" not in self.modes.values():
             return _NONE
         if self._held[0] is not hand or self._held[1] is not many:
@@ -181,14 +181,14 @@ class Deferral:
             self._held = hand, many, found
         return self._held[2]
 
-    def _is_many(self, tools: Sequence[ChatCompletionInputTool]) -> bool:
-        return len(tools) > self._max_tools + self._functions.has(SEARCH_TOOLS) or self._is_long(tools)
+    def _is_many(self, hand: Hand) -> bool:
+        return len(hand.tools) > self._max_tools + self._functions.has(SEARCH_TOOLS) or self._is_long(hand)
 
-    def _is_long(self, tools: Sequence[ChatCompletionInputTool]) -> bool:
-        if len(tools) <= FEW_TOOLS or (room := self.room()) is None:
+    def _is_long(self, hand: Hand) -> bool:
+        if len(hand.tools) <= FEW_TOOLS or (room := self.room()) is None:
             return False
-        if not same_objects(tools, self._summed[0]):
-            self._summed = list(tools), sum(map(self._tokens_of, tools))
+        if self._summed[0] is not hand:
+            self._summed = hand, sum(map(self._tokens_of, hand.tools))
         return self._summed[1] > room
 
     def _tokens_of(self, tool: ChatCompletionInputTool) -> int:
