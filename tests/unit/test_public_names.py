@@ -56,10 +56,12 @@ def test_importing_agent_and_client_loads_what_their_classes_are_made_of_and_no_
     assert modules_loaded_by("from tiny_agents import MCPClient, Agent") & HEAVY == set()
 
 
-def test_making_an_agent_loads_nothing_that_only_servers_or_saved_conversations_need() -> None:
+def test_making_an_agent_loads_nothing_that_only_requests_servers_or_saved_conversations_need() -> None:
     made = "from tiny_agents import Agent; Agent(model='m', base_url='http://127.0.0.1:9/v1')"
     assert (
-        modules_loaded_by(made) & {"mcp", "mcp_types", "pydantic", "yaml", "rich", "prompt_toolkit", "sqlite3"} == set()
+        modules_loaded_by(made)
+        & {"mcp", "httpx2", "httptools", "pydantic", "yaml", "rich", "prompt_toolkit", "sqlite3"}
+        == set()
     )
 
 

@@ -16,7 +16,6 @@ from tiny_agents.inference.base import BaseClient, Rounds, answer_encoded, error
 from tiny_agents.inference.binding import async_method, documented_by
 from tiny_agents.inference.call import Ask, Call, Response, Step
 from tiny_agents.inference.events import CHAT, STEPS, TEXT, Kind, is_event_stream
-from tiny_agents.inference.http.asynchronous import AsyncHTTP
 from tiny_agents.inference.media import fetched, has_content, read
 from tiny_agents.inference.routing import Destination, Engine, embedded
 from tiny_agents.inference.streams import AsyncChatStream, AsyncStream
@@ -25,6 +24,7 @@ from tiny_agents.inference.tasks import audio, chat, tabular, text, vision
 
 if TYPE_CHECKING:
     from tiny_agents.inference.deadline import Deadline
+    from tiny_agents.inference.http.asynchronous import AsyncHTTP
     from tiny_agents.inference.types.chat import ChatCompletionOutput
     from tiny_agents.inference.types.record import Record
     from tiny_agents.inference.types.tasks import TextGenerationOutput, TextGenerationStreamOutput
@@ -41,7 +41,9 @@ class AsyncInferenceClient(BaseClient):
     {BaseClient.__doc__}"""
 
     def _set_up(self) -> None:
-        self._http = AsyncHTTP(self._http_settings(), own=self._own_http)
+        self._opened: AsyncHTTP | None = None
+        if self._own_http is not None:
+            self._sending()  # raises UsageError where it isn't an asynchronous one
         self._engines: dict[str | None, Engine] = {}
         self._engine_lock = anyio.Lock()
         self.chat = AsyncChat(self)
@@ -180,6 +182,14 @@ class AsyncInferenceClient(BaseClient):
 
     # ---- sending
 
+    def _sending(self) -> AsyncHTTP:
+        """What sends requests: made, and what it needs imported, with the first one."""
+        if self._opened is None:
+            from tiny_agents.inference.http.asynchronous import AsyncHTTP
+
+            self._opened = AsyncHTTP(self._http_settings(), own=self._own_http)
+        return self._opened
+
     async def run(self, call: Call[T]) -> T:
         """Carry out a call that a task builder made, and return its result."""
         deadline = self._deadline()
@@ -201,7 +211,7 @@ class AsyncInferenceClient(BaseClient):
             if destination.emulates(call):
                 whole = await self._settle(destination.answer(call), deadline)
                 return AsyncStream(None, kind.events(route, route.url), kind.pieces(whole))
-            response = await self._http.open(destination.adapter.prepare(call, route), deadline)
+            response = await self._sending().open(destination.adapter.prepare(call, route), deadline)
             if not is_whole(response.headers):
                 return AsyncStream(response, kind.events(route, response.url))
             async with response:
@@ -226,7 +236,7 @@ class AsyncInferenceClient(BaseClient):
                 if pause := rounds.pause_s(step):
                     await anyio.sleep(pause)
                 try:
-                    response = await self._http.send(step.request, deadline)
+                    response = await self._sending().send(step.request, deadline)
                 except ProviderError as error:
                     if step.refused is None:
                         raise
@@ -264,7 +274,8 @@ class AsyncInferenceClient(BaseClient):
     async def close(self) -> None:
         """Close the connections, and the embedded model if this client started it. Closing twice is fine."""
         with anyio.CancelScope(shield=True):
-            await self._http.aclose()
+            if self._opened is not None:
+                await self._opened.aclose()
             engines = list(self._engines.values())
             self._engines.clear()
             for engine in engines:

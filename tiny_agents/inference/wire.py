@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import functools
 import ipaddress
 import re
@@ -104,6 +103,8 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
     with contextlib.suppress(ValueError):  # not a number: then it is a date
         return max(0.0, float(value))
+    import email.utils
+
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
     except ValueError:

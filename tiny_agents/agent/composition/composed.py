@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiny_agents.agent.composition.media_files import MediaFiles
-from tiny_agents.agent.composition.python_files import public_functions
-from tiny_agents.agent.composition.subagents import Subagent, check_circle, described
-from tiny_agents.agent.composition.tasks import Task
-from tiny_agents.agent.skills.library import Skills
 from tiny_agents.errors import ConfigError, UsageError
-from tiny_agents.mcp_client.tools.table import LOAD_SKILL
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # most agents have none of these
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
     from tiny_agents.agent.agent import Agent
+    from tiny_agents.agent.composition.media_files import MediaFiles
+    from tiny_agents.agent.composition.subagents import Subagent
+    from tiny_agents.agent.composition.tasks import Task
+    from tiny_agents.agent.skills.library import Skills
     from tiny_agents.inference.async_client import AsyncInferenceClient
     from tiny_agents.mcp_client.events import InnerEvent
     from tiny_agents.mcp_client.tools.functions import Functions
@@ -36,12 +33,16 @@ class Composition:
         self._python: list[tuple[Path, Mapping[Path, str] | None]] = []
         self._imported = 0
         self._tasks: list[Task] = []
-        self._files = MediaFiles()
+        self._files: MediaFiles | None = None
         self._skills: Skills | None = None
 
     def add_agent(
         self, outer: Agent, agent: Agent, name: str, description: str | None, emit: Callable[[InnerEvent], None]
     ) -> Subagent:
+        import re
+
+        from tiny_agents.agent.composition.subagents import Subagent, check_circle, described
+
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
             raise UsageError(f"add_agent: a name has letters, digits, '-' and '_', at most 64; got {name!r}")
         check_circle(outer, agent, name, lambda other: iter(other.composition.agents))
@@ -58,6 +59,9 @@ class Composition:
         if self._skills is not None:
             self._skills.add(folders, pinned)
             return
+        from tiny_agents.agent.skills.library import Skills
+        from tiny_agents.mcp_client.tools.table import LOAD_SKILL
+
         self._skills = Skills(folders, pinned)
         if not self._functions.has(LOAD_SKILL):
             self._functions.add(self._skills.load_skill, LOAD_SKILL, None, own=True)
@@ -71,8 +75,12 @@ class Composition:
         self._python.append((path, pinned))
 
     def add_task(self, name: str, client: AsyncInferenceClient, readable: Sequence[Path]) -> None:
-        self._files.readable = tuple(dict.fromkeys((*self._files.readable, *readable)))
-        task = Task(name, client, self._files)
+        from tiny_agents.agent.composition.media_files import MediaFiles
+        from tiny_agents.agent.composition.tasks import Task
+
+        files = self._files = self._files or MediaFiles()
+        files.readable = tuple(dict.fromkeys((*files.readable, *readable)))
+        task = Task(name, client, files)
         self._functions.add(task.tool, name, None, limits_itself=True)
         self._tasks.append(task)
 
@@ -82,6 +90,10 @@ class Composition:
 
     def start(self) -> None:
         """Import the Python files. Raises ConfigError."""
+        if not self._python:
+            return
+        from tiny_agents.agent.composition.python_files import public_functions
+
         while self._imported < len(self._python):
             path, pinned = self._python[self._imported]
             for function in public_functions(path, pinned):
@@ -98,4 +110,6 @@ class Composition:
 
     async def close(self) -> None:
         """End the agents, at the same time, and the clients of tasks."""
+        import asyncio
+
         await asyncio.gather(*(agent.close() for agent in self._agents), *(task.close() for task in self._tasks))

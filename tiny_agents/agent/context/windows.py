@@ -55,50 +55,44 @@ class Excess(msgspec.Struct, frozen=True):
 
 
 _NUMBER = r"(\d[\d,_]*)"
-_TOO_LONG = re.compile(
+_TOO_LONG = (
     r"(?i)context_length_exceeded|exceed_context_size|context[ _](?:length|size|window)|maximum prompt length"
     r"|too long to fit into the model|(?:input|prompt|messages?|conversation) (?:is|are) too (?:long|large)"
     r"|input token count|too many (?:input )?tokens|reduce the length of the|range of input length"
     r"|must have less than \d+ tokens|max_new_tokens`? must be <=|too large for model with"
     r"|request entity too large|payload too large"
 )
-_OF_A_RATE = re.compile(r"(?i)per (?:minute|day|hour|second)|\b[tr]p[md]\b|rate.?limit|quota")
+_OF_A_RATE = r"(?i)per (?:minute|day|hour|second)|\b[tr]p[md]\b|rate.?limit|quota"
 _STATUSES = frozenset({200, 400, 413, 422, 500})
-_WINDOWS = tuple(
-    re.compile(f"(?i){pattern}")
-    for pattern in (
-        rf'"n_ctx"\s*:\s*{_NUMBER}',
-        rf"(?:context|prompt) (?:length|size|window)(?: of (?:only )?| is | limit (?:is |of )?|\s*[:( ]\s*){_NUMBER}",
-        rf"> {_NUMBER} maximum",
-        rf"{_NUMBER} maximum context length",
-        rf"maximum number of tokens allowed \(?{_NUMBER}",
-        rf"(?:must have less than|must be <=) {_NUMBER}",
-        rf"limit for this model is {_NUMBER} tokens",
-        rf"input length should be \[\d+, {_NUMBER}\]",
-        rf"exceeds? the (?:model's )?(?:context )?(?:limit|maximum) of {_NUMBER}",
-    )
+_WINDOWS = (
+    rf'"n_ctx"\s*:\s*{_NUMBER}',
+    rf"(?:context|prompt) (?:length|size|window)(?: of (?:only )?| is | limit (?:is |of )?|\s*[:( ]\s*){_NUMBER}",
+    rf"> {_NUMBER} maximum",
+    rf"{_NUMBER} maximum context length",
+    rf"maximum number of tokens allowed \(?{_NUMBER}",
+    rf"(?:must have less than|must be <=) {_NUMBER}",
+    rf"limit for this model is {_NUMBER} tokens",
+    rf"input length should be \[\d+, {_NUMBER}\]",
+    rf"exceeds? the (?:model's )?(?:context )?(?:limit|maximum) of {_NUMBER}",
 )
-_SENT = tuple(
-    re.compile(f"(?i){pattern}")
-    for pattern in (
-        rf'"n_prompt_tokens"\s*:\s*{_NUMBER}',
-        rf"(?:resulted in|requested(?: about)?|request contains|request has|prompt contains|given:) {_NUMBER}",
-        rf"too long:? {_NUMBER}",
-        rf"\(total length {_NUMBER}",
-        rf"input token count \(?{_NUMBER}",
-    )
+_SENT = (
+    rf'"n_prompt_tokens"\s*:\s*{_NUMBER}',
+    rf"(?:resulted in|requested(?: about)?|request contains|request has|prompt contains|given:) {_NUMBER}",
+    rf"too long:? {_NUMBER}",
+    rf"\(total length {_NUMBER}",
+    rf"input token count \(?{_NUMBER}",
 )
 
 
 def excess_in(error: ProviderError) -> Excess | None:
     """What a server says about a conversation that is too long for its model; None where it says something else."""
     said = f"{error} {error.body}"
-    if error.status not in _STATUSES or not _TOO_LONG.search(said) or _OF_A_RATE.search(said):
+    if error.status not in _STATUSES or not re.search(_TOO_LONG, said) or re.search(_OF_A_RATE, said):
         return None
     window = _first(_WINDOWS, said)
     return Excess(window if window and window >= LEAST_WINDOW else None, _first(_SENT, said))
 
 
-def _first(patterns: Sequence[re.Pattern[str]], text: str) -> int | None:
-    found = next((match for pattern in patterns if (match := pattern.search(text)) is not None), None)
+def _first(patterns: Sequence[str], text: str) -> int | None:
+    found = next((match for each in patterns if (match := re.search(f"(?i){each}", text)) is not None), None)
     return int(re.sub(r"[,_]", "", found[1])) if found is not None else None

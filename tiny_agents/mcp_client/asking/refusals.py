@@ -42,14 +42,14 @@ class Refusal(msgspec.Struct, frozen=True):
     Attributes:
         name: What it is, in the words of a log.
         statuses: With which it may say so.
-        says: Found in its error.
+        says: A pattern of what is found in its error.
         is_in: Whether a request has it.
         without: The request without it.
     """
 
     name: str
     statuses: Collection[int]
-    says: re.Pattern[str]
+    says: str
     is_in: Callable[[ChatRequest], bool]
     without: Callable[[ChatRequest], ChatRequest]
 
@@ -58,7 +58,7 @@ def refusal_in(error: ProviderError, request: ChatRequest) -> Refusal | None:
     """What of `request` the server refuses; None where the error is about something else."""
     said = f"{error} {error.body}"
     for refusal in REFUSALS:
-        if error.status in refusal.statuses and refusal.says.search(said) and refusal.is_in(request):
+        if error.status in refusal.statuses and re.search(refusal.says, said) and refusal.is_in(request):
             return refusal
     return None
 
@@ -121,14 +121,14 @@ _NOT_TAKEN = (
 )
 
 
-def _named(field_: str) -> re.Pattern[str]:
+def _named(field_: str) -> str:
     """`field_`, and near it that it isn't taken."""
-    return re.compile(rf"(?is)(?:{field_}).{{0,120}}(?:{_NOT_TAKEN})|(?:{_NOT_TAKEN}).{{0,120}}(?:{field_})")
+    return rf"(?is)(?:{field_}).{{0,120}}(?:{_NOT_TAKEN})|(?:{_NOT_TAKEN}).{{0,120}}(?:{field_})"
 
 
 TOOLS = "tools"
 _TOOLS = r"tools?|tool[ -]?(?:use|calls?|calling)|functions?|function[ -]?calls?|function[ -]?calling"
-_NO_TOOLS = re.compile(
+_NO_TOOLS = (
     rf"(?i)(?:n[o']t|no)\s+support\w*\s+(?:for\s+)?[`'\"]?(?:{_TOOLS})\b"
     rf"|\b(?:{_TOOLS})[`'\"]?\s+(?:is|are)\s+(?:n[o']t\s+(?:yet\s+)?(?:supported|enabled|available)|unsupported)"
     r"|unsupported param(?:eter)?:? [`'\"]?tools\b|found that support tool use|enable-auto-tool-choice"
