@@ -170,6 +170,10 @@ async def use(agent: Agent, limits: Limits, leaving: tuple[str, int] | None) -> 
     except InferenceError:
         seen.failed = True
     except asyncio.CancelledError:
+        pass
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)  # as does one after which the run failed before it waited for anything
+    if task.cancelling():
         task.uncancel()
     with suppress(asyncio.CancelledError):
         await items.aclose()
