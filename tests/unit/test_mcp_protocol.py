@@ -183,6 +183,8 @@ async def test_servers_are_answered_side_by_side_and_what_they_take_back_is_not_
                 return {"n": params["n"]}
             case "odd":
                 raise NotValid("message: is missing")
+            case "unwritable":
+                return {"of": object()}
             case "broken":
                 raise ZeroDivisionError
             case _:
@@ -192,8 +194,9 @@ async def test_servers_are_answered_side_by_side_and_what_they_take_back_is_not_
     for id, method, params in ((1, "slow", {"n": 1}), ("x", "slow", {"n": 2}), (2, "odd", {}), (3, "broken", {})):
         link.receive({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
     link.receive({"jsonrpc": "2.0", "id": 4, "method": "unknown"})
-    codes = {(message := await link.next())["id"]: message["error"]["code"] for _ in range(3)}
-    assert codes == {2: -32602, 3: -32603, 4: -32601}
+    link.receive({"jsonrpc": "2.0", "id": 5, "method": "unwritable"})
+    codes = {(message := await link.next())["id"]: message["error"]["code"] for _ in range(4)}
+    assert codes == {2: -32602, 3: -32603, 4: -32601, 5: -32603}
     link.receive({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "1"}})
     while left != ["1"]:
         await asyncio.sleep(0)
@@ -211,10 +214,10 @@ async def test_who_leaves_says_so_to_whom_an_answer_is_owed() -> None:
         return {}
 
     _, peer = conversation_on(link, answer=answer)
-    link.receive({"jsonrpc": "2.0", "id": 5, "method": "roots/list"})
+    link.receive({"jsonrpc": "2.0", "id": "5", "method": "roots/list"})
     await asyncio.sleep(0)
     await peer.close()
-    assert [(message["id"], message["error"]["message"]) for message in link.sent] == [(5, "the client is leaving")]
+    assert [(message["id"], message["error"]["message"]) for message in link.sent] == [("5", "the client is leaving")]
 
 
 async def test_a_notice_that_cannot_be_read_does_not_cost_the_next_one() -> None:

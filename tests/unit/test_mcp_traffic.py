@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.transports.bounds import READ_DEPTH, too_deep
 from tiny_agents.mcp_client.transports.framing import read_message
 from tiny_agents.mcp_client.transports.mended import MAX_ASKED, Traffic
 
@@ -170,3 +171,17 @@ def test_no_option_of_a_part_costs_the_answer(part: dict[str, Any], options: dic
     answer = sent({"jsonrpc": "2.0", "id": 1, "result": {"content": [{**options, **part}, PARTS[0]]}})
     assert traffic.arrived(answer)
     assert len(CallToolResult.model_validate(answer["result"], by_name=False).content) == 2
+
+
+@pytest.mark.parametrize("depth", [150, 300, 900, 100_000])
+def test_what_is_nested_without_end_is_read_as_far_as_it_is_of_use(depth: int) -> None:
+    data = b"[" * depth + b"]" * depth
+    watch = Watch(on_lost=lambda: None)
+    for said in (
+        b'"id":1,"error":{"code":1,"message":"m","data":%s}',
+        b'"method":"notifications/message","params":{"data":%s}',
+    ):
+        message = read_message(b'{"jsonrpc":"2.0",' + said % data + b"}", watch)
+        assert message is not None
+        assert not too_deep(message, READ_DEPTH + 1)
+        assert Traffic("s", ["secret"]).arrived(message)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from tiny_agents.mcp_client.protocol.messages import (
@@ -29,6 +30,9 @@ from tiny_agents.mcp_client.protocol.streams import Stream
 from tiny_agents.mcp_client.protocol.tracing import traced
 
 logger = logging.getLogger("tiny_agents.mcp_client")
+
+LEAVE_S = 1.0
+"""How long those may take altogether to be told that we leave who wait for an answer of ours."""
 
 Params = dict[str, Any]
 Report = Callable[[float, float | None, str | None], None]
@@ -90,7 +94,7 @@ class Peer:
         self._ids = itertools.count(1)
         self._waiting: dict[Id, asyncio.Future[Message | None]] = {}
         self._reports: dict[Id, Report] = {}
-        self._answering: dict[Id, asyncio.Task[None]] = {}
+        self._answering: dict[Id, tuple[Id, asyncio.Task[None]]] = {}  # an id as it is known -> as it was given
         self._over = False
 
     def start(self) -> None:
@@ -100,13 +104,16 @@ class Peer:
     async def close(self) -> None:
         """Answer nobody any more. Whoever still waits for an answer learns that none will come."""
         self._end()
-        unanswered = dict(self._answering)
-        for task in unanswered.values():
+        if not self._answering:
+            return
+        unanswered, tasks = zip(*self._answering.values(), strict=True)
+        for task in tasks:
             task.cancel()
-        if unanswered:
-            await asyncio.wait(unanswered.values())
-        for id in unanswered:
-            await self.link.tell(error(id, INTERNAL_ERROR, "the client is leaving"))
+        await asyncio.wait(tasks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                for id in unanswered:
+                    await self.link.tell(error(id, INTERNAL_ERROR, "the client is leaving"))
 
     async def request(
         self,
@@ -218,32 +225,33 @@ class Peer:
     def _asked(self, id: Id, method: str, params: Params) -> None:
         key = known_id(id)
         task = asyncio.create_task(self._reply(id, method, params), name=f"answering {method}"[:100])
-        self._answering[key] = task
+        self._answering[key] = id, task
         task.add_done_callback(lambda done: self._replied(key, done))
 
     def _replied(self, key: Id, task: asyncio.Task[None]) -> None:
-        if self._answering.get(key) is task:  # an id may have been used twice
+        if (found := self._answering.get(key)) is not None and found[1] is task:  # an id may have been used twice
             del self._answering[key]
 
     async def _reply(self, id: Id, method: str, params: Params) -> None:
         try:
             reply = result(id, await self._answer(method, params))
+            await self.link.send(reply)
         except RpcError as refused:
-            reply = error(id, refused.code, refused.message, refused.data)
+            await self.link.send(reply := error(id, refused.code, refused.message, refused.data))
         except NotValid as problem:
-            reply = error(id, INVALID_PARAMS, f"the request is not valid MCP: {problem}")
+            said = f"the request is not valid MCP: {problem}"
+            await self.link.send(reply := error(id, INVALID_PARAMS, said))
         except Exception:
             logger.exception("a server's request could not be answered (%s)", method)
-            reply = error(id, INTERNAL_ERROR, "the client failed to answer")
-        await self.link.send(reply)
+            await self.link.send(reply := error(id, INTERNAL_ERROR, "the client failed to answer"))
         self._traffic.sent(reply)
 
     def _taken_back(self, params: Params) -> None:
         """The server doesn't wait for an answer any more, or ends a stream."""
         if not is_id(id := params.get("requestId")):
             return
-        if (task := self._answering.pop(known_id(id), None)) is not None:
-            task.cancel()
+        if (found := self._answering.pop(known_id(id), None)) is not None:
+            found[1].cancel()
         if (stream := self.streams.get(id)) is not None:
             stream.end(lost=True)
 

@@ -163,6 +163,8 @@ class Form(msgspec.Struct, rename="camel"):
             raise ValueError("url is missing")
         if self.mode == "form" and self.requested_schema is None:
             raise ValueError("requestedSchema is missing")
+        if self.requested_schema is not None and self.requested_schema.get("type", "object") != "object":
+            raise ValueError("requestedSchema is not that of an object")
 
 
 class _Hint(msgspec.Struct):

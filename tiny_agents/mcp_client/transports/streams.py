@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from tiny_agents.mcp_client.protocol.messages import Closed, Message
+import msgspec
+
+from tiny_agents.mcp_client.protocol.messages import Closed, Message, encode
 
 if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp.client._transport import Transport
@@ -68,8 +70,9 @@ class StreamLink:
         from mcp.shared.message import ClientMessageMetadata, SessionMessage
 
         about = ClientMessageMetadata(headers=dict(headers)) if headers else None
+        plain = msgspec.json.decode(encode(message))  # a transport ends if it can't write something; this says it here
         try:
-            await self._write.send(SessionMessage(as_model(message), about))
+            await self._write.send(SessionMessage(as_model(plain), about))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             if "method" in message and "id" in message:
                 raise Closed from None
