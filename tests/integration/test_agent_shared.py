@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.history import assert_valid
+from tests.support.mcp_servers import busy_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
 from tiny_agents import Agent, ChatCompletionInputMessage
+from tiny_agents.mcp_client.events import ServerEvent, ServerLog, ServerLost, ToolAnswered, ToolProgress
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
@@ -49,6 +52,55 @@ async def test_conversations_at_the_same_time_get_their_own_results_and_keep_the
             assert all(
                 len({int(m["content"].split()[-1]) % 100 for m in one if m["role"] == "user"}) == 1 for one in sent
             )
+
+
+def works_as_often_as_it_is_told(request: Recorded) -> Turn:
+    said = request.body["messages"]
+    if said[-1]["role"] == "tool":
+        return text("Done.")
+    return calls(("work", {"steps": int(said[-1]["content"]), "seconds": 0}))
+
+
+async def test_conversations_at_the_same_time_hear_of_their_own_calls_only() -> None:
+    with OpenAIServer(works_as_often_as_it_is_told) as model:
+        server = busy_server(name="s")
+        async with asyncio.timeout(120), Agent(base_url=model.url, model="m", servers=[server]) as agent:
+            await agent.load_tools()
+            conversations = {steps: agent.new_conversation() for steps in range(2, 8)}
+            heard: dict[int, list[Any]] = {}
+
+            async def work(steps: int) -> None:
+                heard[steps] = [item async for item in conversations[steps].run(str(steps), events=True)]
+
+            with agent.events() as of_the_first:
+                followed: list[ServerEvent] = []
+                agent._events.follow(followed.append)
+                await asyncio.gather(*map(work, conversations))
+                assert list(of_the_first.taken()) == []
+            for steps, items in heard.items():
+                progress = [item.total for item in items if isinstance(item, ToolProgress)]
+                answered = [item for item in items if isinstance(item, ToolAnswered)]
+                assert set(progress) <= {steps}, "another conversation's call was told here"
+                assert len(answered) == 1
+            assert any(isinstance(item, ToolProgress) for items in heard.values() for item in items)
+            assert (
+                len([event for event in followed if isinstance(event, ToolAnswered)]) == 6
+            )  # what logs them hears all
+
+
+async def test_what_concerns_all_conversations_is_told_to_all_and_what_a_server_logs_to_the_first() -> None:
+    script = [calls(("complain", {})), text("ok")]
+    with OpenAIServer(script) as model:
+        server = busy_server(name="s")
+        async with asyncio.timeout(120), Agent(base_url=model.url, model="m", servers=[server]) as agent:
+            await agent.load_tools()
+            talking, other = agent.new_conversation(), agent.new_conversation()
+            with agent.events() as first, other.events() as beside:
+                said = [item async for item in talking.run("go", events=True)]
+                assert not any(isinstance(item, ServerLog) for item in said)
+                assert [type(event) for event in first.taken()] == [ServerLog]
+                agent._events.emit_to_all(ServerLost("s", "went away"))
+                assert list(first.taken()) == list(beside.taken()) == [ServerLost("s", "went away")]
 
 
 async def test_a_conversation_that_is_aborted_disturbs_no_other() -> None:

@@ -303,7 +303,7 @@ class MCPClient(Offers):
             models=self._model_names,
             pinning=self._pinning,
             known=self._known,
-            emit=self._events.emit,
+            events=self._events,
         )
         self._observing.secrets += secrets_of(server, options.secrets)
         self._shelf.prefixes[name] = None if options.prefix is None else options.prefix or name
@@ -573,11 +573,13 @@ class MCPClient(Offers):
 
         other = copy.copy(self)
         other._origin = self._origin or self
-        other._seats = Seats(self._seats.all, self._events.emit)
-        other._deferral = self._deferral.beside()
+        other._events = self._events.of_another()
+        other._seats = Seats(self._seats.all, other._events.emit)
+        other._deferral = self._deferral.beside(other._events.emit)
         other._answering = replace(
             self._answering,
             gate=gate,
+            emit=other._events.emit,
             media=lambda result: media_parts(result, images=other._seats.now.images, audio=self._audio),
         )
         return other

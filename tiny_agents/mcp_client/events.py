@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
@@ -187,19 +188,38 @@ ServerEvent = (
 
 
 class Events:
-    """Hands events to all who listen at the moment."""
+    """Hands events to those who listen at the moment: of a client's first conversation, or of one beside it."""
 
     def __init__(self) -> None:
         self._listeners: list[EventStream] = []
         self._followers: list[Callable[[ServerEvent], None]] = []
+        self._conversations: WeakSet[Events] = WeakSet((self,))
+
+    def of_another(self) -> Events:
+        """Those of another conversation of the same client."""
+        other = Events()
+        other._followers, other._conversations = self._followers, self._conversations
+        self._conversations.add(other)
+        return other
 
     def follow(self, follower: Callable[[ServerEvent], None]) -> None:
-        """Tell of each event from now on, at once and for good."""
+        """Tell of each event of all conversations from now on, at once and for good."""
         self._followers.append(follower)
 
     def emit(self, event: ServerEvent) -> None:
+        """Something happened in this conversation."""
         for follower in self._followers:
             follower(event)
+        self._tell(event)
+
+    def emit_to_all(self, event: ServerEvent) -> None:
+        """Something happened that concerns all conversations."""
+        for follower in self._followers:
+            follower(event)
+        for conversation in list(self._conversations):
+            conversation._tell(event)
+
+    def _tell(self, event: ServerEvent) -> None:
         for listener in self._listeners:
             listener.events.append(event)
             listener.some.set()
@@ -239,9 +259,10 @@ class Events:
 
     def close(self) -> None:
         """Nothing more will happen: those who listen come to the end."""
-        for listener in self._listeners:
-            listener.closed = True
-            listener.some.set()
+        for conversation in list(self._conversations):
+            for listener in conversation._listeners:
+                listener.closed = True
+                listener.some.set()
 
     @contextmanager
     def listening(self) -> Iterator[EventStream]:

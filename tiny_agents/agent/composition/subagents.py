@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tiny_agents.mcp_client.tools.functions import result_of
 if TYPE_CHECKING:
     from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.loop.result import AgentResult
+    from tiny_agents.mcp_client.events import ServerEvent
 
 MAX_DEPTH = 4
 """Agents below agents."""
@@ -62,9 +63,10 @@ class Subagent:
             outer = calling.gate if calling is not None else self._outer.gate  # with those of all agents above
             conversation = self.agent.new_conversation(gate=inner_gate(self.name, self.agent.gate, outer))
             items = conversation.run_within(request, task)
+            emit = (calling.emit if calling is not None else None) or self._emit
             async with aclosing(items):
                 async for item in items:
-                    self.tell(calling.id if calling is not None else None, item)
+                    emit(InnerEvent(self.name, calling.id if calling is not None else None, item))
         except TinyAgentsError as error:
             return failure(f"the agent '{self.name}' failed: {error}")
         assert conversation.result is not None
@@ -76,9 +78,9 @@ class Subagent:
             self._starting = asyncio.create_task(self.agent.load_tools())
         await asyncio.shield(self._starting)
 
-    def tell(self, call: str | None, event: Any) -> None:
-        """Something happens there, in the call of this id."""
-        self._emit(InnerEvent(self.name, call, event))
+    def tell(self, event: ServerEvent) -> None:
+        """Something happens at its servers; in which call isn't known."""
+        self._emit(InnerEvent(self.name, None, event))
 
     def _answer(self, result: AgentResult) -> ToolResult:
         if result.output is not None:

@@ -45,7 +45,7 @@ class Composes(MCPClient):
         tool = self.composition.add_agent(
             cast("Agent", self), agent, name, description or agent.description, self._events.emit
         )
-        agent._events.follow(lambda event: tool.tell(None, event))
+        agent._events.follow(tool.tell)
 
     def add_skills(self, *folders: str | Path) -> None:
         """Let the model read the skills in some folders: each a skill (it has a `SKILL.md`), or a folder of skills."""

@@ -85,9 +85,10 @@ class Deferral:
         self._held: tuple[Hand | None, bool, dict[str, Offer]] = (None, False, {})
         self._sent: _Sent | None = None
 
-    def beside(self) -> Deferral:
+    def beside(self, emit: Callable[[ToolsDeferred], None]) -> Deferral:
         """The same for another conversation."""
         other = copy.copy(self)
+        other._emit = emit
         other.recall, other._tokens, other._told, other._sent = Recall(), {}, None, None
         return other
 

@@ -23,6 +23,7 @@ from tiny_agents.mcp_client.tools.table import FUNCTIONS, READ_LINK, READ_ON, SE
 if TYPE_CHECKING:
     from tiny_agents.inference.types.chat import ChatCompletionInputMessage
     from tiny_agents.mcp_client.calls.slots import Slots
+    from tiny_agents.mcp_client.events import ServerEvent
     from tiny_agents.mcp_client.results.results import ToolResult
     from tiny_agents.mcp_client.results.spill import Spill
     from tiny_agents.mcp_client.tools.shelf import Hand
@@ -37,7 +38,9 @@ class Source(Protocol):
     @property
     def identity(self) -> str: ...
 
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> ToolResult: ...
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], *, emit: Callable[[ServerEvent], None] | None = None
+    ) -> ToolResult: ...
 
     def for_model(self, result: ToolResult) -> ToolResult: ...
 
@@ -60,7 +63,7 @@ class Answering(msgspec.Struct):
         links: What results link to.
         has_resources: Whether a server can be asked to read its links.
         slots: How many run at once.
-        emit: Tells those who listen what was answered.
+        emit: Tells those who listen to the conversation what happens.
     """
 
     source: Callable[[Offer], Source]
@@ -74,7 +77,7 @@ class Answering(msgspec.Struct):
     gate: Gate | None
     observing: Observing
     addresses: Callable[[str], tuple[str, int]]
-    emit: Callable[[ToolAnswered], None]
+    emit: Callable[[ServerEvent], None]
 
     def runs_elsewhere(self, call: PlannedCall, hand: Hand) -> bool:
         """Whether a call is a server's alone: no gate and no function, which may do anything to the task they run in."""
@@ -101,7 +104,9 @@ class Answering(msgspec.Struct):
         if call.name in hand.exit_names:
             return Told("")
         if not self.runs_elsewhere(call, hand):
-            CALLING.set(Calling(call.id, request, self.gate))  # this runs in a task of its own, so nobody else sees it
+            CALLING.set(
+                Calling(call.id, request, self.gate, self.emit)
+            )  # this runs in a task of its own, so nobody else sees it
         offer = hand.find(call.name)
         observed = self.observing.tool_call(within, name=call.name, call_id=call.id, arguments=call.arguments)
         if offer is not None:
@@ -140,7 +145,7 @@ class Answering(msgspec.Struct):
             answer.content = NOT_MADE
             raise
         try:
-            result = decided or source.for_model(await source.call_tool(offer.tool.name, arguments))
+            result = decided or source.for_model(await source.call_tool(offer.tool.name, arguments, emit=self.emit))
         except ServerError as error:
             observed.came_to("failed", error)
             return Told(encodable(f"Error: {error}"))

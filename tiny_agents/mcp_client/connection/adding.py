@@ -9,11 +9,11 @@ from tiny_agents.mcp_client.events import ServerAsked, ServerLog
 from tiny_agents.mcp_client.host.host import Desk, Host, Sample, held_weakly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tiny_agents.mcp_client.bounds import Pinning
     from tiny_agents.mcp_client.connection.servers import Server, ServerOptions
-    from tiny_agents.mcp_client.events import ServerEvent
+    from tiny_agents.mcp_client.events import Events
     from tiny_agents.mcp_client.tools.known_servers import KnownServers
 
 
@@ -29,20 +29,22 @@ def connection_to(
     models: Sequence[str],
     pinning: Pinning,
     known: KnownServers,
-    emit: Callable[[ServerEvent], None],
+    events: Events,
 ) -> Connection:
     """A connection that hasn't been started. What the server's options leave out is as for the whole client.
 
     Args:
         sample: Asks the model what the server wants to know; held weakly.
         models: Names of the models that may be asked.
+        events: Of the client's first conversation. What a server logs and asks is told there alone: it doesn't say of which
+            it is, and may hold what another one said.
     """
     desk = Desk(
         name,
         host,
         held_weakly(sample),
-        asked=lambda request: emit(ServerAsked(request)),
-        logged=lambda level, logger, data: emit(ServerLog(name, level, data, logger)),
+        asked=lambda request: events.emit(ServerAsked(request)),
+        logged=lambda level, logger, data: events.emit(ServerLog(name, level, data, logger)),
         models=models,
         folders=options.roots,
         log_level=options.log_level,
@@ -60,5 +62,5 @@ def connection_to(
         known=known,
         max_parallel_calls=options.max_parallel_calls,
         restarts=options.restarts,
-        emit=emit,
+        emit=events.emit_to_all,
     )

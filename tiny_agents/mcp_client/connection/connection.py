@@ -167,6 +167,7 @@ class Connection:
         *,
         timeout_s: float | None = None,
         round: Round | None = None,
+        emit: Callable[[ServerEvent], None] | None = None,
     ) -> ToolResult:
         """Call a tool by the name its server gave it.
 
@@ -176,6 +177,7 @@ class Connection:
         Args:
             timeout_s: Seconds until the answer, counted anew when the server reports progress, up to `MAX_CALL_S`; None
                 takes `tool_timeout`. The connection stays usable afterwards.
+            emit: Told how far the call is; None tells all who listen.
             round: What the call goes on with; what the server asks next is then in the result's `pending`. None has the
                 host answer it.
 
@@ -185,10 +187,15 @@ class Connection:
             ToolRefusedError: The tool changed, and is held back until the user accepts that.
         """
         async with self._slots:
-            return await self._call_tool(name, arguments, timeout_s, round)
+            return await self._call_tool(name, arguments, timeout_s, round, emit or self._emit)
 
     async def _call_tool(
-        self, name: str, arguments: dict[str, Any], timeout_s: float | None, round: Round | None
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        timeout_s: float | None,
+        round: Round | None,
+        emit: Callable[[ServerEvent], None],
     ) -> ToolResult:
         limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
         arguments = encodable_json(arguments)
@@ -198,7 +205,7 @@ class Connection:
             if (problem := self.guard.refused.get(name)) is not None:
                 raise ToolRefusedError(problem, server=self.name, tool=name)
             try:
-                result = await self._call(life, name, arguments, limit_s, round)
+                result = await self._call(life, name, arguments, limit_s, round, emit)
             except ConnectionLost as loss:
                 repeatable = any(tool.name == name and tool.repeatable for tool in tools)
                 if not again or not (repeatable or not loss.ran):
@@ -545,7 +552,13 @@ class Connection:
     # ---- calls
 
     async def _call(
-        self, life: Life, name: str, arguments: dict[str, Any], limit_s: float, round: Round | None
+        self,
+        life: Life,
+        name: str,
+        arguments: dict[str, Any],
+        limit_s: float,
+        round: Round | None,
+        emit: Callable[[ServerEvent], None],
     ) -> ToolResult | Wanted:
         clock = asyncio.get_running_loop().time
         began, unanswered = clock(), self._desk.unanswered
@@ -555,7 +568,7 @@ class Connection:
             nonlocal reported
             reported = True
             said = redact(report.message, life.watch.secrets) if report.message else report.message
-            self._emit(ToolProgress(self.name, name, report.done, report.total, said))
+            emit(ToolProgress(self.name, name, report.done, report.total, said))
             if not (life.over or limit.expired() or life.watch.pauses):
                 limit.reschedule(deadline(began, clock(), limit_s))
 

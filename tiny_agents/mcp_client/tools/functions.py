@@ -9,7 +9,7 @@ import logging
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +17,9 @@ from msgspec.structs import replace
 from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.tools.table import FUNCTIONS, OWN_TOOLS, ServerTool, object_schema
+
+if TYPE_CHECKING:
+    from tiny_agents.mcp_client.events import ServerEvent
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -96,8 +99,18 @@ class Functions:
         """`result` as it is: functions are the user's own."""
         return result
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], *, timeout_s: float | None = None) -> ToolResult:
+    async def call_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        emit: Callable[[ServerEvent], None] | None = None,
+    ) -> ToolResult:
         """Call a function; one that isn't asynchronous runs in a thread, which goes on when nobody waits any more.
+
+        Args:
+            emit: Not used: a function that wants to tell something finds it in `CALLING`.
 
         Raises:
             ServerTimeoutError: It takes too long.
