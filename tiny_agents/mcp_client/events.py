@@ -236,12 +236,9 @@ class Events:
             with self.listening() as listener:
                 while True:
                     item = asyncio.create_task(_next(items))
+                    item.add_done_callback(lambda _: listener.some.set())
                     while not item.done():
-                        some = asyncio.create_task(listener.some.wait())
-                        try:
-                            await asyncio.wait({item, some}, return_when=asyncio.FIRST_COMPLETED)
-                        finally:
-                            some.cancel()
+                        await listener.some.wait()
                         for event in listener.taken():
                             yield event
                     for event in listener.taken():
