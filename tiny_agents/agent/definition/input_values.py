@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tiny_agents.agent.definition.types import AgentDefinition, InputDefinition
@@ -32,8 +32,8 @@ class Sources:
     """
 
     definition: AgentDefinition
-    values: Mapping[str, str]
-    env: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
     ask: Callable[[InputDefinition], str] | None = None
     keeper: Keeper | None = None
     remember: bool = False

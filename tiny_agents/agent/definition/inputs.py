@@ -203,7 +203,7 @@ class _Resolution:
 
     definition: AgentDefinition
     sources: Sources
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     warn: Callable[[str], None]
     workspace: Path
     secrets: set[str] = field(default_factory=set)

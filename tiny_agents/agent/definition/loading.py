@@ -79,7 +79,7 @@ class _Around:
         revisions: Address -> revision, of agents on the Hub that are asked for without one.
     """
 
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     allowed: tuple[Path, ...] = ()
     above: Above = field(default_factory=Above)
     revisions: Mapping[str, str] = field(default_factory=dict)

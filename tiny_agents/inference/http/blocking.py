@@ -6,10 +6,10 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Self
 
 import httpx2
+from msgspec.structs import replace
 
 from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request, Response

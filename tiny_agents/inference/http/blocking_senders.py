@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 import httpx2
+import msgspec
 
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http.clients import Address, lower, needs_decoding
@@ -14,11 +14,13 @@ from tiny_agents.inference.http.http1.blocking import BlockingPool
 from tiny_agents.inference.http.http1.transport import blocking_response_of
 from tiny_agents.inference.http.outgoing import incoming, note, outgoing, waits
 from tiny_agents.inference.http.tries import timeout
+from tiny_agents.records import Discreet
 
 
-@dataclass(frozen=True, slots=True)
-class BlockingReply:
+class BlockingReply(Discreet, msgspec.Struct, frozen=True):
     """`Reply`, to be read by a thread."""
+
+    not_shown = frozenset({"headers"})
 
     status: int
     headers: Mapping[str, str]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import httpx2
+import msgspec
 
 from tiny_agents.errors import UsageError, public_url, redact_addresses
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import trust_for
 from tiny_agents.inference.wire import is_loopback
+from tiny_agents.records import Discreet
 
 OwnClient: TypeAlias = httpx2.Client | httpx2.AsyncClient
 """What `http_client=` takes: the user's own, with its own proxies, certificates and pool."""
@@ -19,17 +20,18 @@ OwnClient: TypeAlias = httpx2.Client | httpx2.AsyncClient
 OwnT = TypeVar("OwnT", httpx2.Client, httpx2.AsyncClient)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Discreet, msgspec.Struct, frozen=True):
     """Where a request goes, as httpx2 is told.
 
     httpx2 logs the URL of each request. What is secret in one (a password, a key in its query) isn't in `url`, but is put in
     where the request goes out.
     """
 
+    not_shown = frozenset({"extensions", "auth"})
+
     url: str
-    extensions: dict[str, Any] = field(default_factory=dict, repr=False)
-    auth: dict[str, Any] = field(default_factory=dict, repr=False)
+    extensions: dict[str, Any] = msgspec.field(default_factory=dict)
+    auth: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, url: str) -> Address:

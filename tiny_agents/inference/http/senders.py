@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 import anyio
 import httpx2
+import msgspec
 
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http.clients import Address, lower, needs_decoding
@@ -15,10 +15,10 @@ from tiny_agents.inference.http.http1.pool import Pool
 from tiny_agents.inference.http.http1.transport import response_of
 from tiny_agents.inference.http.outgoing import incoming, note, outgoing, waits
 from tiny_agents.inference.http.tries import timeout
+from tiny_agents.records import Discreet
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Discreet, msgspec.Struct, frozen=True):
     """An answer whose head is there.
 
     Attributes:
@@ -26,6 +26,8 @@ class Reply:
         data: The body as it arrives, unpacked. Raises httpx2's errors.
         aclose: Closes the answer; its connection is used again if it was read to its end.
     """
+
+    not_shown = frozenset({"headers"})
 
     status: int
     headers: Mapping[str, str]

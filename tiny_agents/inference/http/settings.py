@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+
+from tiny_agents.records import Discreet
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPSettings:
+class HTTPSettings(Discreet, msgspec.Struct, frozen=True):
     """What holds for every request of a client.
 
     Attributes:
@@ -19,8 +21,10 @@ class HTTPSettings:
             connection. Loopback addresses never go through one.
     """
 
+    not_shown = frozenset({"proxies"})
+
     timeout_s: float = 300.0
     max_retries: int = 2
     trust_env: bool = True
     follow_redirects: bool = True
-    proxies: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    proxies: Mapping[str, str | None] = msgspec.field(default_factory=dict)

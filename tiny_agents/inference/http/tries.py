@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import httpx2
+import msgspec
 
 from tiny_agents.errors import (
     InferenceConnectionError,
@@ -98,8 +98,7 @@ _PASSING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolErr
 be working on it."""
 
 
-@dataclass(slots=True)
-class Tries:
+class Tries(msgspec.Struct):
     """The decisions of one sending: how often, how long to wait, where next. Both senders ask it."""
 
     request: Request

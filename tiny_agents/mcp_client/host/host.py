@@ -11,7 +11,6 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -230,8 +229,7 @@ def held_weakly(method: Sample) -> Sample:
     return sample
 
 
-@dataclass(slots=True)
-class Desk:
+class Desk(msgspec.Struct):
     """Where the requests of one server arrive: checked, counted, and passed to the host.
 
     Attributes:
@@ -250,12 +248,12 @@ class Desk:
     logged: Callable[[str, str | None, Any], None] = lambda level, name, data: None
     folders: Sequence[Path] | None = None
     log_level: LogLevel | None = None
-    serves: frozenset[Service] = field(init=False)
+    serves: frozenset[Service] = frozenset()  # what the host serves for this server
     models: Sequence[str] = ()
     samplings: int = 0
     elicitations: int = 0
     unanswered: int = 0
-    notes: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_NOTES))
+    notes: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MAX_NOTES))
     _calls: int = 0  # that run now
     _left: int = 0  # questions that these may still ask
     _refused: bool = False  # whether somebody was told that these ask too much

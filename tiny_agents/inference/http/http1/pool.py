@@ -6,10 +6,10 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import msgspec
 
 from tiny_agents.inference.http.http1.connection import Connection
 from tiny_agents.inference.http.http1.reading import AnswerReader
@@ -27,8 +27,7 @@ Origin = tuple[str, str, int]
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a request goes: the server, how it calls itself, and what is asked for there."""
 
     origin: Origin
@@ -36,8 +35,7 @@ class Place:
     target: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(msgspec.Struct, frozen=True):
     """The limits of a request in seconds; None is none.
 
     Attributes:
