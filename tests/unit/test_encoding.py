@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiny_agents import ChatCompletionInputMessage, ChatCompletionInputTool
+from tiny_agents import ChatCompletionInputMessage, ChatCompletionInputTool, UsageError
 from tiny_agents.inference.encoding import Remembered, Written, encode_json, without_nulls
+from tiny_agents.inference.tasks.chat import chat_completion, check_messages
 from tiny_agents.inference.types.chat import (
     ChatCompletionInputFunctionDefinition,
     ChatCompletionInputMessageChunk,
@@ -139,6 +140,23 @@ def test_records_with_undeclared_fields_are_written_each_time_and_keep_them() ->
     for _ in range(2):
         assert '"cache_control":{"type":"ephemeral"}' in sent(messages, written)
         assert sent(messages, written) == anew(messages)
+
+
+def test_what_takes_the_place_of_a_message_and_is_none_is_refused() -> None:
+    messages, written = conversation(), Written(without_nulls, check_messages)
+
+    def asked() -> bytes:
+        return encode_json(chat_completion(Remembered(messages, written)).inputs)
+
+    asked()
+    messages[1] = "What?"
+    with pytest.raises(UsageError, match=r"messages\[1\] is str"):
+        asked()
+    messages[1] = message(role="user", content="What?")
+    assert b"What?" in asked()
+    messages.append("And?")
+    with pytest.raises(UsageError, match=r"messages\[\d+\] is str"):
+        asked()
 
 
 def test_tool_calls_may_be_dictionaries_in_a_message() -> None:

@@ -48,12 +48,19 @@ class Written:
 
     Args:
         form: What is done to each item before it is written; None is nothing.
+        check: Called with all items where those that were known aren't there any more.
+
+    Attributes:
+        count: How many of the first items are known.
     """
 
-    def __init__(self, form: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, form: Callable[[Any], Any] | None = None, check: Callable[[Sequence[Any]], object] = lambda items: None
+    ) -> None:
         self.form = form
-        self._count = 0
-        self._seen = b"["  # the first items as msgspec encodes them, without the closing bracket
+        self.count = 0
+        self._check = check
+        self._seen = b"[]"  # the first items as msgspec encodes them
         self._json = self._seen  # the same as they were sent: mostly the very same bytes
         self._settled: tuple[Settled | None, bytes] = (None, b"")
 
@@ -72,26 +79,25 @@ class Written:
 
     def _json_of(self, items: Sequence[Any]) -> bytes:
         seen = _encoder.encode(items)
-        if not (len(items) >= self._count and seen.startswith(self._seen)):
-            self._count, self._seen = 0, b"["
+        if not (len(items) >= self.count and seen.startswith(memoryview(self._seen)[:-1])):
+            self._check(items)
+            self.count, self._seen = 0, b"[]"
             self._json = self._seen
-        if self._count < len(items):
+        if self.count < len(items):
             self._take(items, seen)
-        if self._count == len(items):
-            return seen if self._json is self._seen else self._json + b"]"
-        rest = items[self._count :]
-        return _extended(self._json, map(self._written, rest)) + b"]"
+        rest = items[self.count :]
+        return _extended(self._json, map(self._written, rest)) if rest else self._json
 
     def _take(self, items: Sequence[Any], seen: bytes) -> None:
         """Keep what is new and settled of `items`, which came to `seen`."""
         leaves_out = self.form is without_nulls
-        settled = list(_settled_first(items[self._count :], leaves_out))
+        settled = list(_settled_first(items[self.count :], leaves_out))
         if not settled:
             return
         known = self.form is None or (leaves_out and not any(map(_leaves_out, settled)))
         as_seen = known and self._json is self._seen
-        self._count += len(settled)
-        self._seen = seen[:-1] if self._count == len(items) else _encoder.encode(items[: self._count])[:-1]
+        self.count += len(settled)
+        self._seen = seen if self.count == len(items) else _encoder.encode(items[: self.count])
         self._json = self._seen if as_seen else _extended(self._json, map(self._written, settled))
 
     def _written(self, item: Any) -> bytes:
@@ -115,8 +121,9 @@ class Remembered(list[Any]):
 
 
 def _extended(json: bytes, items: Iterable[bytes]) -> bytes:
+    """A JSON array with more items, in one copy: it may be megabytes."""
     added = b",".join(items)
-    return json + added if json == b"[" else json + b"," + added
+    return b"".join((memoryview(json)[:-1], b"" if json == b"[]" else b",", added, b"]"))
 
 
 def _settled_first(items: Sequence[Any], without_nulls: bool) -> Iterable[Any]:

@@ -19,7 +19,7 @@ from tiny_agents.agent.loop.exit_tools import EXIT_TOOL_NAMES
 from tiny_agents.agent.loop.limits import DEFAULT_MODEL_CALLS, LimitName, LimitReached, Limits
 from tiny_agents.agent.loop.result import AgentResult, Message
 from tiny_agents.agent.loop.rules import LoopState, StopReason, Turn, after_turn, asked_again, close_turn, room_beside
-from tiny_agents.agent.loop.usage import Usage, usage_of_call
+from tiny_agents.agent.loop.usage import Usage, is_counted, usage_of_call
 from tiny_agents.errors import InvalidResponseError
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage
 from tiny_agents.mcp_client.asking.turns import Asked, TurnOptions, View
@@ -227,7 +227,8 @@ class Request:
         fold = asked.fold
         self._finish_reason = fold.finish_reason
         estimate = self._heard(asked)
-        answer, price = fold.message(), self._price()
+        price = self._price()
+        answer = None if is_counted(fold.usage) else fold.message()
         self._usage = usage_of_call(fold.usage, asked.messages, asked.tools, answer, price, estimate=estimate)
         if isinstance(fold.model, str) and fold.model:
             self._model = PurePath(fold.model).name if fold.model.endswith(".gguf") else fold.model

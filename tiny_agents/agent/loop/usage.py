@@ -114,6 +114,11 @@ def usage_of_call(
     )
 
 
+def is_counted(counted: Any) -> bool:
+    """Whether a server said how much it wrote."""
+    return counted is not None and _number(counted.get("completion_tokens")) is not None
+
+
 def estimated_tokens(values: Iterable[Any]) -> int:
     """About how many tokens messages or tools are, for a model we know nothing about: four bytes of text each."""
     return sum(MESSAGE_TOKENS + math.ceil(_size(value) / BYTES_PER_TOKEN) for value in values)

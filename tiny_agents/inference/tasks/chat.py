@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from tiny_agents.errors import UsageError
@@ -213,20 +213,29 @@ def chat_completion(
 
 def _conversation(messages: Any) -> list[Any]:
     """The messages as a list. Raises UsageError where they are something else: a text, one message, none."""
-    wanted = "messages must be a list of messages such as {'role': 'user', 'content': 'Hello'}"
     if isinstance(messages, (str, bytes, Mapping, Record)) or not isinstance(messages, Iterable):
-        raise UsageError(f"{wanted}; got {type(messages).__name__}.")
+        raise UsageError(f"{_WANTED}; got {type(messages).__name__}.")
     conversation = messages if isinstance(messages, Remembered) else list(messages)
     if not conversation:
         raise UsageError("messages is empty: a chat needs at least one message.")
-    if set(map(type, conversation)) <= _USUAL:  # of thousands of messages, mostly
-        return conversation
-    for index, message in enumerate(conversation):
-        if not isinstance(message, (Record, Mapping)):
-            raise UsageError(f"{wanted}; messages[{index}] is {type(message).__name__}.")
+    check_messages(conversation, conversation.written.count if isinstance(conversation, Remembered) else 0)
     return conversation
 
 
+def check_messages(messages: Sequence[Any], start: int = 0) -> None:
+    """See that all are messages, from `start` on.
+
+    Raises:
+        UsageError: One is something else.
+    """
+    if set(map(type, messages[start:])) <= _USUAL:  # of thousands of messages, mostly
+        return
+    for index, message in enumerate(messages):
+        if not isinstance(message, (Record, Mapping)):
+            raise UsageError(f"{_WANTED}; messages[{index}] is {type(message).__name__}.")
+
+
+_WANTED = "messages must be a list of messages such as {'role': 'user', 'content': 'Hello'}"
 _USUAL = {dict, ChatCompletionInputMessage}
 
 

@@ -14,6 +14,7 @@ from tiny_agents.errors import InferenceError, ProviderError, UsageError, public
 from tiny_agents.inference.async_client import AsyncInferenceClient
 from tiny_agents.inference.encoding import Remembered, Written, without_nulls
 from tiny_agents.inference.settings import is_url
+from tiny_agents.inference.tasks.chat import check_messages
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.asking.fallback import may_fall_back, says_something
 from tiny_agents.mcp_client.asking.refusals import TOOLS, ChatRequest, refusal_in, without
@@ -143,7 +144,7 @@ class Seats:
         self.all = tuple(seats)
         self.now = self.all[0]
         self._emit = emit
-        self._messages, self._tools = Written(without_nulls), Written()
+        self._messages, self._tools = Written(without_nulls, check_messages), Written()
 
     def start_over(self) -> None:
         """The first model may be there again."""
