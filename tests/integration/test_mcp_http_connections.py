@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from benchmarks.tool_server import Http, tools
+from tests.support.http_peer import Answer, HTTPPeer, Recorded
+from tests.support.mcp_servers import no_model
 from tiny_agents import MCPClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -59,3 +62,26 @@ async def test_an_answer_whose_stream_stays_open_is_not_waited_for_and_its_conne
         for _ in range(3):
             assert (await client.call_tool("look", {"n": 1})).text == "It is 42."
         await http.left.wait()
+
+
+async def test_nothing_is_asked_before_the_server_s_own_stream_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that asks something during a call does it there, and where it isn't open, nobody hears of it."""
+    monkeypatch.setattr("tiny_agents.mcp_client.transports.http_client.LISTEN_S", 60)
+    is_asked, is_open = threading.Event(), threading.Event()
+    in_order: list[bool] = []
+
+    def answer(request: Recorded) -> Answer:
+        if request.method == "GET":
+            is_asked.wait(0.3)  # that it isn't can only be seen by waiting
+            is_open.set()
+        elif request.method == "POST" and request.body["method"].startswith("tools/"):
+            in_order.append(is_open.is_set())
+            is_asked.set()
+        return old._answer(request)
+
+    old = HTTPPeer.legacy_mcp()
+    with old, HTTPPeer(answer) as peer:
+        async with asyncio.timeout(60), no_model() as client:
+            await client.add_mcp_server(type="http", name="old", url=f"{peer.url}/mcp")
+            assert (await client.call_tool("count")).text == "1"
+    assert in_order == [True, True]

@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -33,6 +34,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_REDIRECTS = 5
 NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
+
+LISTEN_S = 0.5
+"""How long the server's own stream of messages is waited for at the beginning of a session."""
 
 PACE_S = 30.0
 FREE_STREAMS = 3  # within so many seconds
@@ -66,14 +70,22 @@ class WatchedClient(httpx2.AsyncClient):
         self.url = str(whole.copy_with(userinfo=b"", query=None, fragment=None))
         self._path, self._query = whole.raw_path, whole.query
         self._watch = watch
+        self._has_session = False
+        self._listened = asyncio.Event()
+
+    async def listening(self) -> None:
+        """Wait until the server's own stream is open, or known not to be: what it asks there before that would be lost."""
+        if self._has_session:  # without one, nobody opens it
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LISTEN_S):
+                    await self._listened.wait()
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         self._hide_query(request)
         try:
             await request.aread()  # that of a redirect has its content as a stream
             if request.method == "GET":  # carries no message; whoever listens deals with it
-                await asyncio.sleep(self._pace.delay(asyncio.get_running_loop().time()))
-                return unpacked(await super().send(request, stream=stream, **options))
+                return await self._listen(request, stream=stream, **options)
             async with asyncio.timeout(NOTICE_S if is_notice(request) else None):
                 response = unpacked(await super().send(request, stream=True, **options))
                 answer = await self._answer(request, response)
@@ -87,6 +99,13 @@ class WatchedClient(httpx2.AsyncClient):
             reason = self._watch.trouble = str(error) or type(error).__name__
             code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
             return _error(request, 503, code, f"could not be reached ({reason})")
+
+    async def _listen(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        await asyncio.sleep(self._pace.delay(asyncio.get_running_loop().time()))
+        try:
+            return unpacked(await super().send(request, **options))
+        finally:
+            self._listened.set()
 
     def _hide_query(self, request: httpx2.Request) -> None:
         """Send the query of the server's URL, and what a redirect made of it, without having it in `request.url`."""
@@ -137,6 +156,7 @@ class WatchedClient(httpx2.AsyncClient):
         if not (session.isascii() and session.isprintable()):
             await response.aclose()
             return _error(request, 502, CODE_REFUSED, "its session id can't be sent back: it isn't printable ASCII")
+        self._has_session = self._has_session or bool(session)
         kind = response.headers.get("content-type", "").lower()
         if kind.startswith("text/event-stream"):
             kept = {name: value for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE}

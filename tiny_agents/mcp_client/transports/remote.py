@@ -71,5 +71,5 @@ async def open_http(server: HttpServer, watch: Watch, desk: Desk) -> AsyncIterat
             terminate_on_close=server.terminate_on_close,
             max_sse_event_size=MAX_ANSWER_BYTES,
         )
-        async with linked(transport) as link:
+        async with linked(transport, {"notifications/initialized": http.listening}) as link:
             yield link
