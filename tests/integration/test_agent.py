@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -300,3 +301,12 @@ async def test_an_agent_is_loaded_from_its_file(tmp_path: Path, monkeypatch: pyt
         assert (written, [result.content for result in results]) == ("Done.", ["salut, Ada"])
         assert model.chats[0]["model"] == "mine"
         assert model.chats[0]["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+async def test_calls_leave_nothing_in_the_context_of_whoever_iterates() -> None:
+    script = [calls(("add", {"a": 1, "b": 2})), calls(("add", {"a": 1, "b": 2}), ("greet", {})), text("Done.")]
+    async with agent_with(script) as (agent, _):
+        before = dict(contextvars.copy_context())
+        async for _ in agent.run("Add."):
+            assert dict(contextvars.copy_context()) == before
+        assert [m["role"] for m in agent.messages].count("tool") == 3

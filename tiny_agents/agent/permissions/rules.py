@@ -28,6 +28,7 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -61,8 +62,12 @@ class Rule(msgspec.Struct, frozen=True):
         Args:
             anywhere: Calls of agents that are tools are also meant by their server's name alone, without the path.
         """
-        places = {request.place, request.server} if anywhere else {request.place}
-        return any(_fits(self.pattern, place, request.tool) for place in places) and all(
+        place = request.place if request.path else request.server
+        if not _fits(self.pattern, place, request.tool) and not (
+            anywhere and request.path and _fits(self.pattern, request.server, request.tool)
+        ):
+            return False
+        return not self.arguments or all(
             name in request.arguments and fnmatch.fnmatchcase(_text(request.arguments[name]), pattern)
             for name, pattern in self.arguments
         )
@@ -90,6 +95,7 @@ def rule_of(pattern: str, arguments: Mapping[str, str] | None = None) -> Rule:
     return Rule(pattern, tuple((arguments or {}).items()))
 
 
+@lru_cache(maxsize=4_096)  # each call asks all rules, mostly about the same few tools
 def _fits(pattern: str, server: str, tool: str) -> bool:
     if pattern == "*":
         return True
@@ -101,6 +107,7 @@ def _fits(pattern: str, server: str, tool: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1_024)
 def _letters(pattern: str) -> int:
     return sum(1 for letter in pattern if letter not in "*?[]")
 
