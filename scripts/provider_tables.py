@@ -25,7 +25,8 @@ def builders(modules: tuple[Any, ...]) -> Iterator[Callable[..., Any]]:
     """The public functions of the modules that build a call."""
     for module in modules:
         for name, value in sorted(vars(module).items()):
-            if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_":
+            own = inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+            if own and value.__annotations__["return"].startswith("Call["):
                 yield value
 
 
