@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,30 @@ def test_imports_point_one_way(layer: str) -> None:
     assert files
     for path in files:
         assert imports_of(path) <= allowed, path
+
+
+def imported_when_run(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """What is imported, also inside functions, but not what only type checkers see."""
+    for node in nodes:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imported_when_run(node.orelse)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (name for alias in node.names for name in (f"{node.module}.{alias.name}", f"{node.module}"))
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        else:
+            yield from imported_when_run(ast.iter_child_nodes(node))
+
+
+def test_no_module_imports_itself_by_way_of_others_not_even_inside_functions() -> None:
+    files = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    known = {name: files.keys() & set(imported_when_run(tree_of(path).body)) for name, path in files.items()}
+    assert len(known) > 300
+    TopologicalSorter(known).prepare()  # raises CycleError, which shows the way round
 
 
 def test_nothing_imports_the_notebook_and_it_does_not_know_the_command_line() -> None:
