@@ -187,7 +187,7 @@ def test_another_conversation_starts_without_what_was_found_in_this_one() -> Non
     assert "alpha_7" in world.sent()
     world.messages = [{"role": "user", "content": "hello"}]
     assert world.sent() == [SEARCH_TOOLS]
-    other = world.deferral.beside()
+    other = world.deferral.beside(lambda _: None)
     assert other.recall is not world.deferral.recall
 
 
