@@ -7,7 +7,7 @@ spaces, an id used twice. What is kept is always valid; what was wrong is told t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import msgspec
@@ -62,7 +62,7 @@ class Arguments(msgspec.Struct, frozen=True):
 
 
 def plan_calls(
-    message: ChatCompletionInputMessage, *, finish_reason: str | None, used_ids: Iterable[str] = ()
+    message: ChatCompletionInputMessage, *, finish_reason: str | None, used_ids: Container[str] = ()
 ) -> list[PlannedCall]:
     """What to do about the tool calls of `message`, which is made fit for the history on the way.
 
@@ -71,19 +71,19 @@ def plan_calls(
         used_ids: Ids of calls earlier in the conversation; a call that repeats one gets another.
     """
     calls = message.tool_calls or []
-    seen = set(used_ids)
+    seen: set[str] = set()
     planned = []
     for call in calls:
         cut = finish_reason in CUT_REASONS and call is calls[-1] and not _is_whole(call.function.arguments)
-        planned.append(_plan(call, seen, f"finish_reason '{finish_reason}'" if cut else None))
+        planned.append(_plan(call, seen, used_ids, f"finish_reason '{finish_reason}'" if cut else None))
     return planned
 
 
-def _plan(call: ChatCompletionInputToolCall, seen: set[str], cut: str | None) -> PlannedCall:
+def _plan(call: ChatCompletionInputToolCall, seen: set[str], used_ids: Container[str], cut: str | None) -> PlannedCall:
     function = call.function
     name = function.name or ""
     arguments = parse_arguments(function.arguments or "")
-    call.id = _unused(encodable(call.id), seen)
+    call.id = _unused(encodable(call.id), seen, used_ids)
     function.name = legal_name(name) if name else _UNNAMED
     function.arguments = "{}" if cut else arguments.kept
     problem = None
@@ -187,10 +187,11 @@ def _is_whole(arguments: str | None) -> bool:
     return bool(arguments) and arguments != "{}" and parse_arguments(arguments or "", repair=False).value is not None
 
 
-def _unused(call_id: str, seen: set[str]) -> str:
+def _unused(call_id: str, seen: set[str], used_ids: Container[str]) -> str:
+    """Neither seen in this answer nor used before it."""
     unused = call_id
     number = 2
-    while unused in seen:
+    while unused in seen or unused in used_ids:
         unused = f"{call_id}_{number}"
         number += 1
     seen.add(unused)
