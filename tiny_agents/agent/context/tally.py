@@ -44,7 +44,7 @@ class Tally:
             start = 0
         end = min(len(messages), len(known))
         seen, there = known[start:end], messages[start:end]
-        if all(map(operator.is_, seen, there)):
+        if seen == there:  # the very same, which takes a nanosecond each, or equal ones
             return end
         return start + next(index for index, same in enumerate(map(operator.is_, seen, there)) if not same)
 

@@ -17,7 +17,11 @@ from tiny_agents.inference.http.http1.reading import AnswerReader
 KEEP_S = 30.0
 """How long a connection is kept that nobody uses. Servers close theirs after 5 to 75 s, which is noticed at once."""
 
-MAX_KEPT = 100
+SWEEP_S = 1.0
+"""How often it is looked for those, at most: hundreds may be opened at once."""
+
+MAX_KEPT = 1_000
+"""For many conversations at once: what is closed after each request would have to be opened anew for the next."""
 HAPPY_EYEBALLS_S = 0.25  # RFC 8305, 5: when the next address is tried beside the one before
 SMALL_BODY_BYTES = 64 * 1024
 
@@ -87,6 +91,7 @@ class Pool:
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._busy: set[Connection] = set()
         self._is_open = True
+        self._dropped_at = -SWEEP_S
 
     async def send(
         self, method: str, place: Place, headers: Headers, body: bytes | AsyncIterable[bytes], waits: Waits
@@ -151,7 +156,10 @@ class Pool:
 
     def _drop_old(self) -> None:
         """Close what nobody has used for long, of whichever host."""
-        oldest = asyncio.get_running_loop().time() - KEEP_S
+        now = asyncio.get_running_loop().time()
+        if now - self._dropped_at < SWEEP_S:
+            return
+        self._dropped_at, oldest = now, now - KEEP_S
         for origin, kept in list(self._idle.items()):
             for connection in [one for one in kept if not one.is_open or one.idle_since <= oldest]:
                 connection.abort()
