@@ -310,7 +310,7 @@ async def test_a_page_that_is_no_event_stream() -> None:
             error
         )
         error = await refused({"type": "http", "url": url(peer), "name": "page"})
-        assert "MCP server 'page' could not be used: Unexpected content type: text/html" in str(error)
+        assert "MCP server 'page' could not be used: the server answered with text/html, which is no MCP" in str(error)
 
 
 async def test_a_remote_answer_that_is_too_long_fails_its_own_call_only(monkeypatch: pytest.MonkeyPatch) -> None:

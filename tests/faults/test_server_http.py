@@ -92,9 +92,9 @@ OFF = "^Error: MCP server 'bad' broke its answer off during the call of 'ping'"
 NONSENSE = "^Error: the server's answer is not valid MCP"
 
 CALLS: dict[str, tuple[Answering, str]] = {
-    "202 and no answer": (lambda _: 202, "^Error: server answered a request with 202"),
+    "202 and no answer": (lambda _: 202, "^Error: the server answered a request with HTTP 202"),
     "an empty body": (lambda _: (200, JSON), NONSENSE),
-    "a page": (lambda _: (200, HTML, b"<html>log in"), "^Error: Unexpected content type: text/html"),
+    "a page": (lambda _: (200, HTML, b"<html>log in"), "^Error: the server answered with text/html"),
     "no content type": (lambda r: (200, {}, body(r)), "^pong$"),
     "JSON as text": (lambda r: (200, {"content-type": "text/plain"}, body(r)), "^pong$"),
     "half of its JSON": (lambda r: (200, JSON, body(r)[:20]), NONSENSE),
@@ -157,8 +157,11 @@ GREETED: dict[str, tuple[dict[str, Answering], str]] = {
     "403": ({"initialize": lambda _: 403, "discover": lambda _: 403}, r"refused access to .* \(HTTP 403\)"),
     "404": ({"initialize": lambda _: 404, "discover": lambda _: 404}, r"offers no MCP at .* \(HTTP 404\)"),
     "503": ({"initialize": lambda _: 503, "discover": lambda _: 503}, "is not available: .* answered HTTP 503"),
-    "202": ({"initialize": lambda _: 202}, "server answered a request with 202"),
-    "a page": ({"initialize": lambda _: (200, HTML, b"<html>\x1b[2J")}, "Unexpected content type: text/html"),
+    "202": ({"initialize": lambda _: 202}, "the server answered a request with HTTP 202"),
+    "a page": (
+        {"initialize": lambda _: (200, HTML, b"<html>\x1b[2J")},
+        "the server answered with text/html",
+    ),
     "an empty body": ({"initialize": lambda _: (200, JSON)}, "is not valid MCP"),
     "nothing": ({"initialize": lambda _: "stall"}, "was not ready within 0.7 s"),
     "a redirect": ({"initialize": lambda _: (307, {"location": "http://127.0.0.2:9/"})}, "Redirect to .* not followed"),
@@ -166,7 +169,10 @@ GREETED: dict[str, tuple[dict[str, Answering], str]] = {
         {"initialize": lambda r: (200, {**JSON, "mcp-session-id": "caf\xe9"}, body(r, GREETING))},
         "its session id can't be sent back",
     ),
-    "a page in place of its list": ({"list": lambda _: (200, HTML, b"<html>")}, "Unexpected content type: text/html"),
+    "a page in place of its list": (
+        {"list": lambda _: (200, HTML, b"<html>")},
+        "the server answered with text/html",
+    ),
 }
 
 

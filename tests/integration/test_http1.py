@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import ssl
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -130,6 +132,33 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(t
             (connection,) = {c for kept in transport.pool._idle.values() for c in kept} or {None}
             if connection is not None:
                 await connection.closed()
+
+
+async def test_a_connection_that_was_closed_while_the_event_loop_was_busy_is_not_used_again(
+    transport: Transport,
+) -> None:
+    """The loop hasn't seen its end yet: a request over it would be lost, and nobody knows whether it was carried out."""
+
+    def answer_twice() -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            connection.recv(10_000)
+            connection.sendall(BRIEF)
+            answered.wait(30)
+            connection.close()
+            closed.set()
+
+    answered, closed = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=answer_twice)
+        serving.start()
+        server = Server(lambda *_: asyncio.sleep(0))
+        server.url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert await said(transport, request(server)) == b"ab"
+        answered.set()
+        closed.wait(30)  # this is what keeps the loop busy
+        assert await said(transport, request(server)) == b"ab"
+        serving.join(30)
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", b"x"])

@@ -66,7 +66,7 @@ async def test_an_answer_whose_stream_stays_open_is_not_waited_for_and_its_conne
 
 async def test_nothing_is_asked_before_the_server_s_own_stream_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that asks something during a call does it there, and where it isn't open, nobody hears of it."""
-    monkeypatch.setattr("tiny_agents.mcp_client.transports.http_client.LISTEN_S", 60)
+    monkeypatch.setattr("tiny_agents.mcp_client.transports.streamable.LISTEN_S", 60)
     is_asked, is_open = threading.Event(), threading.Event()
     in_order: list[bool] = []
 

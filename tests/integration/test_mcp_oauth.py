@@ -25,7 +25,8 @@ from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.connection.watch import Watch
 from tiny_agents.mcp_client.events import ServerLog
 from tiny_agents.mcp_client.host.host import Desk
-from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
+from tiny_agents.mcp_client.oauth.flow import Challenge
 from tiny_agents.mcp_client.oauth.login import Authorizer
 from tiny_agents.mcp_client.oauth.options import AUTO, read_auth
 from tiny_agents.mcp_client.oauth.store import FOLDER_VARIABLE, kept_logins

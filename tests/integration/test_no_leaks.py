@@ -215,7 +215,7 @@ def test_no_secret_is_in_spans_logs_events_or_the_errors_of_a_program(world):
     assert {what: found for what, said in seen.items() if (found := found_in(str(said)))} == {}
     assert any("gen_ai.tool.call.result" in span for span in seen["spans"])
     assert len(seen["errors"]) == 3 + 8
-    assert "Received session ID" in seen["log"]
+    assert "HTTP Request: POST http://127.0.0.1:" in seen["log"]
 
 
 @pytest.mark.parametrize("kind", [InferenceClient, AsyncInferenceClient])

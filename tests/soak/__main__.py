@@ -86,7 +86,7 @@ FAULTS = {
     "http-lost-session": Script(),
     "http-half-event": Script(told="broke its answer off"),
     "http-redirect": Script(told="not followed"),
-    "http-page": Script(told="Unexpected content type"),
+    "http-page": Script(told="the server answered with text/html"),
 }
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from tiny_agents.mcp_client.connection.watch import Watch
+from tiny_agents.mcp_client.protocol.messages import encode
 from tiny_agents.mcp_client.tools.mending import (
-    PairMender,
     complete,
     listed,
     mended_progress,
-    mended_text,
     mended_tools,
-    plain_words,
 )
+from tiny_agents.mcp_client.transports.framing import read_message
 
 OBJECT = {"type": "object"}
 
@@ -74,14 +73,6 @@ def test_a_result_that_is_no_object_is_not_checked(output: dict[str, Any]) -> No
     assert mended_tools([{**tool, "outputSchema": output}]) == ([tool], [])
 
 
-def test_an_unread_answer_is_told_in_plain_words() -> None:
-    raw = "Failed to parse SSE message: 1 validation error for union[A,B]\n  Invalid JSON: no value [type=x, ..."
-    assert plain_words(raw) == "the server's answer is not valid MCP (Invalid JSON: no value)"
-    raw = "Failed to parse JSON response: 4 validation errors for union[A,B]\nA.method\n  Field required [type=missing]"
-    assert plain_words(raw) == "the server's answer is not valid MCP"
-    assert plain_words("no such table") == "no such table"
-
-
 def test_a_result_that_says_too_little_is_the_whole_answer_and_is_not_kept() -> None:
     said: dict[str, Any] = {"content": []}
     listed: dict[str, Any] = {"tools": [], "resultType": "input_required", "ttlMs": 5}
@@ -112,24 +103,9 @@ HALVES = [
 
 @pytest.mark.parametrize(("text", "value"), HALVES)
 def test_half_characters_cost_themselves_only(text: bytes, value: str) -> None:
-    assert json.loads(mended_text(text)) == value
-    json.loads(mended_text(text)).encode()
-
-
-@pytest.mark.parametrize(("text", "value"), HALVES)
-def test_it_does_not_matter_where_a_text_is_cut(text: bytes, value: str) -> None:
-    for first in range(len(text) + 1):
-        for second in range(first, len(text) + 1):
-            mender = PairMender()
-            pieces = [mender.feed(piece) for piece in (text[:first], text[first:second], text[second:])]
-            assert json.loads((b"".join(pieces) + mender.end()).decode("utf-8", "replace")) == value
-
-
-def test_many_backslashes_take_no_time() -> None:
-    mender = PairMender()
-    text = b"\\" * 1_000_001
-    assert mender.feed(text) + mender.end() == text
-    assert mended_text(text + b"ud83d") == b"\\" * 1_000_000 + rb"\ufffd"
+    message = read_message(b'{"jsonrpc":"2.0","id":1,"result":{"said":%s}}' % text, Watch(lambda: None))
+    assert message == {"jsonrpc": "2.0", "id": 1, "result": {"said": value}}
+    encode(message)
 
 
 @pytest.mark.parametrize(

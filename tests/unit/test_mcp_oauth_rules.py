@@ -19,7 +19,8 @@ from tiny_agents.errors import ConfigError, UsageError
 from tiny_agents.mcp_client.connection.servers import describe_server
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted, page, read_callback
-from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, Place, Rejected
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
+from tiny_agents.mcp_client.oauth.flow import Challenge, Place, Rejected
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
 from tiny_agents.mcp_client.oauth.store import (
     Client,

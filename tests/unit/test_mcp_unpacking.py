@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from tiny_agents.mcp_client.transports.http_client import Pace, message_id
+from tiny_agents.mcp_client.transports.http_client import Pace
 from tiny_agents.mcp_client.transports.unpacking import PIECE_BYTES, Inflater
 
 TEXT = b"".join(b"%d " % n for n in range(50_000))
@@ -44,11 +44,3 @@ def test_streams_that_end_at_once_are_opened_ever_more_slowly_and_again_at_once_
         now += waits[-1]
     assert waits == [0, 0, 0, 0.25, 0.5, 1, 2, 2]
     assert pace.delay(now + 60) == 0
-
-
-@pytest.mark.parametrize(
-    ("body", "id"),
-    [(b'{"id": 3, "method": "x"}', 3), (b'{"method": "x"}', None), (b'{"id": 3, "result": {}}', None), (b"", None)],
-)
-def test_the_id_of_a_request_is_known(body: bytes, id: int | None) -> None:
-    assert message_id(body) == id

@@ -13,7 +13,8 @@ from tiny_agents.inference.providers.answers import read, unkeyed
 from tiny_agents.inference.reach import leads_inside, may_lead_to
 from tiny_agents.inference.wire import redirected
 from tiny_agents.mcp_client.host.host import is_web_page
-from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, discover
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
+from tiny_agents.mcp_client.oauth.flow import Challenge, discover
 from tiny_agents.mcp_client.oauth.options import AUTO, read_auth
 
 INSIDE = [

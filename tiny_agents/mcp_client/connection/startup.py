@@ -7,7 +7,6 @@ from pathlib import PurePath
 from tiny_agents.mcp_client.connection.servers import HttpServer, Server, StdioServer, address
 from tiny_agents.mcp_client.connection.watch import ConnectionLost, Watch
 from tiny_agents.mcp_client.text import last_lines
-from tiny_agents.mcp_client.tools.mending import plain_words
 
 SHOWN_STDERR_LINES = 6
 
@@ -38,7 +37,7 @@ def start_problem(server: Server, watch: Watch, error: BaseException | None) -> 
         return f"could not be reached at {address(server)}: {trouble}. Is it running, and is the URL right?"
     if isinstance(cause, ConnectionLost):
         return f"{cause.how} before it was ready."
-    return f"could not be used: {plain_words(str(cause)) if cause else 'it closed the connection'}"
+    return f"could not be used: {str(cause) if cause else 'it closed the connection'}"
 
 
 def slow_problem(watch: Watch, timeout_s: float) -> str:

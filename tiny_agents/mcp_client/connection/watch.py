@@ -22,6 +22,9 @@ CODE_UNREACHABLE = -32098
 CODE_BROKEN = -32099
 """The same for a request whose answer got lost: the server may have acted on it."""
 
+CODE_CUT_OFF = -32096
+"""The same where the answer's stream began, and ended without it."""
+
 MAX_REASON_CHARS = 1_000
 """Longest reason that a server gives and we repeat."""
 

@@ -40,6 +40,7 @@ from pydantic import AnyUrl, ValidationError
 from tiny_agents.inference.reach import may_lead_to
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth.callback import Granted
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
 from tiny_agents.mcp_client.oauth.store import Client, Login, Tokens
 from tiny_agents.mcp_client.text import readable
@@ -55,10 +56,6 @@ _ASSERTION_S = 300
 _BEARER = re.compile(r"[!-~]+")
 _EXPIRES_MOST_S = 10 * 365 * 86_400
 _LATEST_S = 32_503_680_000  # the year 3000
-
-
-class LoginFailed(Exception):
-    """There is no access, and why: a sentence that continues the server's name and says what to do."""
 
 
 class Rejected(LoginFailed):

@@ -1,7 +1,7 @@
-"""`Authorizer`: the access token of one server: found, renewed, asked for. And `Bearer`, which sends it along.
+"""`Authorizer`: the access token of one server: found, renewed, asked for.
 
 One renewal runs at a time, in a task of its own: whoever needs the token waits for it, and may stop waiting. Requests are
-not held up otherwise. Imported only when a remote server is opened.
+not held up otherwise. Imported only when there is a login, or one is wanted.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import httpx2
 import msgspec
 from mcp.client.auth.utils import issuers_match
 
@@ -24,12 +23,12 @@ from tiny_agents.mcp_client.connection.watch import Watch
 from tiny_agents.mcp_client.host.host import AuthorizationRequest, Desk
 from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.callback import Denied, Foreign, Granted
-from tiny_agents.mcp_client.oauth.flow import Challenge, LoginFailed, NotOAuth, Place, Rejected, T
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
+from tiny_agents.mcp_client.oauth.flow import Challenge, NotOAuth, Place, Rejected, T
 from tiny_agents.mcp_client.oauth.loopback import Loopback, PortInUse, listening
 from tiny_agents.mcp_client.oauth.options import Auth, is_safe_address
 from tiny_agents.mcp_client.oauth.sending import Sender
 from tiny_agents.mcp_client.oauth.store import Client, Login, Slot, Tokens, Unreadable, without_query
-from tiny_agents.mcp_client.transports.answers import origin
 
 logger = logging.getLogger("tiny_agents.mcp_client")
 
@@ -38,7 +37,6 @@ EARLY_S = 10.0
 GIVEN_UP_S = 60.0
 """For how long a login that failed isn't tried again: a start alone sends several requests, and a no is a no."""
 MAX_PASTES = 5
-MAX_TRIES = 4  # of one request: as it is, with a renewed token, after a login, with more scopes
 
 
 class Authorizer:
@@ -64,7 +62,6 @@ class Authorizer:
         self._given_up_at = 0.0
         self._working: asyncio.Task[str | None] | None = None
         self._sender = Sender(url)
-        watch.secrets += auth.secrets
 
     async def close(self) -> None:
         """Stop what is under way. Nobody waits any more."""
@@ -384,35 +381,6 @@ class Authorizer:
                 self._slot.path,
                 error,
             )
-
-
-class Bearer(httpx2.Auth):
-    """Sends the token to its server and nowhere else.
-
-    Args:
-        patient: Whether a request may wait for a login.
-    """
-
-    def __init__(self, url: str, authorizer: Authorizer, patient: Callable[[httpx2.Request], bool]) -> None:
-        self._origin = origin(httpx2.URL(url))
-        self._authorizer = authorizer
-        self._patient = patient
-
-    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        if origin(request.url) != self._origin:
-            yield request
-            return
-        token = await self._authorizer.token()
-        for _ in range(MAX_TRIES):
-            if token is not None:
-                request.headers["Authorization"] = f"Bearer {token}"
-            response = yield request
-            challenge = flow.read_challenge(response)
-            if challenge is None:
-                self._authorizer.accepted(token)
-                return
-            if not self._patient(request) or (token := await self._authorizer.renewed(token, challenge)) is None:
-                return
 
 
 async def _first_of(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,8 @@ from tiny_agents.inference.http.tries import without_request
 from tiny_agents.inference.http.trust import trust_store
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.oauth import flow
-from tiny_agents.mcp_client.oauth.flow import Flow, LoginFailed, T
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
+from tiny_agents.mcp_client.oauth.flow import Flow, T
 from tiny_agents.mcp_client.oauth.store import Kept
 from tiny_agents.mcp_client.transports.answers import bounded_body, origin
 

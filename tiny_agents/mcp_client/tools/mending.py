@@ -1,9 +1,8 @@
-"""What servers send that is almost right -> right, so that one odd tool or half an emoji doesn't cost all the rest. Pure."""
+"""What servers send that is almost right -> right, so that one odd tool doesn't cost all the rest. Pure."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,18 +34,6 @@ _TASKS = ("forbidden", "optional", "required")
 _LONGEST_MS = 10 * 365 * 86_400_000
 _KEPT = frozenset({"tools", "resources", "resourceTemplates", "prompts", "contents", "supportedVersions"})
 """Results with one of these can be kept for a while."""
-
-_SURROGATE = re.compile(
-    rb"(?<!\\)((?:\\\\)*)"  # an even number of backslashes in front, so that the next one begins an escape
-    rb"(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-
-_UNFINISHED = re.compile(
-    rb"(?<!\\)\\+(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?))?\Z"
-)
-"""An escape at the end of a text, of which more may come, or the other half of the pair."""
-
-_UNREAD = re.compile(r"Failed to parse .*: \d+ validation errors? for (?:.*\n\s*(Invalid JSON: [^\[\n]*[^\[\n\s]))?")
 
 
 def mended_tools(tools: list[Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -160,14 +147,6 @@ def _mended_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
     return {key: value for key, value in schema.items() if key not in odd}, odd
 
 
-def plain_words(problem: str) -> str:
-    """What the SDK's transport says of an answer it couldn't read, without names of classes; any other error as it is."""
-    found = _UNREAD.match(problem)
-    if found is None:
-        return problem
-    return "the server's answer is not valid MCP" + (f" ({found[1]})" if found[1] else "")
-
-
 def mended_id(message: Any) -> Any:
     """A message whose id is a whole number also where its server writes it as `1.0`."""
     id = message.get("id") if isinstance(message, dict) else None
@@ -187,45 +166,6 @@ def said_of(message: Any) -> str:
     error = message.get("error") if isinstance(message, dict) else None
     said = error.get("message") if isinstance(error, dict) else error
     return said if isinstance(said, str) else "" if error is None else f"an error without words: {str(error)[:200]}"
-
-
-def mended_text(json_text: bytes) -> bytes:
-    """JSON in which halves of surrogate pairs, and bytes that are no UTF-8, are replacement characters."""
-    json_text = _whole_pairs(json_text)
-    try:
-        json_text.decode()
-    except UnicodeDecodeError:
-        return json_text.decode("utf-8", "replace").encode()
-    return json_text
-
-
-class PairMender:
-    """The same for halves of surrogate pairs in JSON that comes in pieces, however it is cut."""
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """What is certain of it by now; what may be half of an escape is held back."""
-        data = self._held + data
-        start = max(0, len(data) - 16)
-        while start and data[start - 1 : start] == b"\\":  # a run of backslashes is looked at as a whole
-            start -= 1
-        unfinished = _UNFINISHED.search(data, start)
-        end = unfinished.start() if unfinished else len(data)
-        self._held = data[end:]
-        return _whole_pairs(data[:end])
-
-    def end(self) -> bytes:
-        """What was held back."""
-        held, self._held = self._held, b""
-        return _whole_pairs(held)
-
-
-def _whole_pairs(json_text: bytes) -> bytes:
-    if b"\\ud" not in json_text and b"\\uD" not in json_text:
-        return json_text
-    return _SURROGATE.sub(lambda found: found[1] + (found[2] or rb"\ufffd"), json_text)
 
 
 def listed(problems: list[str]) -> str:

@@ -138,9 +138,9 @@ _NOTICES: dict[str, Callable[[Watch, Desk, Params], None]] = {
 
 
 def _http(server: HttpServer, watch: Watch, desk: Desk) -> AbstractAsyncContextManager[Link]:
-    from tiny_agents.mcp_client.transports.remote import open_http
+    from tiny_agents.mcp_client.transports.streamable import open_streamable
 
-    return open_http(server, watch, desk)
+    return open_streamable(server, watch, desk)
 
 
 def _sse(server: SseServer, watch: Watch, desk: Desk) -> AbstractAsyncContextManager[Link]:

@@ -1,9 +1,7 @@
 """The HTTP client that remote servers are spoken to through.
 
-The SDK tells its caller little about a message that could not be delivered: a refused connection ends its whole transport,
-a status becomes "Server returned an error response", an endless answer fills the memory. So failures are made into
-JSON-RPC errors here, one per message, which say what happened and whether the server can have acted on it. Imported only
-when a remote server is opened.
+Whatever keeps a message from being delivered is an `RpcError` here, one per message, which says what happened and whether
+the server can have acted on it. Imported only when a remote server is opened.
 """
 
 from __future__ import annotations
@@ -11,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
@@ -20,9 +17,9 @@ import httpx2
 from tiny_agents.errors import redact
 from tiny_agents.inference.http.tries import without_request
 from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, CODE_REFUSED, CODE_UNREACHABLE, Refused, Watch
-from tiny_agents.mcp_client.oauth.flow import LoginFailed
-from tiny_agents.mcp_client.protocol.messages import encode
-from tiny_agents.mcp_client.tools.mending import PairMender, mended_text
+from tiny_agents.mcp_client.oauth.failed import LoginFailed
+from tiny_agents.mcp_client.protocol.messages import Message, RpcError, is_whole
+from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.transports.answers import bounded_body, origin
 from tiny_agents.mcp_client.transports.bounds import MAX_VALUES, too_many_values
 from tiny_agents.mcp_client.transports.framing import read_message
@@ -35,27 +32,19 @@ MAX_ERROR_BYTES = 1024 * 1024
 MAX_REDIRECTS = 5
 NOTICE_S = 2.0  # for what expects no answer, such as the end of a session; the server may be the reason why we leave
 
-LISTEN_S = 0.5
-"""How long the server's own stream of messages is waited for at the beginning of a session."""
-
 PACE_S = 30.0
 FREE_STREAMS = 3  # within so many seconds
 MAX_PAUSE_S = 2.0
 
-DRAIN_S = 0.5
-DRAIN_BYTES = 64 * 1024
-"""How long the end of an answer's stream is waited for, and how much may come before it."""
-
-_OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")  # what is read has been unpacked
-
+_HURRIED = "tiny_agents.hurried"
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
-class WatchedClient(httpx2.AsyncClient):
-    """An `httpx2.AsyncClient` that has an answer to every message, if need be its own, and reports to a `Watch`.
+class RemoteClient(httpx2.AsyncClient):
+    """An `httpx2.AsyncClient` for one server, which reports to a `Watch` how its messages fare.
 
-    What is secret in the server's URL (a key in its query, a password) is in no request's URL, because httpx2 and the SDK
-    write those to their logs: it is put in where the request goes out.
+    What is secret in the server's URL (a key in its query, a password) is in no request's URL, because httpx2 writes those
+    to its log: it is put in where the request goes out.
 
     Attributes:
         url: The server's, as requests have it.
@@ -70,42 +59,109 @@ class WatchedClient(httpx2.AsyncClient):
         self.url = str(whole.copy_with(userinfo=b"", query=None, fragment=None))
         self._path, self._query = whole.raw_path, whole.query
         self._watch = watch
-        self._has_session = False
-        self._listened = asyncio.Event()
 
-    async def listening(self) -> None:
-        """Wait until the server's own stream is open, or known not to be: what it asks there before that would be lost."""
-        if self._has_session:  # without one, nobody opens it
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LISTEN_S):
-                    await self._listened.wait()
+    async def deliver(
+        self, content: bytes, headers: Mapping[str, str], *, url: str = "", hurried: bool = False
+    ) -> httpx2.Response:
+        """Deliver a message; the answer, whose body is still to be read and closed, has a status below 300.
 
-    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        self._hide_query(request)
-        try:
-            await request.aread()  # that of a redirect has its content as a stream
-            if request.method == "GET":  # carries no message; whoever listens deals with it
-                return await self._listen(request, stream=stream, **options)
-            async with asyncio.timeout(NOTICE_S if is_notice(request) else None):
-                response = unpacked(await super().send(request, stream=True, **options))
-                answer = await self._answer(request, response)
-                return answer if stream else await _read(answer)
-        except LoginFailed as failure:
-            self._watch.status, self._watch.denied = 401, redact(str(failure), self._watch.secrets)
-            return _error(request, 401, CODE_REFUSED, f"the server {self._watch.denied}")
-        except (httpx2.RequestError, TimeoutError) as error:
-            if request.method == "GET":
-                raise
-            reason = self._watch.trouble = str(error) or type(error).__name__
-            code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
-            return _error(request, 503, code, f"could not be reached ({reason})")
+        Args:
+            url: Where to; the server's own if left out.
+            hurried: Nobody waits for the answer: it has to come within a moment, and no login is waited for.
 
-    async def _listen(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        Raises:
+            RpcError: The server's error, or one of ours where it could not be delivered.
+        """
+        request = self.build_request("POST", url or self.url, content=content, headers=headers)
+        return await self._delivered(request, hurried)
+
+    async def end_session(self, headers: Mapping[str, str]) -> None:
+        """Say that a session is over. Raises RpcError as `deliver` does."""
+        response = await self._delivered(self.build_request("DELETE", self.url, headers=headers), hurried=True)
+        await response.aclose()
+
+    async def open_events(self, headers: Mapping[str, Any] | None = None, *, first: bool = False) -> httpx2.Response:
+        """The server's stream of server-sent events, opened at a walking pace.
+
+        Args:
+            first: Whether the server is met with this: what goes wrong is why it can't be used, and is noted.
+
+        Raises:
+            Refused: There is none at this URL, or nobody.
+        """
         await asyncio.sleep(self._pace.delay(asyncio.get_running_loop().time()))
+        own = {"accept": "text/event-stream", "cache-control": "no-store", **(headers or {})}
         try:
-            return unpacked(await super().send(request, **options))
-        finally:
-            self._listened.set()
+            response = await self._followed(self.build_request("GET", self.url, headers=own))
+        except httpx2.TransportError as error:
+            trouble = str(error) or type(error).__name__
+            self._watch.trouble = trouble if first else self._watch.trouble
+            raise Refused(trouble) from without_request(error)
+        except LoginFailed as failure:
+            self._denied(failure)
+            raise Refused(f"the server {self._watch.denied}") from failure
+        if (status := response.status_code) >= 300:
+            await response.aclose()
+            self._watch.status = status if first else self._watch.status
+            raise Refused(f"HTTP {status}", code=status)
+        return response
+
+    # ---- one request
+
+    async def _delivered(self, request: httpx2.Request, hurried: bool) -> httpx2.Response:
+        try:
+            if not hurried:
+                return await self._accepted(request)
+            request.extensions[_HURRIED] = True
+            async with asyncio.timeout(NOTICE_S):
+                return await self._accepted(request)
+        except LoginFailed as failure:
+            self._denied(failure)
+            raise RpcError(CODE_REFUSED, f"the server {self._watch.denied}") from failure
+        except (httpx2.RequestError, TimeoutError) as error:
+            raise self.broken(error) from without_request(error)
+        except Refused as refusal:
+            raise RpcError(CODE_REFUSED, str(refusal)) from refusal
+
+    def broken(self, error: Exception) -> RpcError:
+        """What a message comes to whose answer could not be had."""
+        reason = self._watch.trouble = str(error) or type(error).__name__
+        code = CODE_UNREACHABLE if isinstance(error, _NEVER_SENT) else CODE_BROKEN
+        return RpcError(code, f"could not be reached ({reason})")
+
+    def _denied(self, failure: LoginFailed) -> None:
+        self._watch.status, self._watch.denied = 401, redact(str(failure), self._watch.secrets)
+
+    async def _accepted(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._followed(request)
+        if response.status_code >= 400:
+            raise await self._refusal(request, response)
+        self._watch.status, self._watch.trouble, self._watch.denied = None, "", ""
+        if (status := response.status_code) >= 300:
+            await response.aclose()
+            raise RpcError(CODE_REFUSED, f"the server answered HTTP {status} and doesn't say where to go")
+        return response
+
+    async def _followed(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer to a request. Redirects are followed as long as they stay with the server, and keep the message.
+
+        Raises:
+            Refused: One leads elsewhere, or they never end.
+        """
+        followed = 0
+        while True:
+            self._hide_query(request)
+            response = unpacked(await self.send(request, stream=True, follow_redirects=False))
+            following = response.next_request
+            if following is None:
+                return response
+            await response.aclose()  # without its body, which may be endless
+            if followed == MAX_REDIRECTS or not _stays(request, following):
+                break
+            await following.aread()  # its content is a stream
+            request = following
+            followed += 1
+        raise Refused(f"Redirect to {origin(following.url)} not followed; use its URL if you trust it")
 
     def _hide_query(self, request: httpx2.Request) -> None:
         """Send the query of the server's URL, and what a redirect made of it, without having it in `request.url`."""
@@ -118,128 +174,66 @@ class WatchedClient(httpx2.AsyncClient):
             request.extensions["target"] = request.url.raw_path
             request.url = request.url.copy_with(query=None)
 
-    async def open_events(self) -> httpx2.Response:
-        """The server's stream of server-sent events; redirects are followed as long as they stay with the same host.
-
-        Raises:
-            Refused: There is none at this URL, or nobody.
-        """
-        request = self.build_request(
-            "GET", self.url, headers={"accept": "text/event-stream", "cache-control": "no-store"}
-        )
-        for _ in range(MAX_REDIRECTS):
-            try:
-                response = await self.send(request, stream=True, follow_redirects=False)
-            except httpx2.TransportError as error:
-                self._watch.trouble = str(error) or type(error).__name__
-                raise Refused(self._watch.trouble) from without_request(error)
-            following = response.next_request
-            if following is None and response.status_code < 400:
-                return response
-            await response.aclose()
-            if following is None:
-                self._watch.status = response.status_code
-                raise Refused(f"HTTP {response.status_code}")
-            if origin(following.url) != origin(request.url):
-                raise Refused(f"Redirect to {origin(following.url)} not followed; use its URL if you trust it")
-            request = following
-        raise Refused("too many redirects")
-
-    async def _answer(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        status = response.status_code
-        if status >= 400:
-            return await self._refused(request, response)
-        self._watch.status, self._watch.trouble, self._watch.denied = None, "", ""
-        if status >= 300:
-            return await _redirect(request, response)
-        session = response.headers.get("mcp-session-id", "")
-        if not (session.isascii() and session.isprintable()):
-            await response.aclose()
-            return _error(request, 502, CODE_REFUSED, "its session id can't be sent back: it isn't printable ASCII")
-        self._has_session = self._has_session or bool(session)
-        kind = response.headers.get("content-type", "").lower()
-        if kind.startswith("text/event-stream"):
-            kept = {name: value for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE}
-            return httpx2.Response(status, headers=kept, stream=_MendedEvents(response), request=request)
-        if status in (202, 204) or not (kind.startswith("application/json") or kind in ("", "text/plain")):
-            return response
-        body = await bounded_body(response, MAX_ANSWER_BYTES)
-        if body is None:
-            problem = f"the answer is too long: at most {MAX_ANSWER_BYTES:,} bytes are read"
-            return _error(request, 500, CODE_REFUSED, problem)
-        if too_many_values(body):
-            return _error(request, 500, CODE_REFUSED, f"the answer holds more than {MAX_VALUES:,} values")
-        kept = {"content-type": "application/json", **({"mcp-session-id": session} if session else {})}
-        return httpx2.Response(status, headers=kept, content=self._mended(request, body), request=request)
-
-    def _mended(self, request: httpx2.Request, body: bytes) -> bytes:
-        """The body of an answer as its request wants it: it has the request's id, whatever its server wrote there."""
-        asked = message_id(request.content)
-        if asked is None or len(body) > MAX_ERROR_BYTES or not body.lstrip().startswith(b"{"):
-            return mended_text(body)
-        message = read_message(body, self._watch)
-        if message is None or "method" in message:
-            return mended_text(body)
-        return encode({**message, "id": asked})
-
-    async def _refused(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        """A status of 400 or more: kept if it carries a JSON-RPC error, put into words if not."""
+    async def _refusal(self, request: httpx2.Request, response: httpx2.Response) -> RpcError:
+        """What a status of 400 or more comes to: the JSON-RPC error that it carries, or words of ours."""
         status = self._watch.status = response.status_code
         self._watch.denied = ""
         body = await bounded_body(response, MAX_ERROR_BYTES)
         if status == 404 and "mcp-session-id" in request.headers:
-            return _error(request, status, CODE_UNREACHABLE, "has ended the session")
-        if body is not None and _is_rpc_error(body):
-            headers = {"content-type": "application/json"}
-            return httpx2.Response(status, headers=headers, content=body, request=request)
+            return RpcError(CODE_UNREACHABLE, "has ended the session")
+        if body is not None and (said := _rpc_error(body)) is not None:
+            return said
         shown = f"HTTP {status} {response.reason_phrase}".rstrip()
-        return _error(request, status, CODE_REFUSED, f"the server answered {shown}")
+        return RpcError(CODE_REFUSED, f"the server answered {shown}")
 
 
-class _MendedEvents(httpx2.AsyncByteStream):
-    """The events of an answer, in which halves of characters are mended as they come.
+def is_patient(request: httpx2.Request) -> bool:
+    """Whether somebody waits for the answer to it, and may wait for a login."""
+    return _HURRIED not in request.extensions
 
-    The SDK closes an answer's stream at the answer, before its end, and with it the TCP connection: the next call would
-    have to make one anew. So once there was an answer, what follows it is read, for a moment; nobody waits for that, as it
-    is done in the task that sent the message.
+
+def is_events(response: httpx2.Response) -> bool:
+    """Whether its body is a stream of server-sent events."""
+    return kind_of(response).startswith("text/event-stream")
+
+
+def kind_of(response: httpx2.Response) -> str:
+    return str(response.headers.get("content-type", "")).lower()
+
+
+async def read_body(http: RemoteClient, response: httpx2.Response) -> bytes:
+    """The body of an answer. Closes it.
+
+    Raises:
+        RpcError: It is too long, or broke off.
     """
-
-    def __init__(self, response: httpx2.Response) -> None:
-        self._response = response
-        self._chunks = response.aiter_bytes()
-        self._answered = self._ended = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        mender = PairMender()
-        async for data in self._chunks:
-            self._answered = self._answered or b'"result"' in data or b'"error"' in data
-            yield mender.feed(data)
-        self._ended = True
-        yield mender.end()
-
-    async def aclose(self) -> None:
-        try:
-            if self._answered and not self._ended and not _is_being_cancelled():
-                await self._read_rest()
-        finally:
-            await self._response.aclose()
-
-    async def _read_rest(self) -> None:
-        left = DRAIN_BYTES
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                async for data in self._chunks:
-                    left -= len(data)
-                    if left < 0:
-                        return
-        except (TimeoutError, httpx2.RequestError):
-            return  # then it is closed as it is
+    try:
+        body = await bounded_body(response, MAX_ANSWER_BYTES)
+    except httpx2.RequestError as error:
+        raise http.broken(error) from without_request(error)
+    if body is None:
+        raise RpcError(CODE_REFUSED, f"the answer is too long: at most {MAX_ANSWER_BYTES:,} bytes are read")
+    return body
 
 
-def _is_being_cancelled() -> bool:
-    """Whether a call was given up: its server learns that from the closed connection."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def checked(data: bytes, watch: Watch) -> Message:
+    """The message in `data`. Raises RpcError where it is none."""
+    if too_many_values(data):
+        raise RpcError(CODE_REFUSED, f"the answer holds more than {MAX_VALUES:,} values")
+    message = read_message(data, watch)
+    if message is None:
+        raise RpcError(CODE_REFUSED, f"the server's answer is not valid MCP{_why_unread(data)}")
+    return message
+
+
+def _why_unread(data: bytes) -> str:
+    try:
+        json.loads(data)
+    except json.JSONDecodeError as error:
+        return f" (Invalid JSON: {error})"
+    except (ValueError, RecursionError):
+        return " (Invalid JSON: it is no text)"
+    return ""
 
 
 class Pace:
@@ -256,52 +250,21 @@ class Pace:
         return delay_s
 
 
-async def _read(response: httpx2.Response) -> httpx2.Response:
-    """The response with its body, of which no more is kept than an error may have."""
-    if not response.is_stream_consumed and not response.is_closed:
-        body = await bounded_body(response, MAX_ERROR_BYTES)
-        kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_WIRE]
-        return httpx2.Response(response.status_code, headers=kept, content=body or b"", request=response.request)
-    return response
-
-
-def message_id(body: bytes) -> int | str | None:
-    """The id of a request of ours; None of a notice."""
-    try:
-        message = json.loads(body)
-    except ValueError:
-        return None
-    id = message.get("id") if isinstance(message, dict) and "method" in message else None
-    return id if isinstance(id, (int, str)) else None
-
-
-def is_notice(request: httpx2.Request) -> bool:
-    """Whether nobody waits for the answer. The SDK sends notifications one after the other, and calls after them."""
-    if request.method == "POST":
-        return b'"method":"notifications/' in request.content[:200]
-    return request.method == "DELETE"
-
-
-def _error(request: httpx2.Request, status: int, code: int, message: str) -> httpx2.Response:
-    error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    return httpx2.Response(status, json=error, request=request)
-
-
-async def _redirect(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-    """A redirect without its body, which may be endless. The SDK follows it within the server's origin, or says so."""
-    await response.aclose()
-    if response.next_request is None:
-        status = response.status_code
-        return _error(request, 502, CODE_REFUSED, f"the server answered HTTP {status} and doesn't say where to go")
-    kept = {"location": response.headers["location"]}
-    bare = httpx2.Response(response.status_code, headers=kept, request=request)
-    bare.next_request = response.next_request
-    return bare
-
-
-def _is_rpc_error(body: bytes) -> bool:
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
+def _stays(request: httpx2.Request, following: httpx2.Request) -> bool:
+    """Whether a redirect may be followed: it takes the whole message, and to nobody else."""
+    here, there = request.url, following.url
+    if following.method != request.method or there.userinfo:
         return False
-    return isinstance(message, dict) and message.get("jsonrpc") == "2.0" and isinstance(message.get("error"), dict)
+    upgraded = (here.scheme, there.scheme) == ("http", "https") and here.host == there.host
+    return origin(here) == origin(there) or (upgraded and here.port is None and there.port is None)
+
+
+def _rpc_error(body: bytes) -> RpcError | None:
+    try:
+        message = encodable_json(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+    said = message.get("error") if isinstance(message, dict) and message.get("jsonrpc") == "2.0" else None
+    if not isinstance(said, dict) or not is_whole(said.get("code")) or not isinstance(said.get("message"), str):
+        return None
+    return RpcError(said["code"], said["message"], said.get("data"))

@@ -16,6 +16,7 @@ from tiny_agents.mcp_client.connection.changes import Change, ListKind, Offered
 from tiny_agents.mcp_client.connection.era import era_of
 from tiny_agents.mcp_client.connection.watch import (
     CODE_BROKEN,
+    CODE_CUT_OFF,
     CODE_UNREACHABLE,
     ConnectionLost,
     Progress,
@@ -23,7 +24,6 @@ from tiny_agents.mcp_client.connection.watch import (
     Watch,
 )
 from tiny_agents.mcp_client.protocol.messages import (
-    CONNECTION_CLOSED,
     METHOD_NOT_FOUND,
     URL_ELICITATION_REQUIRED,
     Closed,
@@ -35,7 +35,6 @@ from tiny_agents.mcp_client.protocol.streams import LIST_FLAGS, StreamLost
 from tiny_agents.mcp_client.results.mending import mended_answer
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
 from tiny_agents.mcp_client.text import encodable, encodable_json, shortened
-from tiny_agents.mcp_client.tools.mending import plain_words
 from tiny_agents.mcp_client.tools.table import ServerTool, read_tool
 from tiny_agents.mcp_client.transports.asked import answer
 from tiny_agents.mcp_client.transports.pages import open_pages, read_pages
@@ -57,8 +56,6 @@ MAX_SAID_CHARS = 4_000
 """Longest message of a report of progress: hundreds of them may wait for somebody to look."""
 
 MAX_TTL_MS = 365 * 86_400_000
-
-_SDK_BROKEN = "SSE stream"  # how the SDK's transport begins to say that one answer's stream broke off
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ class Session:
             if error.code == METHOD_NOT_FOUND:
                 return [], None
             self._raise_if_lost(error)
-            raise Refused(plain_words(str(error))) from error
+            raise Refused(str(error)) from error
         except NotValid as error:
             raise Refused(f"its list of tools is not valid MCP: {error}") from error
         self._tools_hold(_holds_s(page), first=cursor is None)
@@ -357,7 +354,7 @@ class Session:
             content = _listed_in(found, "content")
         except RpcError as error:
             self._raise_if_lost(error)
-            return failure(plain_words(str(error)))
+            return failure(str(error))
         except NotValid as error:
             return failure(f"the server's answer is not valid MCP: {error}")
         except TooManyRounds as error:
@@ -388,8 +385,8 @@ class Session:
             raise ConnectionLost(error.message, gone=False) from error
         if isinstance(error, Closed):
             raise ConnectionLost(self._watch.how or "closed the connection") from error
-        if error.code == CONNECTION_CLOSED and error.message.startswith(_SDK_BROKEN) and self._watch.process is None:
-            raise ConnectionLost("broke its answer off", gone=False) from error
+        if error.code == CODE_CUT_OFF:
+            raise ConnectionLost(error.message, gone=False) from error
 
 
 def _from(cursor: str | None) -> dict[str, Any]:

@@ -8,18 +8,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from tiny_agents.mcp_client.connection.watch import CODE_REFUSED, Refused, Watch
-from tiny_agents.mcp_client.protocol.messages import Id, Message, encode, error
+from tiny_agents.mcp_client.connection.watch import Refused, Watch
+from tiny_agents.mcp_client.protocol.messages import Message, RpcError, encode, error
 from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, read_message
-from tiny_agents.mcp_client.transports.remote import watched_client
+from tiny_agents.mcp_client.transports.remote import remote_client
 
 if TYPE_CHECKING:  # a remote server is opened last of all
     import httpx2
 
     from tiny_agents.mcp_client.connection.servers import SseServer
     from tiny_agents.mcp_client.host.host import Desk
+    from tiny_agents.mcp_client.transports.http_client import RemoteClient
 
 logger = logging.getLogger("tiny_agents.mcp_client")
+
+_HEADERS = {"content-type": "application/json"}
 
 Events = AsyncGenerator["httpx2.ServerSentEvent", None]
 
@@ -35,8 +38,8 @@ async def open_sse(server: SseServer, watch: Watch, desk: Desk) -> AsyncIterator
 
     from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
 
-    async with watched_client(server, watch, desk) as http:
-        response = await http.open_events()
+    async with remote_client(server, watch, desk) as http:
+        response = await http.open_events(first=True)
         source = httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES)
         events = cast("Events", aiter(source))  # so it is left in good order too
         try:
@@ -74,7 +77,7 @@ class SseLink:
 
     takes_headers = False
 
-    def __init__(self, http: httpx2.AsyncClient, endpoint: str, events: Events, watch: Watch) -> None:
+    def __init__(self, http: RemoteClient, endpoint: str, events: Events, watch: Watch) -> None:
         self._http = http
         self._endpoint = endpoint
         self._events = events
@@ -141,25 +144,30 @@ class SseLink:
             else:
                 await self._post(message)
 
-    async def _post(self, message: Message) -> httpx2.Response:
-        headers = {"content-type": "application/json"}
-        return await self._http.post(self._endpoint, content=encode(message), headers=headers)
+    async def _post(self, message: Message) -> None:
+        """Send what has no answer; that it could not be delivered is the server's loss."""
+        from tiny_agents.mcp_client.transports.answers import finish
+
+        hurried = "method" in message
+        try:
+            response = await self._http.deliver(encode(message), _HEADERS, url=self._endpoint, hurried=hurried)
+        except RpcError as problem:
+            logger.debug("a server did not take a message: %s", problem)
+        else:
+            await finish(response)
 
     async def _post_request(self, message: Message) -> None:
         """Send a request; one that could not be delivered is answered with the reason."""
-        response = await self._post(message)
-        answer: Message | None = None
-        if response.status_code >= 300:
-            answer = _in_place_of(response, message["id"])
-        elif response.content.lstrip().startswith(b"{"):  # its answer; it belongs on the stream, and some send it here
-            answer = read_message(response.content, self._watch)
+        from tiny_agents.mcp_client.transports.http_client import read_body
+
+        try:
+            response = await self._http.deliver(encode(message), _HEADERS, url=self._endpoint)
+            body = await read_body(self._http, response)
+        except RpcError as problem:
+            self._receive(error(message["id"], problem.code, problem.message, problem.data))
+            return
+        if not body.lstrip().startswith(b"{"):
+            return
+        answer = read_message(body, self._watch)  # it belongs on the stream, and some send it here
         if answer is not None:
             self._receive(answer)
-
-
-def _in_place_of(response: httpx2.Response, id: Id) -> Message:
-    """The error in place of the answer to a request that could not be delivered."""
-    if response.status_code < 400:
-        return error(id, CODE_REFUSED, "the server redirects messages, which isn't followed")
-    said = response.json()["error"]
-    return error(id, said["code"], str(said["message"]), said.get("data"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:  # importing it costs 0.7 s
     from mcp_types import JSONRPCMessage
 
 logger = logging.getLogger("tiny_agents.mcp_client")
-
-Wait = Callable[[], Awaitable[None]]
 
 LAST_WORD_S = 5.0
 """How long a last word may take to leave."""
@@ -34,14 +32,10 @@ def quiet_sdk() -> None:
 
 
 @asynccontextmanager
-async def linked(transport: Transport, after: Mapping[str, Wait] | None = None) -> AsyncIterator[StreamLink]:
-    """A link over a transport of the SDK's, which is entered and left with the block.
-
-    Args:
-        after: What is waited for after a message was sent, by its method.
-    """
+async def linked(transport: Transport) -> AsyncIterator[StreamLink]:
+    """A link over a transport of the SDK's, which is entered and left with the block."""
     async with transport as (read, write):
-        link = StreamLink(read, write, after or {})
+        link = StreamLink(read, write)
         try:
             yield link
         finally:
@@ -51,10 +45,9 @@ async def linked(transport: Transport, after: Mapping[str, Wait] | None = None) 
 class StreamLink:
     takes_headers = True
 
-    def __init__(self, read: Any, write: Any, after: Mapping[str, Wait]) -> None:
+    def __init__(self, read: Any, write: Any) -> None:
         self._read = read
         self._write = write
-        self._after = after
         self._reader: asyncio.Task[None] | None = None
 
     def listen(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
@@ -83,8 +76,6 @@ class StreamLink:
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             if "method" in message and "id" in message:
                 raise Closed from None
-        if (wait := self._after.get(message.get("method", ""))) is not None:
-            await wait()
 
     async def tell(self, message: Message) -> None:
         import anyio

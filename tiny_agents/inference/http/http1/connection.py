@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import select
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -41,6 +42,11 @@ class Connection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing() and self._error is None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing arrived while it was idle, such as its end: the loop may have been too busy to see that."""
+        return self._transport is None or not _is_readable(self._transport.get_extra_info("socket").fileno())
 
     # ---- one request
 
@@ -205,3 +211,11 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._may_write = True
         self._wake()
+
+
+def _is_readable(fd: int) -> bool:
+    if not hasattr(select, "poll"):
+        return bool(select.select([fd], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

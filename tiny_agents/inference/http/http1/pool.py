@@ -149,7 +149,7 @@ class Pool:
         oldest = asyncio.get_running_loop().time() - KEEP_S
         while kept:
             connection = kept.pop()
-            if connection.is_open and connection.idle_since > oldest:
+            if connection.is_open and connection.idle_since > oldest and connection.is_quiet:
                 return connection
             connection.abort()
         return None
