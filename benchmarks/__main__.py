@@ -89,13 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clients = {client for client in clients if client.partition(" ")[0] not in REQUIREMENTS}
     clients &= set(options.client or clients)
     missing = install(clients)
-    found, versions = measure_all(rows, options.rounds, sorted(clients - set(missing)), quick=options.quick)
+    found, versions, failed = measure_all(rows, options.rounds, sorted(clients - set(missing)), quick=options.quick)
     counts = [len(times) for of in found.values() for times in of.values()] or [0]
     rounds = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
     note = (
         f"{date.today().isoformat()}, {rounds} rounds, load {load()}, on {machine()}. "
         f"{', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}."
-        f"{''.join(f' Not measured: {client} ({why}).' for client, why in missing.items())}"
+        f"{''.join(f' Not measured: {client} ({why}).' for client, why in (missing | failed).items())}"
     )
     print(f"{summary(found)}\n")
     for name, values in found.items():

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import python_for
+from benchmarks.environments import REQUIREMENTS, python_for
 from benchmarks.rows import PYTHON, Row
 
 ROOT = Path(__file__).parent.parent
@@ -73,23 +73,42 @@ def _serving(arguments: Sequence[str]) -> Iterator[str]:
             process.kill()
 
 
-def measure_all(rows: Sequence[Row], rounds: int, only: Sequence[str], *, quick: bool) -> tuple[Found, dict[str, str]]:
+def measure_all(
+    rows: Sequence[Row], rounds: int, only: Sequence[str], *, quick: bool
+) -> tuple[Found, dict[str, str], dict[str, str]]:
     """Each round measures all rows; within a row the clients take turns, and another one begins each time.
 
-    Ctrl+C ends it with what was measured until then.
+    Ctrl+C ends it with what was measured until then. Where a package that is compared with us fails, the rest goes on.
+
+    Returns: What was found, the versions of what was used, and what failed and why.
     """
     found: Found = {row.name: {} for row in rows}
     versions: dict[str, str] = {}
+    failed: dict[str, str] = {}
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         servers = Servers(stack)
         for number in range(rounds):
             for row in rows:
                 for client in _in_turn([name for name in row.clients if name in only], number):
-                    value, used = measure(row, client, servers, quick=quick)
+                    try:
+                        value, used = measure(row, client, servers, quick=quick)
+                    except (subprocess.CalledProcessError, OSError) as error:
+                        if client.partition(" ")[0] not in REQUIREMENTS:
+                            raise
+                        print(f"{row.name}: {client} failed: {error}", file=sys.stderr, flush=True)
+                        failed[f"{client} in {row.name}"] = _why(error)
+                        continue
                     versions.update(_named(used, client))
                     found[row.name].setdefault(client, []).append(value)
                 print(f"round {number + 1} of {rounds}: {row.name}", file=sys.stderr, flush=True)
-    return found, versions
+    return found, versions, failed
+
+
+def _why(error: subprocess.CalledProcessError | OSError) -> str:
+    """Without paths of this machine: it may be written into the documentation."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return f"ended with status {error.returncode}"
 
 
 def _named(versions: Mapping[str, str], client: str) -> dict[str, str]:

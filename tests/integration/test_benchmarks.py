@@ -71,6 +71,32 @@ def test_a_package_that_cannot_be_had_here_is_left_out_and_named(monkeypatch: py
     assert environments.install(["tiny_agents", "strands", "floor"]) == {"strands": why}
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/somewhere/bin/program"), "No such file or directory"),
+        (subprocess.CalledProcessError(3, ["/somewhere/bin/program"]), "ended with status 3"),
+    ],
+)
+def test_a_package_that_fails_costs_its_own_number_only_and_ours_ends_it(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
+    def measure(row: rows.Row, client: str, *_: Any, **__: Any) -> tuple[float, dict[str, str]]:
+        if client == failing:
+            raise error
+        return 1.0, {}
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    row = next(row for row in rows.ROWS if row.name == "cold")
+    failing = "huggingface_hub"
+    found, _, failed = measuring.measure_all([row], 2, ["floor", "tiny_agents", failing], quick=True)
+    assert found == {"cold": {"floor": [1.0, 1.0], "tiny_agents": [1.0, 1.0]}}
+    assert failed == {"huggingface_hub in cold": why}
+    failing = "tiny_agents"
+    with pytest.raises(type(error)):
+        measuring.measure_all([row], 2, ["floor", failing], quick=True)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("results", "said"),
