@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from tests.support.internet import Authority
-from tiny_agents.inference.http.http1 import pool as sending
+from tiny_agents.inference.http.http1 import idle
 from tiny_agents.inference.http.http1.connection import MAX_UNREAD_BYTES
 from tiny_agents.inference.http.http1.transport import Transport
 
@@ -129,7 +129,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(t
         for number in range(1, 4):
             assert await said(transport, request(server)) == b"ab"
             assert server.connections == number
-            (connection,) = {c for kept in transport.pool._idle.values() for c in kept} or {None}
+            (connection,) = set(transport.pool._idle) or {None}
             if connection is not None:
                 await connection.closed()
 
@@ -175,7 +175,7 @@ async def test_what_a_server_says_unasked_is_no_answer_to_the_next_request(
     async with serving(say) as server:
         for _ in range(3):
             assert await said(transport, request(server)) == b"ab"
-            for connection in [c for kept in transport.pool._idle.values() for c in kept]:
+            for connection in list(transport.pool._idle):
                 await connection.closed()  # it is closed as soon as the surplus comes
         assert server.connections == 3
 
@@ -185,8 +185,8 @@ async def test_connections_that_nobody_used_for_long_are_closed_whichever_their_
 ) -> None:
     async with serving(brief) as one, serving(brief) as other:
         assert await said(transport, request(one)) == b"ab"
-        monkeypatch.setattr(sending, "KEEP_S", 0.0)
-        monkeypatch.setattr(sending, "SWEEP_S", 0.0)
+        monkeypatch.setattr(idle, "KEEP_S", 0.0)
+        monkeypatch.setattr(idle, "SWEEP_S", 0.0)
         assert await said(transport, request(other)) == b"ab"
         await one.left.wait()
         assert await said(transport, request(other)) == b"ab"
@@ -207,7 +207,7 @@ async def test_an_answer_that_is_given_up_takes_its_connection_with_it(transport
             break
         await response.aclose()
         await server.left.wait()
-        assert not any(transport.pool._idle.values())
+        assert not list(transport.pool._idle)
 
 
 async def test_connections_are_closed_with_the_transport() -> None:
@@ -479,4 +479,4 @@ async def test_a_handshake_that_never_ends_is_not_waited_for(transport: Transpor
 
 
 def test_limits_are_as_documented() -> None:
-    assert (sending.KEEP_S, sending.MAX_KEPT) == (30.0, 1_000)
+    assert (idle.KEEP_S, idle.MAX_KEPT) == (30.0, 1_000)

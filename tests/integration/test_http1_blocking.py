@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.support.internet import Authority
-from tiny_agents.inference.http.http1 import blocking as sending
+from tiny_agents.inference.http.http1 import idle
 from tiny_agents.inference.http.http1.blocking import BlockingPool
 from tiny_agents.inference.http.http1.pool import Waits, place_of
 
@@ -251,7 +251,8 @@ def test_connections_that_nobody_used_for_long_are_closed_whichever_their_host(
 ) -> None:
     with serving(brief) as one, serving(brief) as other:
         assert said(pool, one) == b"ab"
-        monkeypatch.setattr(sending, "KEEP_S", 0.0)
+        monkeypatch.setattr(idle, "KEEP_S", 0.0)
+        monkeypatch.setattr(idle, "SWEEP_S", 0.0)
         assert said(pool, other) == b"ab"
         assert one.left.wait(20)
 

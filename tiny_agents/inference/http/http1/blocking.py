@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import select
 import socket
 import ssl
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 
 import httpx2
 
-from tiny_agents.inference.http.http1.pool import KEEP_S, MAX_KEPT, Headers, Origin, Place, Waits, head_of
+from tiny_agents.inference.http.http1.idle import Idle, Origin, has_arrived, is_fresh
+from tiny_agents.inference.http.http1.pool import Headers, Place, Waits, head_of
 from tiny_agents.inference.http.http1.reading import AnswerReader, BadAnswer
 
 READ_BYTES = 64 * 1024
@@ -32,11 +31,7 @@ class BlockingConnection:
     def is_quiet(self) -> bool:
         """Whether it can take a request: its server neither closed it nor said something unasked."""
         try:
-            if hasattr(select, "poll"):
-                poll = select.poll()
-                poll.register(self._socket, select.POLLIN)
-                return not poll.poll(0)
-            return not select.select([self._socket], [], [], 0)[0]
+            return not has_arrived(self._socket.fileno())
         except (OSError, ValueError):
             return False  # it is closed
 
@@ -138,7 +133,7 @@ class BlockingPool:
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         self._trust = trust
-        self._idle: defaultdict[Origin, list[BlockingConnection]] = defaultdict(list)
+        self._idle = Idle[BlockingConnection]()
         self._busy: set[BlockingConnection] = set()
         self._lock = threading.Lock()
         self._is_open = True
@@ -164,9 +159,8 @@ class BlockingPool:
         """Close all connections; whoever reads from one gets an error."""
         with self._lock:
             self._is_open = False
-            connections = [*self._busy, *(one for kept in self._idle.values() for one in kept)]
+            connections = [*self._busy, *self._idle.clear()]
             self._busy.clear()
-            self._idle.clear()
         for connection in connections:
             connection.close()
 
@@ -178,8 +172,7 @@ class BlockingPool:
         connection.idle_since = time.monotonic()
         with self._lock:
             self._busy.discard(connection)
-            if self._is_open and sum(map(len, self._idle.values())) < MAX_KEPT:
-                self._idle[origin].append(connection)
+            if self._is_open and self._idle.put(origin, connection):
                 return
         connection.close()
 
@@ -189,27 +182,21 @@ class BlockingPool:
         connection.close()
 
     def _kept(self, origin: Origin) -> BlockingConnection | None:
-        """The latest connection that can be used again. Those that nobody used for long are closed, whichever their host."""
-        oldest = time.monotonic() - KEEP_S
-        with self._lock:
-            old = [one for kept in self._idle.values() for one in kept if one.idle_since <= oldest]
-            for place, kept in list(self._idle.items()):
-                self._idle[place] = [one for one in kept if one.idle_since > oldest]
-                if not self._idle[place]:
-                    del self._idle[place]
-        for connection in old:
-            connection.close()
+        """The latest connection that can be used again."""
+        now = time.monotonic()
         while True:
             with self._lock:
-                if not self._idle.get(origin):
-                    return None
-                connection = self._idle[origin].pop()
-            if connection.is_quiet:
+                connection = self._idle.pop(origin)
+            if connection is None or (is_fresh(connection, now) and connection.is_quiet):
                 return connection
             connection.close()
 
     def _connect(self, origin: Origin, limit_s: float | None) -> BlockingConnection:
         scheme, host, port = origin
+        with self._lock:
+            old = self._idle.old(time.monotonic())
+        for connection in old:
+            connection.close()
         try:
             sock = socket.create_connection((host, port), limit_s)
             try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import select
 from collections.abc import AsyncIterator
 from typing import cast
 
 import httpx2
 
+from tiny_agents.inference.http.http1.idle import has_arrived
 from tiny_agents.inference.http.http1.reading import AnswerReader, BadAnswer
 
 MAX_UNREAD_BYTES = 256 * 1024
@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_quiet(self) -> bool:
         """Whether nothing arrived while it was idle, such as its end: the loop may have been too busy to see that."""
-        return self._transport is None or not _is_readable(self._transport.get_extra_info("socket").fileno())
+        return self._transport is None or not has_arrived(self._transport.get_extra_info("socket").fileno())
 
     # ---- one request
 
@@ -183,8 +183,7 @@ class Connection(asyncio.Protocol):
         if reader.unread > MAX_UNREAD_BYTES and self._may_read and self._transport is not None:
             self._may_read = False
             self._transport.pause_reading()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     def eof_received(self) -> None:
         self._ended(None)
@@ -211,11 +210,3 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._may_write = True
         self._wake()
-
-
-def _is_readable(fd: int) -> bool:
-    if not hasattr(select, "poll"):
-        return bool(select.select([fd], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))

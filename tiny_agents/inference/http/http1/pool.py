@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
@@ -12,22 +11,14 @@ import httpx2
 import msgspec
 
 from tiny_agents.inference.http.http1.connection import Connection
+from tiny_agents.inference.http.http1.idle import Idle, Origin, is_fresh
 from tiny_agents.inference.http.http1.reading import AnswerReader
 
-KEEP_S = 30.0
-"""How long a connection is kept that nobody uses. Servers close theirs after 5 to 75 s, which is noticed at once."""
-
-SWEEP_S = 1.0
-"""How often it is looked for those, at most: hundreds may be opened at once."""
-
-MAX_KEPT = 1_000
-"""For many conversations at once: what is closed after each request would have to be opened anew for the next."""
 HAPPY_EYEBALLS_S = 0.25  # RFC 8305, 5: when the next address is tried beside the one before
 SMALL_BODY_BYTES = 64 * 1024
 
 _PORTS = {"http": 80, "https": 443}
 
-Origin = tuple[str, str, int]
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -88,10 +79,9 @@ class Pool:
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         self._trust = trust
-        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._idle = Idle[Connection](lambda connection: not connection.is_open)
         self._busy: set[Connection] = set()
         self._is_open = True
-        self._dropped_at = -SWEEP_S
 
     async def send(
         self, method: str, place: Place, headers: Headers, body: bytes | AsyncIterable[bytes], waits: Waits
@@ -125,9 +115,8 @@ class Pool:
 
     async def aclose(self) -> None:
         self._is_open = False
-        connections = [*self._busy, *(one for kept in self._idle.values() for one in kept)]
+        connections = [*self._busy, *self._idle.clear()]
         self._busy.clear()
-        self._idle.clear()
         for connection in connections:
             connection.abort()
         for connection in connections:
@@ -136,41 +125,23 @@ class Pool:
     def give_back(self, origin: Origin, connection: Connection) -> None:
         """After a request: keep the connection if it can be used again."""
         self._busy.discard(connection)
-        if not connection.finish():
-            return
-        if not self._is_open or sum(map(len, self._idle.values())) >= MAX_KEPT:
+        if connection.finish() and not (self._is_open and self._idle.put(origin, connection)):
             connection.abort()
-            return
-        self._idle[origin].append(connection)
 
     def _kept(self, origin: Origin) -> Connection | None:
         """The latest connection that can be used again."""
-        kept = self._idle.get(origin)
-        oldest = asyncio.get_running_loop().time() - KEEP_S
-        while kept:
-            connection = kept.pop()
-            if connection.is_open and connection.idle_since > oldest and connection.is_quiet:
+        now = asyncio.get_running_loop().time()
+        while (connection := self._idle.pop(origin)) is not None:
+            if connection.is_open and is_fresh(connection, now) and connection.is_quiet:
                 return connection
             connection.abort()
         return None
 
-    def _drop_old(self) -> None:
-        """Close what nobody has used for long, of whichever host."""
-        now = asyncio.get_running_loop().time()
-        if now - self._dropped_at < SWEEP_S:
-            return
-        self._dropped_at, oldest = now, now - KEEP_S
-        for origin, kept in list(self._idle.items()):
-            for connection in [one for one in kept if not one.is_open or one.idle_since <= oldest]:
-                connection.abort()
-                kept.remove(connection)
-            if not kept:
-                del self._idle[origin]
-
     async def _connect(self, origin: Origin, limit_s: float | None) -> Connection:
-        self._drop_old()
         scheme, host, port = origin
         loop = asyncio.get_running_loop()
+        for connection in self._idle.old(loop.time()):
+            connection.abort()
         how: dict[str, Any] = {}
         if isinstance(loop, asyncio.BaseEventLoop) and _has_addresses(host):  # uvloop tries one after the other
             how["happy_eyeballs_delay"] = HAPPY_EYEBALLS_S
