@@ -6,8 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,11 @@ from tests.support.cancelling import cancelled_at
 from tests.support.mcp_server import server as in_process
 from tests.support.mcp_servers import bad_server, desk_server, no_model, remote_server
 from tests.support.processes import Grown, Mark, linux_only
+from tests.support.sdk_loaded import run_and_show_sdk
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def names(client: MCPClient) -> list[str]:
@@ -402,10 +399,6 @@ async def main():
             print([message["content"] for message in result.messages if message["role"] == "tool"])
 
 asyncio.run(main())
-loaded = {name.partition(".")[0] for name in sys.modules}
-print(sorted(loaded & {"mcp", "mcp_types", "pydantic", "opentelemetry", "jsonschema", "starlette"}))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
-    )
+    done = run_and_show_sdk(program)
     assert done.stdout == "['pong']\n[]\n", done.stderr

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.http_peer import Answer, HTTPPeer, Recorded
 from tests.support.mcp_servers import no_model
+from tests.support.sdk_loaded import run_and_show_sdk
 from tiny_agents.errors import ServerConnectionError, ServerTimeoutError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
-ROOT = Path(__file__).parents[2]
 EVENTS = {"content-type": "text/event-stream"}
 GREETING = {
     "protocolVersion": "2025-06-18",
@@ -240,10 +237,6 @@ async def main():
             print([message["content"] for message in result.messages if message["role"] == "tool"])
 
 asyncio.run(main())
-loaded = {name.partition(".")[0] for name in sys.modules}
-print(sorted(loaded & {"mcp", "mcp_types", "pydantic", "opentelemetry", "jsonschema", "starlette"}))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT
-    )
+    done = run_and_show_sdk(program)
     assert done.stdout == "['It is 42.']\n[]\n", done.stderr
