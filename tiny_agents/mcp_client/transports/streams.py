@@ -43,7 +43,7 @@ async def linked(transport: Transport) -> AsyncIterator[StreamLink]:
 
 
 class StreamLink:
-    takes_headers = True
+    takes_headers = False
 
     def __init__(self, read: Any, write: Any) -> None:
         self._read = read
@@ -67,12 +67,11 @@ class StreamLink:
 
     async def send(self, message: Message, headers: Mapping[str, str] | None = None) -> None:
         import anyio
-        from mcp.shared.message import ClientMessageMetadata, SessionMessage
+        from mcp.shared.message import SessionMessage
 
-        about = ClientMessageMetadata(headers=dict(headers)) if headers else None
         plain = msgspec.json.decode(encode(message))  # a transport ends if it can't write something; this says it here
         try:
-            await self._write.send(SessionMessage(as_model(plain), about))
+            await self._write.send(SessionMessage(as_model(plain)))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             if "method" in message and "id" in message:
                 raise Closed from None
