@@ -8,24 +8,31 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
+W = TypeVar("W")
 R = TypeVar("R")
 
 
-def each(work: Callable[[T], R], items: Sequence[T], *, threads: int) -> list[R]:
-    """`work` of every item, in their order.
+def each(work: Callable[[T], W], keep: Callable[[T, W], R], items: Sequence[T], *, threads: int) -> list[R]:
+    """`keep` of every item and of `work` of it, in their order.
 
     The first failure is raised, and so is Ctrl+C, without waiting for the items that are being worked on (a thread pool
-    would, also at the end of the program); those not yet begun are left alone.
+    would, also at the end of the program); those not yet begun are left alone. `keep`, which should be quick, is called
+    for one item at a time, and never once this has ended: whoever gives up may remove what it kept.
     """
     todo: SimpleQueue[int] = SimpleQueue()
     done: SimpleQueue[tuple[int, R] | BaseException] = SimpleQueue()
+    keeping, ended = threading.Lock(), threading.Event()
     for index in range(len(items)):
         todo.put(index)
 
     def run() -> None:
         while (index := _next(todo)) is not None:
             try:
-                done.put((index, work(items[index])))
+                made = work(items[index])
+                with keeping:
+                    if ended.is_set():
+                        return
+                    done.put((index, keep(items[index], made)))
             except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
                 done.put(error)
                 return
@@ -40,7 +47,10 @@ def each(work: Callable[[T], R], items: Sequence[T], *, threads: int) -> list[R]
                 raise came
             results[came[0]] = came[1]
     finally:
+        ended.set()
         while _next(todo) is not None:
+            pass
+        with keeping:  # of whoever had looked before this ended
             pass
     return [results[index] for index in range(len(items))]
 

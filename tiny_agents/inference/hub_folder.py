@@ -351,7 +351,7 @@ class _Visit:
                 return msgspec.structs.replace(there, commit=commit)
         part, target = at.part_path, at.path(listing.digest)
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
-        files = part / secrets.token_hex(4)  # its own: a download that was given up may still be writing to the last
+        files = part / secrets.token_hex(4)
         make_private(at.base)
         for file in listing.files:
             (files / file.path).parent.mkdir(parents=True, exist_ok=True)
@@ -376,17 +376,17 @@ class _Visit:
     def _fetch_all(self, listing: Listing, commit: str, folder: Path, old: Mapping[str, Path]) -> list[KnownFile]:
         logger.info("fetching %d files (%d bytes): %s", len(listing.files), listing.size, self._at.what)
         return each(
-            lambda file: self._fetch_one(file, commit, folder, old.get(file.oid)),
+            lambda file: self._fetch_one(file, commit, old.get(file.oid)),
+            lambda _, fetched: _written(folder, *fetched),
             listing.files,
             threads=DOWNLOADS_AT_ONCE,
         )
 
-    def _fetch_one(self, file: TreeFile, commit: str, folder: Path, old: Path | None) -> KnownFile:
+    def _fetch_one(self, file: TreeFile, commit: str, old: Path | None) -> tuple[bytes, KnownFile]:
         data = _regular_file(old, file.size) if old is not None else None
         if data is None or blob_oid(data, large=file.is_large) != file.oid:
             data = self._content(file, commit)
-        (folder / file.path).write_bytes(data)
-        return KnownFile(file.path, file.size, file.oid, hashlib.sha256(data).hexdigest())
+        return data, KnownFile(file.path, file.size, file.oid, hashlib.sha256(data).hexdigest())
 
     def _content(self, file: TreeFile, commit: str) -> bytes:
         """The file, as the list announced it."""
@@ -480,6 +480,11 @@ class _Visit:
 def _near(name: str, names: Iterable[str], start: str = "") -> str:
     found = get_close_matches(name, [known for known in names if known.isprintable()], n=1, cutoff=0.6)
     return f" (did you mean {start + found[0]!r}?)" if found else ""
+
+
+def _written(folder: Path, data: bytes, known: KnownFile) -> KnownFile:
+    (folder / known.path).write_bytes(data)
+    return known
 
 
 def _bounded(chunks: Iterable[bytes], limit: int) -> bytes:
