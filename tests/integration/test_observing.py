@@ -51,14 +51,31 @@ def counted(turn: Turn) -> Turn:
     return Turn([*turn.events, USAGE], turn.message)
 
 
-class WhileObserving(SimpleSpanProcessor):
-    """Exports while one of these tests runs. A provider stays for the life of its process, and other tests share that."""
+class WhileObserving(TracerProvider):
+    """Traces while one of these tests runs. A provider stays for the life of its process, and other tests share that.
+
+    Theirs see nothing of it: to a server, too, no trace is named.
+    """
 
     on = False
 
-    def on_end(self, span: ReadableSpan) -> None:
-        if self.on:
-            super().on_end(span)
+    def get_tracer(self, *args: Any, **options: Any) -> trace.Tracer:
+        return Switched(super().get_tracer(*args, **options), self)
+
+
+class Switched(trace.Tracer):
+    def __init__(self, tracer: trace.Tracer, provider: WhileObserving) -> None:
+        self._tracer, self._provider = tracer, provider
+
+    def start_span(self, *args: Any, **options: Any) -> trace.Span:
+        return self._now.start_span(*args, **options)
+
+    def start_as_current_span(self, *args: Any, **options: Any) -> Any:
+        return self._now.start_as_current_span(*args, **options)
+
+    @property
+    def _now(self) -> trace.Tracer:
+        return self._tracer if self._provider.on else trace.NoOpTracer()
 
 
 SDK = tuple[InMemorySpanExporter, InMemoryMetricReader, WhileObserving]
@@ -68,13 +85,12 @@ SDK = tuple[InMemorySpanExporter, InMemoryMetricReader, WhileObserving]
 def sdk() -> SDK:
     """The SDK, set up once for this process, as a program does it: xdist may come back to this file."""
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracing = TracerProvider()
-    processor = WhileObserving(exporter)
-    tracing.add_span_processor(processor)
+    tracing = WhileObserving()
+    tracing.add_span_processor(SimpleSpanProcessor(exporter))
     measuring = MeterProvider([reader])
     trace.set_tracer_provider(tracing)
     metrics.set_meter_provider(measuring)
-    return exporter, reader, processor
+    return exporter, reader, tracing
 
 
 class Spans:
@@ -94,12 +110,12 @@ class Spans:
 
 @pytest.fixture
 def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
-    exporter, _, processor = sdk()
+    exporter, _, tracing = sdk()
     exporter.clear()
     before = context.get_current()
-    processor.on = True
+    tracing.on = True
     yield Spans(exporter)
-    processor.on = False
+    tracing.on = False
     assert context.get_current() == before
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
 
