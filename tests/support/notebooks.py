@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 ENDPOINT = "http://localhost:8080/v1"
 WITHIN_S = 60
+
+
+@contextmanager
+def kernels_place() -> Iterator[dict[str, str]]:
+    """Options for the manager of a kernel that is spoken to in a folder of its own.
+
+    Ports are looked for before the kernel takes them, and meanwhile somebody else may.
+    """
+    if sys.platform == "win32":
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket must be short
+        yield {"transport": "ipc", "ip": f"{folder}/kernel"}
 
 
 def executed(page: str, folder: Path, url: str, *more: str) -> Any:
@@ -30,7 +48,9 @@ def executed(page: str, folder: Path, url: str, *more: str) -> Any:
     cells = [block.replace(ENDPOINT, url) for block in [*blocks[:-1], *more, blocks[-1]]]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=WITHIN_S, kernel_name="python3", resources=resources).execute()
+    with kernels_place() as place:
+        config = Config({"KernelManager": place})
+        NotebookClient(notebook, timeout=WITHIN_S, kernel_name="python3", resources=resources, config=config).execute()
     nbformat.write(notebook, folder / f"{Path(page).stem}.ipynb")
     return notebook
 
