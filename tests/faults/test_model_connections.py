@@ -30,8 +30,10 @@ pytestmark = pytest.mark.anyio
 
 FINE = text("Fine.")
 START = delta(role="assistant", content="Once upon ")
-SHORT: dict[str, Any] = {"timeout": 0.3}
-SILENT = (InferenceTimeoutError, r"sent nothing for 0\.3 s \(the limit is `timeout`\)")
+SHORT: dict[str, Any] = {
+    "timeout": 1
+}  # on a busy machine there is time enough in it to connect, and for what comes in time
+SILENT = (InferenceTimeoutError, r"sent nothing for 1 s \(the limit is `timeout`\)")
 BROKEN_OFF = (IncompleteStreamError, "broke off before it was finished")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 EVENTS = b"".join(b"data: %s\n\n" % json.dumps(e).encode() for e in (START, delta("stop"))) + b"data: [DONE]\n\n"
@@ -145,7 +147,7 @@ async def test_a_connection(scenario: Scenario, model: Callable[..., Any], lefto
 @pytest.mark.promise("no hang", "no loss")
 async def test_a_slow_trickle_ends_with_the_time_of_its_request(model: Callable[..., Any]) -> None:
     server = model(again(delta(content="x")))
-    async with Agent(base_url=server.url, model="m", limits=Limits(seconds=0.3)) as agent:
+    async with Agent(base_url=server.url, model="m", limits=Limits(seconds=1)) as agent:
         result = await agent.run_to_completion("go")
     assert result.stop_reason == "time_limit"
     assert set(result.text) <= {"x"}
@@ -155,8 +157,8 @@ async def test_a_slow_trickle_ends_with_the_time_of_its_request(model: Callable[
 @pytest.mark.promise("no hang")
 def test_a_slow_trickle_ends_with_the_time_of_its_call(model: Callable[..., Any]) -> None:
     server = model(again(delta(content="x")))
-    client = InferenceClient(base_url=server.url, total_timeout=0.3)
-    with pytest.raises(InferenceTimeoutError, match=r"not finished within 0\.3 s"):
+    client = InferenceClient(base_url=server.url, total_timeout=1)
+    with pytest.raises(InferenceTimeoutError, match=r"not finished within 1 s"):
         list(client.chat_completion([{"role": "user", "content": "go"}], model="m", stream=True))
 
 
@@ -164,7 +166,7 @@ def test_a_slow_trickle_ends_with_the_time_of_its_call(model: Callable[..., Any]
 def test_what_says_nothing_or_goes_on_after_the_end_ends_for_blocking_clients_too(model: Callable[..., Any]) -> None:
     endless = again(delta(content="x"), first=(START, delta("stop"), "data: [DONE]\n\n"))
     server = model(again({"choices": []}), endless)
-    with InferenceClient(base_url=server.url, timeout=0.3) as client:
+    with InferenceClient(base_url=server.url, **SHORT) as client:
         with pytest.raises(InferenceTimeoutError, match="sent nothing"):
             list(client.chat_completion([{"role": "user", "content": "go"}], model="m", stream=True))
         chunks = list(client.chat_completion([{"role": "user", "content": "go"}], model="m", stream=True))

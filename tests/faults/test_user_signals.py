@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import signal
-import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +18,7 @@ from tests.support import program
 from tests.support.history import assert_valid
 from tests.support.leftovers import MODEL_KEY, Leftovers
 from tests.support.openai_server import OpenAIServer, Turn, calls, text
-from tests.support.processes import process_state
+from tests.support.processes import until, waits_to_read
 from tests.support.program import Done, script, write_agent
 from tiny_agents.agent.sessions.database import SessionDatabase
 from tiny_agents.agent.sessions.history import recover
@@ -29,13 +26,6 @@ from tiny_agents.agent.sessions.history import recover
 LIMIT_S = 60.0
 NOBODY = "http://127.0.0.1:9/v1"
 Model = Callable[..., OpenAIServer]
-
-
-def until(reached: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not reached():
-        assert time.monotonic() < deadline, "it never came so far"
-        time.sleep(0.005)
 
 
 @dataclass
@@ -79,23 +69,16 @@ def while_the_definition_is_read(world: World) -> Any:
         return True
 
     until(is_read)
-    # A signal that comes after Python's last look for one and before the system's read is not seen until that returns.
     os.write(world.held[-1], b"# slow\n")
     until(lambda: waits_to_read(process.pid, world.held[-1]))
     return process
-
-
-def waits_to_read(pid: int, pipe: int) -> bool:
-    """Whether all that was written to a pipe has been taken, and the process sleeps."""
-    left = int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
-    return left == 0 and process_state(pid) == "S"
 
 
 def while_the_prompt_is_read(world: World) -> Any:
     reads, writes = os.pipe()
     world.held += [reads, writes]
     process = world.start(write_agent(world.folder), prompt=False, stdin=reads)
-    assert b"waiting for text on standard input" in process.stderr.readline()
+    program.until_said(process, b"waiting for text on standard input")
     until(lambda: waits_to_read(process.pid, reads))
     return process
 

@@ -130,7 +130,7 @@ async def test_setting_the_event_stops_an_answer_at_once_and_keeps_its_text() ->
             if written == "So far so good":
                 event.set()
         assert agent.stop_reason == "aborted"
-        assert await asyncio.to_thread(model.gone.wait, 5)
+        assert await asyncio.to_thread(model.gone.wait, 30)
         assert agent.messages[1:] == [
             {"role": "user", "content": "go"},
             {"role": "assistant", "content": "So far so good"},
@@ -166,14 +166,14 @@ async def test_leaving_a_run_early_is_an_abort() -> None:
         await anext(items)
         await items.aclose()
         assert agent.stop_reason == "aborted"
-        assert await asyncio.to_thread(model.gone.wait, 5)
+        assert await asyncio.to_thread(model.gone.wait, 30)
         assert agent.messages[-1]["content"] == "So far"
 
 
 async def test_cancelling_a_run_is_an_abort_and_stays_a_cancellation() -> None:
     async with agent_with([raw(delta(content="So far"), then="stall"), text("ok")]) as (agent, model):
         task = asyncio.create_task(run(agent, "go"))
-        assert await asyncio.to_thread(model.started.wait, 5)
+        assert await asyncio.to_thread(model.started.wait, 30)
         while len(agent.messages) < 2:
             await asyncio.sleep(0)
         task.cancel()

@@ -130,7 +130,7 @@ async def test_time_that_is_up_stops_what_is_under_way(where: str) -> None:
         return "never"
 
     stalled = raw(delta(content="So far"), then="stall") if where == "in an answer" else calls(("wait", {}))
-    async with agent_with([stalled], limits=Limits(seconds=0.3)) as (agent, server):
+    async with agent_with([stalled], limits=Limits(seconds=1)) as (agent, server):
         agent.add_tool(wait)
         began = time.monotonic()
         result = await agent.run_to_completion("go")

@@ -13,8 +13,8 @@ from datetime import datetime
 import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, delta, raw, status, text
-from tests.support.processes import Mark, linux_only
-from tests.support.program import LIMIT_S, SUPPORT, run, script, start, usual, write_agent
+from tests.support.processes import Mark, linux_only, until, waits_to_read
+from tests.support.program import LIMIT_S, SUPPORT, run, script, start, until_said, usual, write_agent
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")]
 
@@ -76,7 +76,7 @@ def test_the_prompt_may_come_from_a_file(tmp_path, bare):
 def test_a_pipe_that_stays_silent_is_waited_for_and_that_is_said(tmp_path, bare):
     with OpenAIServer([text("Fine.")]) as model:
         process = start("run", bare, "--base-url", model.url, cwd=tmp_path, stdin=subprocess.PIPE)
-        assert b"waiting for text on standard input" in process.stderr.readline()
+        until_said(process, b"waiting for text on standard input")
         out, _ = process.communicate(b"late", timeout=LIMIT_S)
         assert (process.returncode, out) == (0, b"Fine.\n")
         assert asked(model) == "late"
@@ -85,7 +85,7 @@ def test_a_pipe_that_stays_silent_is_waited_for_and_that_is_said(tmp_path, bare)
 def test_with_a_prompt_a_pipe_that_stays_silent_is_left_alone(tmp_path, bare):
     with OpenAIServer([text("Fine.")]) as model:
         process = start("run", bare, "--base-url", model.url, "-p", "Sum up:", cwd=tmp_path, stdin=subprocess.PIPE)
-        assert b"going on without it" in process.stderr.readline()
+        until_said(process, b"going on without it")
         assert process.stdout.read() == b"Fine.\n"
         assert process.wait(LIMIT_S) == 0
         assert asked(model) == "Sum up:"
@@ -421,10 +421,12 @@ async def test_a_signal_while_a_server_starts_leaves_nothing_behind(tmp_path):
 
 def test_ctrl_c_while_standard_input_is_read(tmp_path, bare):
     process = start("run", bare, "--base-url", "http://127.0.0.1:9/v1", cwd=tmp_path, stdin=subprocess.PIPE)
-    assert b"waiting for text" in process.stderr.readline()
+    until_said(process, b"waiting for text")
+    if sys.platform == "linux":
+        until(lambda: waits_to_read(process.pid, process.stdin.fileno()))
     process.send_signal(signal.SIGINT)
     assert process.wait(LIMIT_S) == 130
-    assert process.stderr.read() == b""
+    assert usual(process.stderr.read().decode()) == ""
 
 
 # ---------------------------------------------------------------- the other commands

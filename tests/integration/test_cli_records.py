@@ -7,6 +7,8 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, delta, raw, status, text
 from tests.support.processes import linux_only
-from tests.support.program import LIMIT_S, PROGRAM, Done, environment, run, script, start, write_agent
+from tests.support.program import LIMIT_S, PROGRAM, Done, environment, run, script, start, usual, write_agent
 
 pytestmark = [pytest.mark.integration]
 
@@ -149,16 +151,19 @@ def test_a_run_that_is_stopped_says_so_in_its_last_record(tmp_path, bare, signum
         out, err = process.communicate(timeout=LIMIT_S)
     end = json.loads(out.splitlines()[-1])
     assert (process.returncode, end["status"], end["text"], end["has_answer"]) == (code, word, "The half", False)
-    assert err == b""
+    assert usual(err.decode()) == ""
 
 
 @linux_only
 def test_a_reader_of_records_that_leaves_is_no_news(tmp_path, bare):
-    with OpenAIServer([raw(delta(content="a"), 0.2, delta(content="b"), delta("stop"))]) as model:
+    left = threading.Event()
+    turn = raw(delta(content="a"), partial(left.wait, LIMIT_S), delta(content="b"), delta("stop"))
+    with OpenAIServer([turn]) as model:
         process = start("run", bare, "--base-url", model.url, "-p", "x", "--output", "jsonl", cwd=tmp_path)
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr.read() == b""
+        left.set()
+        assert usual(process.stderr.read().decode()) == ""
         assert process.wait(LIMIT_S) == 141
 
 

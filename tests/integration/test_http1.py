@@ -262,7 +262,7 @@ async def test_a_limit_holds_for_each_wait_and_not_for_all_of_them(transport: Tr
         await reader.read()
 
     async with serving(say) as server:
-        response = await transport.handle_async_request(request(server, read=0.2))
+        response = await transport.handle_async_request(request(server, read=1.0))
         got = 0
         with pytest.raises(httpx2.ReadTimeout):
             async for data in response.stream:  # type: ignore[union-attr]

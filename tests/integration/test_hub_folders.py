@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.hub_server import COMMIT, HubContent, HubServer
+from tests.support.processes import until
 from tiny_agents.agent.definition.loading import load_definition
 from tiny_agents.errors import (
     InferenceConnectionError,
@@ -316,7 +316,7 @@ def test_two_processes_at_once_download_once(cache: Path) -> None:
     with HubServer(files) as hub:
         running = [fetcher(hub, cache) for _ in range(2)]
         assert hub.begun.wait(30)
-        wait_until(lambda: sum("/tree/" in seen.path for seen in hub.seen) == 2)
+        until(lambda: sum("/tree/" in seen.path for seen in hub.seen) == 2)
         gate.set()
         said = [process.communicate(timeout=60)[0] for process in running]
         assert said[0] == said[1]
@@ -331,7 +331,7 @@ def test_a_process_that_is_killed_while_it_downloads_leaves_no_half_agent(fetch:
     with HubServer(files) as hub:
         process = fetcher(hub, cache)
         assert hub.begun.wait(30)
-        wait_until(lambda: any(cache.rglob("run.py")))
+        until(lambda: any(cache.rglob("run.py")))
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         gate.set()
@@ -349,18 +349,11 @@ def test_ctrl_c_gives_a_download_up_at_once(cache: Path) -> None:
     with HubServer(files) as hub:
         process = fetcher(hub, cache)
         assert hub.begun.wait(30)
-        wait_until(lambda: any(cache.rglob("run.py")))
+        until(lambda: any(cache.rglob("run.py")))
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)  # the Hub would keep it waiting for 180 s
     assert process.returncode != 0
     assert not list(cache.rglob("a@*"))
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("folder", ["../x", "/x", "a@b", "a\\b", "a/./b"])

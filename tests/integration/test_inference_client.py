@@ -244,10 +244,10 @@ def test_a_web_page_in_place_of_a_stream_is_an_error_that_shows_it(caller: Any, 
 
 def test_silence_ends_in_a_timeout(caller: Any, serve: Any) -> None:
     server = serve(raw(delta(content="so far"), then="stall"))
-    with pytest.raises(InferenceTimeoutError, match=r"sent nothing for 0\.3 s") as caught:
-        caller.chat(server.url, client={"timeout": 0.3}, stream=True)
+    with pytest.raises(InferenceTimeoutError, match="sent nothing for 1 s") as caught:
+        caller.chat(server.url, client={"timeout": 1}, stream=True)
     assert isinstance(caught.value, TimeoutError)
-    assert caught.value.timeout_s == 0.3
+    assert caught.value.timeout_s == 1
     assert caller.folded.content == "so far"
     assert server.gone.wait(30)
 
@@ -255,7 +255,7 @@ def test_silence_ends_in_a_timeout(caller: Any, serve: Any) -> None:
 def test_keep_alives_are_no_data(caller: Any, serve: Any) -> None:
     server = serve(raw(delta(content="so far"), *[item for _ in range(600) for item in (": ping\n\n", 0.05)]))
     with pytest.raises(InferenceTimeoutError):
-        caller.chat(server.url, client={"timeout": 0.3}, stream=True)
+        caller.chat(server.url, client={"timeout": 1}, stream=True)
     assert caller.folded.content == "so far"
 
 
@@ -338,7 +338,8 @@ def test_messages_may_be_dictionaries_and_records_mixed(serve: Any) -> None:
     assert server.chats[0]["messages"] == [{"role": "user", "content": "hi"}, {"role": "user", "content": "ho"}]
 
 
-def test_one_connection_serves_many_calls(serve: Any) -> None:
+def test_one_connection_serves_many_calls(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny_agents.inference.streams.DRAIN_S", 30.0)  # on a busy machine an end may take its time
     server = serve(text("a", "b"))
     with InferenceClient(base_url=server.url) as client:
         for _ in range(3):
@@ -366,7 +367,8 @@ def test_threads_can_share_a_client(serve: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_many_tasks_can_share_a_client_on_few_connections(serve: Any) -> None:
+async def test_many_tasks_can_share_a_client_on_few_connections(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny_agents.inference.streams.DRAIN_S", 30.0)  # on a busy machine an end may take its time
     server = serve(text("a", "b"))
     async with asyncio.timeout(30), AsyncInferenceClient(base_url=server.url) as client:
 
@@ -388,7 +390,7 @@ async def test_leaving_a_stream_early_closes_its_connection(serve: Any) -> None:
         async with await client.chat_completion(HELLO, stream=True) as stream:
             async for _ in stream:
                 break
-        assert await asyncio.to_thread(server.gone.wait, 5)
+        assert await asyncio.to_thread(server.gone.wait, 30)
 
 
 @pytest.mark.anyio
@@ -398,7 +400,7 @@ async def test_a_stream_that_is_dropped_half_read_closes_its_connection(serve: A
         async for _ in await client.chat_completion(HELLO, stream=True):
             break
         gc.collect()
-        assert await asyncio.to_thread(server.gone.wait, 5)
+        assert await asyncio.to_thread(server.gone.wait, 30)
 
 
 @pytest.mark.anyio
@@ -468,7 +470,7 @@ async def test_cancelling_a_reader_closes_the_connection(serve: Any) -> None:
         reader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reader
-        assert await asyncio.to_thread(server.gone.wait, 5)
+        assert await asyncio.to_thread(server.gone.wait, 30)
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
 

@@ -133,14 +133,19 @@ async def test_a_call_that_asks_nothing_and_an_old_server_just_answer() -> None:
 
 
 class Counting:
-    """Counts how many run at the same time."""
+    """Counts how many run at the same time. None ends before there were as many as are `awaited`."""
 
-    def __init__(self) -> None:
+    def __init__(self, awaited: int) -> None:
         self.now = self.most = 0
+        self._awaited = awaited
+        self._met = asyncio.Event()
 
     async def __call__(self, number: int) -> str:
         self.now += 1
         self.most = max(self.most, self.now)
+        if self.now == self._awaited:
+            self._met.set()
+        await self._met.wait()
         await asyncio.sleep(0.01 * (5 - number))  # the later ones are quicker
         self.now -= 1
         return str(number)
@@ -148,7 +153,7 @@ class Counting:
 
 @pytest.mark.parametrize(("limit", "most"), [(None, 5), (2, 2), (1, 1)])
 async def test_no_more_calls_of_an_answer_run_at_once_than_are_wanted(limit: int | None, most: int) -> None:
-    count = Counting()
+    count = Counting(most)
     with OpenAIServer([calls(*[("count", {"number": n}) for n in range(5)]), text("done")]) as model:
         async with asyncio.timeout(60), MCPClient(base_url=model.url, model="m", max_parallel_calls=limit) as client:
 
@@ -165,7 +170,7 @@ async def test_no_more_calls_of_an_answer_run_at_once_than_are_wanted(limit: int
 
 
 async def test_a_server_may_have_a_limit_of_its_own_and_a_turn_that_is_left_frees_it() -> None:
-    count, server = Counting(), MCPServer("inside", log_level="ERROR")
+    count, server = Counting(2), MCPServer("inside", log_level="ERROR")
 
     @server.tool(structured_output=False)
     async def slow(number: int) -> str:

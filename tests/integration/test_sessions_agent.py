@@ -230,7 +230,7 @@ async def test_a_cancelled_run_is_saved_as_it_was_left() -> None:
     store = Watched()
     async with agent_with([raw(delta(content="So far"), then="stall")], Session(store)) as (agent, model):
         task = asyncio.create_task(run(agent, "go"))
-        assert await asyncio.to_thread(model.started.wait, 5)
+        assert await asyncio.to_thread(model.started.wait, 30)
         while len(agent.messages) < 2:
             await asyncio.sleep(0)
         task.cancel()

@@ -12,11 +12,15 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+LIMIT_S = 60.0
 
 _NAME = "TINY_AGENTS_TEST_MARK"
 
@@ -69,6 +73,26 @@ def resident_bytes() -> int:
 def process_state(pid: int) -> str:
     """The letter that Linux has for what a process does: `S` it sleeps, `T` it is stopped."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+
+
+def until(reached: Callable[[], Any]) -> None:
+    """Wait for what another process or thread does."""
+    deadline = time.monotonic() + LIMIT_S
+    while not reached():
+        assert time.monotonic() < deadline, "it never came so far"
+        time.sleep(0.005)
+
+
+def waits_to_read(pid: int, pipe: int) -> bool:
+    """Whether all that was written to a pipe has been taken, and the process sleeps.
+
+    A signal that comes after Python's last look for one and before the system's read is not seen until that returns.
+    """
+    import fcntl
+    import termios
+
+    left = int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return left == 0 and process_state(pid) == "S"
 
 
 class Grown:

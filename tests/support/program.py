@@ -26,6 +26,13 @@ def usual(err: str) -> str:
     return "".join(line for line in err.splitlines(keepends=True) if line.rstrip("\n") not in _WHILE_SLOW)
 
 
+def until_said(process: starting.Started | subprocess.Popen[bytes], words: bytes) -> None:
+    """Read its standard error up to the line with these words."""
+    assert process.stderr is not None
+    while words not in (line := process.stderr.readline()):
+        assert line, f"it never said {words.decode()!r}"
+
+
 @dataclass(frozen=True)
 class Done:
     """A run that has ended; `err` without what only a busy machine makes it say."""
