@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from tests.support.hosts import RecordingHost
 from tests.support.mcp_servers import bad_server, busy_server
 from tests.support.openai_server import OpenAIServer, Turn, calls, text
 from tiny_agents.agent.agent import Agent
+from tiny_agents.agent.runs import run_of
 from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionStreamOutput
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.events import ServerAsked, ServerLog, ServerLost, ServerReturned, ToolAnswered, ToolProgress
@@ -135,3 +139,66 @@ async def test_an_agent_shows_them_too_and_can_be_aborted_meanwhile() -> None:
     assert seen == [1, 2]
     assert agent.stop_reason == "aborted"
     assert agent.messages[-2]["content"].startswith("Error: this call was interrupted")
+
+
+def in_one_packet(turn: Turn) -> Turn:
+    return replace(turn, events=[b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in turn.events)])
+
+
+class Terse(Agent):
+    """Its turns leave out all chunks but the first."""
+
+    async def process_single_turn_with_tools(self, *args: Any, **options: Any) -> AsyncGenerator[Any, None]:
+        first = True
+        async for item in super().process_single_turn_with_tools(*args, **options):
+            if first or not isinstance(item, ChatCompletionStreamOutput):
+                yield item
+            first = False
+
+
+async def with_events_at_once(agent: Agent) -> AsyncGenerator[Any, None]:
+    async for item in agent.run("?", events=True):
+        yield item
+
+
+async def with_events_later(agent: Agent) -> AsyncGenerator[Any, None]:
+    """As a display that gets an iteration of which somebody has taken something."""
+    items = agent.run("?")
+    for _ in range(3):
+        yield await anext(items)
+    run = run_of(items)
+    assert run is not None
+    async for item in run.with_events(items):
+        yield item
+
+
+@pytest.mark.parametrize(
+    ("kind", "run"), [(Agent, with_events_at_once), (Agent, with_events_later), (Terse, with_events_at_once)]
+)
+async def test_a_call_is_followed_though_all_of_the_answer_came_at_once(
+    kind: type[Agent], run: Callable[[Agent], AsyncGenerator[Any, None]]
+) -> None:
+    script = [in_one_packet(calls(("ping", {})))]
+    with OpenAIServer(script) as model:
+        async with asyncio.timeout(60), kind(base_url=model.url, model="m") as agent:
+            await agent.add_mcp_server(**bad_server("reports_progress_and_never_ends", name="s"))
+            async with aclosing(run(agent)) as items:
+                async for item in items:
+                    if isinstance(item, ToolProgress):
+                        break
+    assert item == ToolProgress("s", "ping", 1, 2)
+
+
+@pytest.mark.parametrize("events", [True, False])
+async def test_who_leaves_in_the_middle_of_what_came_at_once_keeps_what_they_saw(events: bool) -> None:
+    said = [f"{number} " for number in range(100)]
+    with OpenAIServer([in_one_packet(text(*said))]) as model:
+        async with asyncio.timeout(60), Agent(base_url=model.url, model="m") as agent:
+            seen = ""
+            async with aclosing(agent.run("?", events=events)) as items:  # type: ignore[call-overload]
+                async for item in items:
+                    seen += item.choices[0].delta.content
+                    if seen.endswith(" 41 "):
+                        break
+            assert agent.messages[-1]["content"] == seen == "".join(said[:42])
+            assert agent.stop_reason == "aborted"

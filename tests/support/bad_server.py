@@ -388,6 +388,14 @@ def floods_notifications() -> None:
     serve(call=call)
 
 
+def reports_progress_and_never_ends() -> None:
+    def call(request: dict[str, Any]) -> None:
+        token = request["params"]["_meta"]["progressToken"]
+        say({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1, "total": 2}})
+
+    serve(call=call)
+
+
 def reports_impossible_progress() -> None:
     """Progress in numbers that no float holds, between reports of use, the last of which is 2 of an impossible total."""
 

@@ -23,6 +23,8 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS, MAX_TOOLS
+from tiny_agents.mcp_client.client import MCPClient
+from tiny_agents.mcp_client.events import AtHand
 
 if TYPE_CHECKING:  # what works for an agent is loaded with the first one that is made
     import asyncio
@@ -342,10 +344,15 @@ class Agent(Synchronous, Loading, Composes, Steering):
                 request that got nothing at all is taken back, so it can simply be made again.
             UsageError: A run of this agent is still going on, or the agent has been closed.
         """
-        items = self._run(user_input, abort_event, limits)
+        at_hand = AtHand()
+        items = self._run(user_input, abort_event, limits, at_hand=at_hand)
+
+        def with_events(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item | ServerEvent, None]:
+            return self._events.beside(items, at_hand)
+
         if events:
-            return known_as(self._events.beside(items), Run(lambda: self.result, with_events=lambda stream: stream))
-        return known_as(items, Run(lambda: self.result, with_events=self._events.beside))
+            return known_as(with_events(items), Run(lambda: self.result, with_events=lambda stream: stream))
+        return known_as(items, Run(lambda: self.result, with_events=with_events))
 
     async def run_to_completion(
         self, user_input: UserInput, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
@@ -430,12 +437,16 @@ class Agent(Synchronous, Loading, Composes, Steering):
         abort_event: asyncio.Event | None,
         limits: Limits | None,
         outer: Request | None = None,
+        at_hand: AtHand | None = None,
     ) -> AsyncGenerator[Item, None]:
         from asyncio import CancelledError
         from contextlib import aclosing
 
         from tiny_agents.agent.loop.abort import Aborted
 
+        turn_of = getattr(self.process_single_turn_with_tools, "__func__", None)
+        if turn_of is not MCPClient.process_single_turn_with_tools:
+            at_hand = None  # turns of a subclass may leave chunks out, or wait with them
         request = self._begin(user_input, (limits or Limits()).over(self.limits), outer)
         hear = self.session.heard if self.session is not None else None  # of thousands of chunks
         stop: StopReason = "failed"
@@ -443,7 +454,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
             await self._saving.begin(self.messages, tools=self._shelf.offered_names())
             while request.stop is None:
                 turn = self.process_single_turn_with_tools(
-                    self.messages, exit_loop_tools=self.exit_loop_tools, options=request.next_turn()
+                    self.messages, exit_loop_tools=self.exit_loop_tools, options=request.next_turn(at_hand)
                 )
                 async with aclosing(request.bounded(turn, abort_event)) as items:
                     async for item in items:

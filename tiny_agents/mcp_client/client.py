@@ -13,7 +13,7 @@ from tiny_agents.inference.types.chat import (
     ChatCompletionStreamOutput,
 )
 from tiny_agents.mcp_client.bounds import MAX_RESULT_CHARS, MAX_TOOLS, check_bounds
-from tiny_agents.mcp_client.events import Events, EventStream, ServerEvent
+from tiny_agents.mcp_client.events import AtHand, Events, EventStream, ServerEvent
 from tiny_agents.mcp_client.instructions import instructions_text
 from tiny_agents.mcp_client.offers import Offers
 from tiny_agents.mcp_client.results.media import TakesImages, media_parts
@@ -557,10 +557,17 @@ class MCPClient(Offers):
             InferenceError: The model could not be asked, or its answer broke off.
             UsageError: This client has been closed.
         """
+        from msgspec.structs import replace
+
+        from tiny_agents.mcp_client.asking.turns import TurnOptions
         from tiny_agents.mcp_client.turn import one_turn
 
+        if not events:
+            return one_turn(self, messages, exit_loop_tools or (), exit_if_first_chunk_no_tool, options)
+        at_hand = AtHand()
+        options = replace(options or TurnOptions(), at_hand=at_hand)
         turn = one_turn(self, messages, exit_loop_tools or (), exit_if_first_chunk_no_tool, options)
-        return self._events.beside(turn) if events else turn
+        return self._events.beside(turn, at_hand)
 
     def _beside(self, gate: Gate | None) -> Self:
         """A client for another conversation at the same time, with the same servers, tools and models.

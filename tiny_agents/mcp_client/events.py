@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from weakref import WeakSet
 
@@ -21,6 +22,9 @@ T = TypeVar("T")
 
 MAX_WAITING = 1_000
 """Events that wait to be taken; where more come, the oldest are lost."""
+
+MAX_AT_ONCE = 16
+"""Items that are taken in a row before others get their turn, such as those who cancel."""
 
 
 class ToolProgress(msgspec.Struct, frozen=True):
@@ -187,6 +191,21 @@ ServerEvent = (
 )
 
 
+class AtHand:
+    """Which items of an iteration have come already: whoever yields them says so, for whoever takes them.
+
+    Attributes:
+        rest: What is iterated over just now, of a known length; each of it is yielded without waiting for anything.
+    """
+
+    def __init__(self) -> None:
+        self.rest: Iterator[object] = iter(())
+
+    def has_next(self) -> bool:
+        """Whether the next item needn't be waited for; False also now and then, so that others get their turn."""
+        return length_hint(self.rest) % MAX_AT_ONCE != 0
+
+
 class Events:
     """Hands events to those who listen at the moment: of a client's first conversation, or of one beside it."""
 
@@ -224,10 +243,11 @@ class Events:
             listener.events.append(event)
             listener.some.set()
 
-    async def beside(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T | ServerEvent, None]:
+    async def beside(self, items: AsyncGenerator[T, None], at_hand: AtHand) -> AsyncGenerator[T | ServerEvent, None]:
         """The items, and the events that happen meanwhile; `items` is closed at the end.
 
-        Events are handed out as they come, also while the next item is waited for.
+        Events are handed out as they come, also while the next item is waited for. That takes a task for the item, so what
+        is at hand is taken without one.
         """
         import asyncio
 
@@ -235,18 +255,26 @@ class Events:
         try:
             with self.listening() as listener:
                 while True:
-                    item = asyncio.create_task(_next(items))
-                    item.add_done_callback(lambda _: listener.some.set())
-                    while not item.done():
-                        await listener.some.wait()
+                    if at_hand.has_next():
+                        item = None
+                    else:
+                        item = asyncio.create_task(_next(items))
+                        item.add_done_callback(lambda _: listener.some.set())
+                        while not item.done():
+                            await listener.some.wait()
+                            for event in listener.taken():
+                                yield event
+                    try:
+                        result = await _next(items) if item is None else item.result()
+                    except Exception as end:
+                        for event in listener.taken():  # what happened before comes first
+                            yield event
+                        if isinstance(end, _End):
+                            return
+                        raise
+                    if listener.events:
                         for event in listener.taken():
                             yield event
-                    for event in listener.taken():
-                        yield event
-                    try:
-                        result = item.result()
-                    except _End:
-                        return
                     yield result
         finally:
             if item is not None and not item.done():

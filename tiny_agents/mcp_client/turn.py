@@ -59,7 +59,10 @@ async def one_turn(
                 yield chunk
         while chunks := await stream.arrived():
             call.heard()
-            for chunk in chunks:
+            rest = iter(chunks)
+            if options.at_hand is not None:
+                options.at_hand.rest = rest
+            for chunk in rest:
                 fold.add(chunk)
                 yield chunk
     except BaseException as error:  # also where the caller stops to iterate

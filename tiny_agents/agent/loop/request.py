@@ -29,6 +29,7 @@ from tiny_agents.mcp_client.observing.observing import CANCELLED, AgentRun
 if TYPE_CHECKING:
     from tiny_agents.agent.loop.output import Output
     from tiny_agents.agent.loop.prices import Price
+    from tiny_agents.mcp_client.events import AtHand
 
 T = TypeVar("T")
 
@@ -183,8 +184,8 @@ class Request:
 
     # ---- turns
 
-    def next_turn(self) -> TurnOptions:
-        """A turn begins: how it is to be done."""
+    def next_turn(self, at_hand: AtHand | None = None) -> TurnOptions:
+        """A turn begins: how it is to be done, and who is told what is at hand."""
         self._before = len(self._messages)
         self._usage, self._carried_out, self._refused = None, 0, 0
         reached = self._state.reached
@@ -198,6 +199,7 @@ class Request:
             within=self.run,
             view=self._view,
             request=self,
+            at_hand=at_hand,
         )
         if self._output is not None and (self._problem or not self._has_tools()):
             options = replace(options, params={**self._params, "response_format": self._output.response_format})

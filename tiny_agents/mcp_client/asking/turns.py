@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tiny_agents.inference.fold import ChatFold
     from tiny_agents.inference.types.chat import ChatCompletionInputTool
     from tiny_agents.mcp_client.calls.planning import PlannedCall
+    from tiny_agents.mcp_client.events import AtHand
     from tiny_agents.mcp_client.observing.observing import Operation
 
 Offered = Literal["auto", "none", "absent"]
@@ -60,6 +61,7 @@ class TurnOptions(msgspec.Struct, frozen=True):
         within: What the turn is a part of, for those who observe.
         view: What is sent of the messages; None sends all of them.
         request: What the turn is a part of; functions that are called find it in `CALLING`.
+        at_hand: Told which chunks have come.
     """
 
     params: Mapping[str, Any] = msgspec.field(default_factory=dict)
@@ -70,6 +72,7 @@ class TurnOptions(msgspec.Struct, frozen=True):
     within: Operation | None = None
     view: View | None = None
     request: Any = None
+    at_hand: AtHand | None = None
 
 
 NO_TOOLS_NOW = "Error: no tools can be called any more for this request, so this one was not called."
