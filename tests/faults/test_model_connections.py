@@ -6,6 +6,7 @@ import itertools
 import json
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -43,16 +44,23 @@ def a_date(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-def again(*events: Any, first: tuple[Any, ...] = (), every_s: float = 0.02) -> Turn:
-    """`first`, and then the same events until the client has had enough."""
+@dataclass(frozen=True)
+class Again:
+    """`first`, and then the same events until the client has had enough; once more for each who asks."""
 
-    def forever() -> Iterator[Any]:
-        yield from first
-        for event in itertools.cycle(events):
+    first: tuple[Any, ...]
+    events: tuple[Any, ...]
+    every_s: float
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.first
+        for event in itertools.cycle(self.events):
             yield event
-            yield every_s
+            yield self.every_s
 
-    return Turn(forever())
+
+def again(*events: Any, first: tuple[Any, ...] = (), every_s: float = 0.02) -> Turn:
+    return Turn(Again(first, events, every_s))
 
 
 def wire(*pieces: bytes | float, **more: Any) -> Turn:

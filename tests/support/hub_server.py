@@ -54,6 +54,11 @@ class Seen:
     headers: dict[str, str]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 200  # connections that may come at the same moment
+
+
 class HubServer:
     """Files by `models/owner/name/path` or `datasets/owner/name/path`. `seen` and `content_seen` record.
 
@@ -79,8 +84,8 @@ class HubServer:
         self.seen: list[Seen] = []
         self.content_seen: list[Seen] = []
         self.begun = threading.Event()
-        self._hub = ThreadingHTTPServer(("127.0.0.1", 0), self._hub_handler())
-        self._content = ThreadingHTTPServer(("127.0.0.1", 0), self._content_handler())
+        self._hub = _Server(("127.0.0.1", 0), self._hub_handler())
+        self._content = _Server(("127.0.0.1", 0), self._content_handler())
         self._threads = []
 
     @property
@@ -93,7 +98,6 @@ class HubServer:
 
     def __enter__(self) -> HubServer:
         for server in (self._hub, self._content):
-            server.daemon_threads = True
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
             thread.start()
             self._threads.append(thread)
