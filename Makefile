@@ -33,7 +33,7 @@ soak: $(VENV)/.dev ## 1,000 conversations, a hundred at a time, one in five of w
 	$(BIN)/python -m tests.soak
 
 fuzz: $(VENV)/.dev ## what is said of any input, with 20,000 inputs each in place of 100; takes an hour
-	TINY_AGENTS_FUZZ=20000 $(BIN)/python -m pytest -m hypothesis --numprocesses logical --dist worksteal tests/unit
+	TINY_AGENTS_FUZZ=20000 $(BIN)/python -m pytest -m hypothesis --numprocesses logical --dist worksteal tests/unit tests/integration/test_agent_properties.py
 
 check: lint types test ## what CI runs
 
