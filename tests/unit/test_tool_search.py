@@ -116,7 +116,7 @@ class World:
         return [offer.definition() for offer in self.table.offers()]
 
     def sent(self) -> list[str]:
-        sent, hand = self.deferral.offered(lambda: Hand(self.tools(), self.table), self.messages)
+        sent, hand = self.deferral.offered(lambda _: Hand(self.tools(), self.table), (), self.messages)
         self.offers = hand.offers
         self.search = next((each for each in sent if each.function.name == SEARCH_TOOLS), None)
         return [each.function.name for each in sent]

@@ -45,11 +45,11 @@ class ChatFold(msgspec.Struct):
     model: str | None = None
     id: str | None = None
     _content: list[str] = msgspec.field(default_factory=list)
-    _reasoning: list[str] = msgspec.field(default_factory=list)
-    _reasoning_content: list[str] = msgspec.field(default_factory=list)
-    _reasoning_details: list[Any] = msgspec.field(default_factory=list)
-    _thinking_blocks: list[Any] = msgspec.field(default_factory=list)
-    _calls: list[_PartialCall] = msgspec.field(default_factory=list)
+    _reasoning: list[str] | None = None  # what few answers have is made with its first piece
+    _reasoning_content: list[str] | None = None
+    _reasoning_details: list[Any] | None = None
+    _thinking_blocks: list[Any] | None = None
+    _calls: list[_PartialCall] | None = None
     _size: int = 0
 
     def add(self, chunk: ChatCompletionStreamOutput) -> None:
@@ -74,14 +74,18 @@ class ChatFold(msgspec.Struct):
             if self._size > MAX_ANSWER_CHARS:
                 self._grow(0)
         if delta.reasoning:
+            self._reasoning = self._reasoning or []
             self._keep(delta.reasoning, self._reasoning)
         if delta.reasoning_content:
+            self._reasoning_content = self._reasoning_content or []
             self._keep(delta.reasoning_content, self._reasoning_content)
         if delta.reasoning_details:
             self._grow(_size_of(delta.reasoning_details))
+            self._reasoning_details = self._reasoning_details or []
             add_blocks(self._reasoning_details, delta.reasoning_details)
         if delta.thinking_blocks:
             self._grow(_size_of(delta.thinking_blocks))
+            self._thinking_blocks = self._thinking_blocks or []
             add_blocks(self._thinking_blocks, delta.thinking_blocks)
         if delta.tool_calls:
             for piece in delta.tool_calls:
@@ -121,8 +125,8 @@ class ChatFold(msgspec.Struct):
             role="assistant",
             content=content or None,
             tool_calls=calls or None,
-            reasoning="".join(self._reasoning) or None,
-            reasoning_content="".join(self._reasoning_content) or None,
+            reasoning="".join(self._reasoning or ()) or None,
+            reasoning_content="".join(self._reasoning_content or ()) or None,
             reasoning_details=(self._reasoning_details or None) if with_tool_calls else None,
             thinking_blocks=(self._thinking_blocks or None) if with_tool_calls else None,
         )
@@ -132,7 +136,8 @@ class ChatFold(msgspec.Struct):
     def _add_call(self, piece: ChatCompletionStreamOutputDeltaToolCall) -> None:
         function = piece.function
         name = function.name
-        call = self._call_for(piece, name)
+        self._calls = self._calls or []
+        call = self._call_for(piece, name, self._calls)
         if piece.id and not call.id:
             call.id = piece.id
         if name and name != call.name:
@@ -143,7 +148,9 @@ class ChatFold(msgspec.Struct):
         if piece.extra_content:
             call.extra_content = {**(call.extra_content or {}), **piece.extra_content}
 
-    def _call_for(self, piece: ChatCompletionStreamOutputDeltaToolCall, name: str | None) -> _PartialCall:
+    def _call_for(
+        self, piece: ChatCompletionStreamOutputDeltaToolCall, name: str | None, calls: list[_PartialCall]
+    ) -> _PartialCall:
         """The call `piece` continues, or a new one.
 
         The index decides, without one the id, without both it is the latest call. But a piece with a name starts a call
@@ -151,28 +158,28 @@ class ChatFold(msgspec.Struct):
         there are servers that number every call 0, and some that number none.
         """
         if piece.index is not None:
-            known = next((call for call in reversed(self._calls) if call.index == piece.index), None)
+            known = next((call for call in reversed(calls) if call.index == piece.index), None)
         elif piece.id:
-            known = next((call for call in reversed(self._calls) if call.id == piece.id), None)
+            known = next((call for call in reversed(calls) if call.id == piece.id), None)
         else:
-            known = self._calls[-1] if self._calls else None
+            known = calls[-1] if calls else None
         if known is not None:
             other_id = bool(piece.id and known.id and piece.id != known.id)
             adds_arguments = bool(piece.function.arguments)
             if not (name and (other_id or (adds_arguments and _complete(known.arguments)))):
                 return known
-        if len(self._calls) >= MAX_CALLS:
+        if len(calls) >= MAX_CALLS:
             raise InvalidResponseError(
                 f"The answer has more than {MAX_CALLS:,} tool calls; it was given up.", model=self.model
             )
         call = _PartialCall(piece.index, piece.id)
-        self._calls.append(call)
+        calls.append(call)
         return call
 
     def _finished_calls(self) -> list[ChatCompletionInputToolCall]:
         finished = []
         seen: set[str] = set()
-        for number, call in enumerate(self._calls):
+        for number, call in enumerate(self._calls or ()):
             call_id = str(call.id or f"call_{number}")
             while call_id in seen:  # a history in which two calls share an id can't be answered
                 call_id += f"_{number}"

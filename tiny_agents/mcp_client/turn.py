@@ -12,10 +12,13 @@ from tiny_agents.mcp_client.calls.planning import INTERRUPTED, plan_calls
 from tiny_agents.mcp_client.results.media import insert_after, media_message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, MutableSequence, Sequence
+    from collections.abc import AsyncGenerator, Collection, Coroutine, MutableSequence, Sequence
 
-    from tiny_agents.inference.types.chat import ChatCompletionInputTool
+    from tiny_agents.inference.types.chat import ChatCompletionInputMessage, ChatCompletionInputTool
+    from tiny_agents.mcp_client.calls.answering import Told
+    from tiny_agents.mcp_client.calls.planning import PlannedCall
     from tiny_agents.mcp_client.client import Item, MCPClient, Message
+    from tiny_agents.mcp_client.tools.shelf import Hand
 
 
 async def one_turn(
@@ -37,7 +40,7 @@ async def one_turn(
     if client._observing.is_watched(options.within):
         client._shelf.lend()
     start = len(messages)
-    tools, hand = client._deferral.offered(lambda: client._shelf.hand(exit_tools), messages)
+    tools, hand = client._deferral.offered(client._shelf.hand, exit_tools, messages)
     stream, request, call = await composing.ask(
         client._seats,
         client._observing,
@@ -82,15 +85,11 @@ async def one_turn(
         await client._before_calls()
         return
     calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=client._deferral.ids_in(messages))
-    calls.sort(key=lambda planned: planned.name in hand.exit_names)  # stable: those that end the turn come last
-    calls = [allowed(planned, options, hand.exit_names) for planned in calls]
+    calls = _in_order(calls, options, hand.exit_names)
     answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
     messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there
     await client._before_calls()
-    answering = [
-        client._answering.answer(planned, answer, hand, options.within, options.request)
-        for planned, answer in zip(calls, answers, strict=True)
-    ]
+    answering = _answering(client, calls, answers, hand, options)
     alone = len(calls) == 1 and client._answering.runs_elsewhere(calls[0], hand)  # it is waited for here anyway
     running = [] if alone else [asyncio.create_task(told) for told in answering]
     media: list[tuple[str, dict[str, Any]]] = []
@@ -105,5 +104,27 @@ async def one_turn(
     finally:
         if handed_out < len(running):
             await settle(answers[handed_out:], running[handed_out:])
-    if media and not any(planned.name in hand.exit_names for planned in calls):
+    if media and calls[-1].name not in hand.exit_names:
         insert_after(messages, answers[-1], media_message(media))
+
+
+# Of their own, because what a comprehension or a lambda uses lives on in one more object each, as long as a turn does.
+
+
+def _in_order(calls: list[PlannedCall], options: TurnOptions, exit_names: Collection[str]) -> list[PlannedCall]:
+    """Those that end the turn come last, and say why they aren't made where they aren't."""
+    calls.sort(key=lambda planned: planned.name in exit_names)  # stable
+    return [allowed(planned, options, exit_names) for planned in calls]
+
+
+def _answering(
+    client: MCPClient,
+    calls: Sequence[PlannedCall],
+    answers: Sequence[ChatCompletionInputMessage],
+    hand: Hand,
+    options: TurnOptions,
+) -> list[Coroutine[Any, Any, Told]]:
+    return [
+        client._answering.answer(planned, answer, hand, options.within, options.request)
+        for planned, answer in zip(calls, answers, strict=True)
+    ]

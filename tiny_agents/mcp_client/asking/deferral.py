@@ -92,15 +92,20 @@ class Deferral:
         other.recall, other._tokens, other._told, other._sent = Recall(), {}, None, None
         return other
 
-    def offered(self, hand: Callable[[], Hand], messages: Sequence[Any]) -> tuple[list[ChatCompletionInputTool], Hand]:
+    def offered(
+        self,
+        hand: Callable[[Sequence[ChatCompletionInputTool]], Hand],
+        exit_tools: Sequence[ChatCompletionInputTool],
+        messages: Sequence[Any],
+    ) -> tuple[list[ChatCompletionInputTool], Hand]:
         """The tools that are sent in a turn, and all that can be called in it.
 
         Args:
-            hand: All there are at the moment.
+            hand: All there are at the moment, with those that end the turn.
         """
-        known = hand()
+        known = hand(exit_tools)
         if self.begins(known):
-            return self.offered(hand, messages)
+            return self.offered(hand, exit_tools, messages)
         return self.sent(known, messages), known
 
     def ids_in(self, messages: Sequence[Any]) -> set[str]:

@@ -29,8 +29,9 @@ from tiny_agents.errors import (
 from tiny_agents.mcp_client.calls.slots import Slots
 from tiny_agents.mcp_client.connection.credentials import clean_result, clean_tool, credentials_of, secrets_of
 from tiny_agents.mcp_client.connection.era import EraMemory
-from tiny_agents.mcp_client.connection.life import RESTART_REST_S, Life, Limited, deadline, ends, keep, restart_delay
+from tiny_agents.mcp_client.connection.life import RESTART_REST_S, Life, Limited, ends, keep, restart_delay
 from tiny_agents.mcp_client.connection.listing import follow_tools, list_offered, list_tools
+from tiny_agents.mcp_client.connection.running_call import RunningCall
 from tiny_agents.mcp_client.connection.servers import (
     RESTARTS,
     HttpServer,
@@ -44,14 +45,13 @@ from tiny_agents.mcp_client.connection.servers import (
 )
 from tiny_agents.mcp_client.connection.startup import slow_problem, start_problem, with_stderr
 from tiny_agents.mcp_client.connection.subscriptions import Subscriber
-from tiny_agents.mcp_client.connection.watch import ConnectionLost, Progress, Refused, Watch
+from tiny_agents.mcp_client.connection.watch import ConnectionLost, Refused, Watch
 from tiny_agents.mcp_client.events import (
     ListChanged,
     ResourceUpdated,
     ServerEvent,
     ServerLost,
     ServerReturned,
-    ToolProgress,
 )
 from tiny_agents.mcp_client.host.rounds import PendingRounds, Round
 from tiny_agents.mcp_client.observing.observing import host_and_port
@@ -207,8 +207,7 @@ class Connection:
             try:
                 result = await self._call(life, name, arguments, limit_s, round, emit)
             except ConnectionLost as loss:
-                repeatable = any(tool.name == name and tool.repeatable for tool in tools)
-                if not again or not (repeatable or not loss.ran):
+                if not again or (loss.ran and not _is_repeatable(name, tools)):
                     self._raise_lost(f"during the call of '{name}'", loss, life.watch)
                 again = False
                 logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
@@ -560,27 +559,17 @@ class Connection:
         round: Round | None,
         emit: Callable[[ServerEvent], None],
     ) -> ToolResult | Wanted:
-        clock = asyncio.get_running_loop().time
-        began, unanswered = clock(), self._desk.unanswered
-        reported = False
-
-        def progress(report: Progress) -> None:
-            nonlocal reported
-            reported = True
-            said = redact(report.message, life.watch.secrets) if report.message else report.message
-            emit(ToolProgress(self.name, name, report.done, report.total, said))
-            if not (life.over or limit.expired() or life.watch.pauses):
-                limit.reschedule(deadline(began, clock(), limit_s))
-
+        unanswered = self._desk.unanswered
+        call = RunningCall(life, limit_s, server=self.name, tool=name, emit=emit)
         try:
-            async with Limited(life, limit_s) as limit:
+            async with call:
                 with self._desk.call():
-                    result = await life.running.call_tool(name, arguments, progress, round)
+                    result = await life.running.call_tool(name, arguments, call.progress, round)
                 if isinstance(result, ToolResult):
                     return with_notes(result, self._desk.notes_since(unanswered))
                 return result
         except TimeoutError:
-            since = " after its last report of progress" if reported else ""
+            since = " after its last report of progress" if call.has_reported else ""
             raise ServerTimeoutError(
                 f"MCP server '{self.name}': the tool '{name}' did not finish within {limit_s:g} s{since} (tool_timeout). "
                 "It was told to stop; it may have run.",
@@ -624,6 +613,10 @@ def tools_changed(server: str, before: Iterable[ServerTool], now: Iterable[Serve
     had, has = [tool.name for tool in before], [tool.name for tool in now]
     added = tuple(name for name in has if name not in set(had))
     return ListChanged(server, "tools", added, tuple(name for name in had if name not in set(has)))
+
+
+def _is_repeatable(name: str, tools: Iterable[ServerTool]) -> bool:
+    return any(tool.name == name and tool.repeatable for tool in tools)
 
 
 def _times(count: int) -> str:

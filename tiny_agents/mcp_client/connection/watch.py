@@ -57,14 +57,6 @@ class ConnectionLost(Exception):
         super().__init__(how)
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """How far a tool call is, in the server's own measure: `done` of `total` where it knows one."""
-
-    done: float
-    total: float | None = None
-    message: str | None = None
-
-
 class Watch(Discreet, msgspec.Struct):
     """Filled by the transport, read by the connection.
 

@@ -19,7 +19,6 @@ from tiny_agents.mcp_client.connection.watch import (
     CODE_CUT_OFF,
     CODE_UNREACHABLE,
     ConnectionLost,
-    Progress,
     Refused,
     Watch,
 )
@@ -34,7 +33,7 @@ from tiny_agents.mcp_client.protocol.rounds import TooManyRounds, finished, next
 from tiny_agents.mcp_client.protocol.streams import LIST_FLAGS, StreamLost
 from tiny_agents.mcp_client.results.mending import mended_answer
 from tiny_agents.mcp_client.results.results import ToolResult, failure, read_result
-from tiny_agents.mcp_client.text import encodable, encodable_json, shortened
+from tiny_agents.mcp_client.text import encodable_json
 from tiny_agents.mcp_client.tools.table import ServerTool, read_tool
 from tiny_agents.mcp_client.transports.asked import answer
 from tiny_agents.mcp_client.transports.pages import open_pages, read_pages
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 T = TypeVar("T")
-
-MAX_SAID_CHARS = 4_000
-"""Longest message of a report of progress: hundreds of them may wait for somebody to look."""
 
 MAX_TTL_MS = 365 * 86_400_000
 
@@ -257,7 +253,7 @@ class Session:
         from tiny_agents.mcp_client.protocol import shapes
 
         with self._reported("to a request to read"):
-            found = await self._with_pages(lambda: self._finished("resources/read", {"uri": uri}))
+            found = await self._with_pages(self._finished, "resources/read", {"uri": uri})
             contents: list[dict[str, Any]] = shapes.plain(shapes.read(found, shapes.Contents))["contents"]
         return contents
 
@@ -267,7 +263,7 @@ class Session:
 
         params = {"name": name, "arguments": arguments}
         with self._reported("to a request for a prompt"):
-            found = await self._with_pages(lambda: self._finished("prompts/get", params))
+            found = await self._with_pages(self._finished, "prompts/get", params)
             prompt: dict[str, Any] = shapes.plain(shapes.read(found, shapes.Prompt))
         return prompt
 
@@ -292,14 +288,14 @@ class Session:
             return await self._conversation.ask(method, params)
         return await finished(lambda more: self._conversation.ask(method, {**params, **more}), self._answer)
 
-    async def _with_pages(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def _with_pages(self, request: Callable[..., Awaitable[T]], *args: Any) -> T:
         """The answer to a request; one for which pages have to be opened first is made once more when they were.
 
         Raises:
             RpcError: The server's; where the person doesn't open a page, the message says so.
         """
         try:
-            return await request()
+            return await request(*args)
         except RpcError as error:
             if error.code != URL_ELICITATION_REQUIRED or "elicitation" not in self._desk.serves:
                 raise
@@ -309,7 +305,7 @@ class Session:
             if not await open_pages(pages, self._desk, self._watch):
                 said = f"{error.message} (not everything that it needs was opened)"
                 raise RpcError(error.code, said, error.data) from error
-        return await request()
+        return await request(*args)
 
     @contextmanager
     def _reported(self, what: str) -> Iterator[None]:
@@ -328,7 +324,7 @@ class Session:
         self,
         name: str,
         arguments: dict[str, Any],
-        on_progress: Callable[[Progress], None],
+        on_progress: Report,
         round: Round | None = None,
     ) -> ToolResult | Wanted:
         """Call a tool and wait for its answer, however long it takes; cancelling tells the server.
@@ -340,13 +336,8 @@ class Session:
         Raises:
             ConnectionLost: The server went away before it answered.
         """
-
-        def report(progress: float, total: float | None, message: str | None) -> None:
-            said = encodable(shortened(message, MAX_SAID_CHARS)) if message else None
-            on_progress(Progress(progress, total, said))
-
         try:
-            found = await self._with_pages(lambda: self._send_call(name, arguments, report, round))
+            found = await self._with_pages(self._send_call, name, arguments, on_progress, round)
             if round is not None and self.is_modern and (asked := questions_in(found)) is not None:
                 return Wanted(encodable_json(asked.requests), asked.state)
             if found.get("resultType") != "complete":  # of these, nothing was mended
@@ -375,6 +366,9 @@ class Session:
             return await self._conversation.ask("tools/call", call, on_progress=report)
         if round is not None:
             return await self._routing.call({**call, **next_params(dict(round.answers), round.state)}, report)
+        return await self._call_finished(call, report)
+
+    async def _call_finished(self, call: dict[str, Any], report: Report) -> dict[str, Any]:
         return await finished(lambda more: self._routing.call({**call, **more}, report), self._answer)
 
     def _raise_if_lost(self, error: RpcError) -> None:
