@@ -24,7 +24,7 @@ from tiny_agents.agent.loop.rules import LoopState, room_beside
 from tiny_agents.agent.loop.usage import estimated_tokens
 from tiny_agents.errors import InferenceConnectionError
 from tiny_agents.inference.types.chat import ChatCompletionStreamOutput
-from tiny_agents.mcp_client.asking.asking import Seat
+from tiny_agents.mcp_client.asking.asking import Seat, Seats
 from tiny_agents.mcp_client.events import ContextCompacted
 from tiny_agents.mcp_client.observing.observing import Observing
 from tiny_agents.mcp_client.results.media import is_tool_media, media_message
@@ -103,11 +103,12 @@ class World:
     spent: Usage = field(default_factory=Usage)
 
     def __post_init__(self) -> None:
-        self.seat = Seat(AsyncInferenceClient(base_url="http://127.0.0.1:9/v1"), "some-model")
+        seat = Seat(AsyncInferenceClient(base_url="http://127.0.0.1:9/v1"), "some-model")
+        self.seats = Seats([seat], self.events.append)
         self.context = Context(
             self.settings,
             messages=lambda: self.messages,
-            seat=lambda: self.seat,
+            seats=self.seats,
             ask=self.ask,
             emit=self.events.append,
             params=self.params,
@@ -480,7 +481,7 @@ def test_what_a_server_refused_is_made_shorter_and_its_window_is_remembered() ->
     assert world.context.tokens < 750
     assert world.refused(said) is not None, "once more, and shorter"
     assert world.refused(said) is None, "then it is given up"
-    world.seat = Seat(world.seat.client, "another-model")
+    world.seats.now = Seat(world.seats.now.client, "another-model")
     assert world.context.max_tokens is None
 
 

@@ -346,13 +346,8 @@ class Agent(Synchronous, Loading, Composes, Steering):
         """
         at_hand = AtHand()
         items = self._run(user_input, abort_event, limits, at_hand=at_hand)
-
-        def with_events(items: AsyncGenerator[Item, None]) -> AsyncGenerator[Item | ServerEvent, None]:
-            return self._events.beside(items, at_hand)
-
-        if events:
-            return known_as(with_events(items), Run(lambda: self.result, with_events=lambda stream: stream))
-        return known_as(items, Run(lambda: self.result, with_events=with_events))
+        run = Run(self, at_hand, events)
+        return known_as(self._events.beside(items, at_hand) if events else items, run)
 
     async def run_to_completion(
         self, user_input: UserInput, *, abort_event: asyncio.Event | None = None, limits: Limits | None = None
@@ -496,7 +491,7 @@ class Agent(Synchronous, Loading, Composes, Steering):
             price=self._price,
             params=self._params,
             output=self._output,
-            has_tools=lambda: not self._shelf.is_empty(),
+            has_tools=self._offers_tools,
             run=self._observing.agent_run(
                 agent=self._name,
                 definition=self._checksum,
@@ -513,6 +508,10 @@ class Agent(Synchronous, Loading, Composes, Steering):
         self._requests.append(request.message)
         self._at_work.append(request)
         return request
+
+    def _offers_tools(self) -> bool:
+        """Whether there are tools that do something."""
+        return not self._shelf.is_empty()
 
     def _require_rest(self) -> None:
         if self._running:
@@ -541,9 +540,9 @@ class Agent(Synchronous, Loading, Composes, Steering):
         context = Context(
             settings,
             messages=lambda: self.messages,
-            seat=lambda: self._seats.now,
+            seats=self._seats,
             ask=self._ask_beside,
-            emit=self._events.emit,
+            emit=self._answering.emit,
             params=self._params,
             price=self._price,
         )

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 if TYPE_CHECKING:
+    from tiny_agents.agent.agent import Agent
     from tiny_agents.agent.loop.result import AgentResult
+    from tiny_agents.mcp_client.events import AtHand
 
 Items = TypeVar("Items", bound=AsyncGenerator[Any, None])
 
 
 class Run(msgspec.Struct, frozen=True):
-    """
-    Attributes:
-        result: What came of it, once it is over.
-        with_events: The same iteration with the events of the servers among its items.
-    """
+    """A run of an agent."""
 
-    result: Callable[[], AgentResult | None]
-    with_events: Callable[[AsyncGenerator[Any, None]], AsyncGenerator[Any, None]]
+    _agent: Agent
+    _at_hand: AtHand
+    _has_events: bool
+
+    def result(self) -> AgentResult | None:
+        """What came of it, once it is over."""
+        return self._agent.result
+
+    def with_events(self, items: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        """The same iteration with the events of the servers among its items."""
+        return items if self._has_events else self._agent._events.beside(items, self._at_hand)
 
 
 _RUNS: WeakKeyDictionary[AsyncGenerator[Any, None], Run] = WeakKeyDictionary()

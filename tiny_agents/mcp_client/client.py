@@ -181,7 +181,7 @@ class MCPClient(Offers):
         self._answering = Answering(
             source=self._source,
             missing=self._no_tool,
-            media=lambda result: media_parts(result, images=self._seats.now.images, audio=audio),
+            media=self._media_of,
             functions=self._functions,
             spill=self._spill,
             links=Links(self._catalog.read),
@@ -581,15 +581,15 @@ class MCPClient(Offers):
         other = copy.copy(self)
         other._origin = self._origin or self
         other._events = self._events.of_another()
-        other._seats = Seats(self._seats.all, other._events.emit)
-        other._deferral = self._deferral.beside(other._events.emit)
-        other._answering = replace(
-            self._answering,
-            gate=gate,
-            emit=other._events.emit,
-            media=lambda result: media_parts(result, images=other._seats.now.images, audio=self._audio),
-        )
+        emit = other._events.emit
+        other._seats = Seats(self._seats.all, emit)
+        other._deferral = self._deferral.beside(emit)
+        other._answering = replace(self._answering, gate=gate, emit=emit, media=other._media_of)
         return other
+
+    def _media_of(self, result: ToolResult) -> list[dict[str, Any]]:
+        """The parts of a result that go to the model as they are."""
+        return media_parts(result, images=self._seats.now.images, audio=self._audio)
 
     async def _before_calls(self) -> None:
         """The history holds the calls of a turn, and they are about to be carried out. For subclasses."""

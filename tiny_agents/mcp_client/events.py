@@ -198,8 +198,7 @@ class AtHand:
         rest: What is iterated over just now, of a known length; each of it is yielded without waiting for anything.
     """
 
-    def __init__(self) -> None:
-        self.rest: Iterator[object] = iter(())
+    rest: Iterator[object] = iter(())
 
     def has_next(self) -> bool:
         """Whether the next item needn't be waited for; False also now and then, so that others get their turn."""

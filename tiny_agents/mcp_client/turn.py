@@ -91,7 +91,7 @@ async def one_turn(
     await client._before_calls()
     answering = _answering(client, calls, answers, hand, options)
     alone = len(calls) == 1 and client._answering.runs_elsewhere(calls[0], hand)  # it is waited for here anyway
-    running = [] if alone else [asyncio.create_task(told) for told in answering]
+    running = () if alone else [asyncio.create_task(told) for told in answering]
     media: list[tuple[str, dict[str, Any]]] = []
     handed_out = 0  # those are the caller's: what it makes of them stays
     try:

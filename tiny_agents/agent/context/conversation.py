@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tiny_agents.agent.context.settings import ContextSettings
     from tiny_agents.agent.loop.prices import Price
     from tiny_agents.inference.streams import AsyncChatStream
-    from tiny_agents.mcp_client.asking.asking import Seat
+    from tiny_agents.mcp_client.asking.asking import Seat, Seats
     from tiny_agents.mcp_client.asking.turns import Asked
     from tiny_agents.mcp_client.observing.observing import ModelCall
 
@@ -102,7 +102,7 @@ class Context:
 
     Args:
         messages: The conversation, which is never changed.
-        seat: The model that is asked at the moment.
+        seats: The models, and which of them is asked at the moment.
         ask: Asks it.
         emit: Told when something is left out.
         params: Of the agent's calls.
@@ -121,7 +121,7 @@ class Context:
         settings: ContextSettings,
         *,
         messages: Callable[[], Sequence[Any]],
-        seat: Callable[[], Seat],
+        seats: Seats,
         ask: Callable[[list[Any], Mapping[str, Any]], Awaitable[tuple[AsyncChatStream, ModelCall]]],
         emit: Callable[[ServerEvent], None],
         params: Mapping[str, Any],
@@ -132,7 +132,7 @@ class Context:
         self.tokens = 0
         self.changed: Callable[[], None] = lambda: None
         self._messages = messages
-        self._seat = seat
+        self._seats = seats
         self._ask = ask
         self._emit = emit
         self._params = params
@@ -158,7 +158,7 @@ class Context:
     @property
     def max_tokens(self) -> int | None:
         """The window of the model that is asked at the moment, in tokens; None as long as nobody knows."""
-        seat = self._seat()
+        seat = self._seats.now
         learnt = self._learnt.get(seat.name)
         told = self.settings.max_tokens or (_window_of(seat) if learnt is None else None)
         return min((size for size in (told, learnt) if size is not None), default=None)
@@ -217,7 +217,7 @@ class Context:
 
         A model that chooses its tools in another way gets them one by one, so for it only their number matters.
         """
-        settings = self._seat().client.settings
+        settings = self._seats.now.client.settings
         if settings.embedded or settings.tool_emulation:
             return None
         window = self.max_tokens
@@ -248,7 +248,7 @@ class Context:
         elif excess.window and raw * self._factor < excess.window:
             self._factor = corrected(1.1 * excess.window / raw)
         window = excess.window or int(0.9 * raw * self._factor)
-        seat = self._seat()
+        seat = self._seats.now
         self._learnt[seat.name] = window
         logger.info("the model '%s' takes about %d tokens (%s)", seat.name, window, error)
         limit = self._limit() or window
@@ -259,7 +259,7 @@ class Context:
     def heard(self, asked: Asked) -> int:
         """The model has answered: learn from what its server counted. Returns the estimate of what it read."""
         estimate = self.tokens
-        settings = self._seat().client.settings
+        settings = self._seats.now.client.settings
         counted = getattr(asked.fold.usage, "prompt_tokens", None)
         if (
             isinstance(counted, int)
