@@ -78,13 +78,15 @@ async def one_turn(
         call.end()
         await stream.aclose()
 
-    if (message := fold.message()) is None:
+    message, finish_reason = fold.message(), fold.finish_reason
+    del stream, request, call, fold, chunks  # what was sent may be large, and tools may take their time
+    if message is None:
         return
     if not message.tool_calls:
         messages.insert(start, message)
         await client._before_calls()
         return
-    calls = plan_calls(message, finish_reason=fold.finish_reason, used_ids=client._deferral.ids_in(messages))
+    calls = plan_calls(message, finish_reason=finish_reason, used_ids=client._deferral.ids_in(messages))
     calls = _in_order(calls, options, hand.exit_names)
     answers = [planned.answer(planned.problem or INTERRUPTED) for planned in calls]
     messages[start:start] = [message, *answers]  # complete from now on; each answer is filled in when it is there

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from contextvars import Context
 from typing import cast
 
 import httpx2
@@ -98,7 +99,6 @@ class Connection(asyncio.Protocol):
     def finish(self) -> bool:
         """End the request; says whether the connection can take another one. If not it is closed."""
         reader, self._reader = self._reader, None
-        self._silence()
         if reader is not None and reader.complete and reader.reusable and self.is_open:
             if not self._may_read:
                 self._read_on()
@@ -129,12 +129,12 @@ class Connection(asyncio.Protocol):
         """Wait until something happens. False if nothing did within `limit_s`."""
         waiter = self._waiter = self._loop.create_future()
         if limit_s is not None or self._until is not None:
-            # One alarm for all waits of a request, set anew when it rings too early: cheaper than one for each.
+            # One alarm for all waits, set anew when it rings too early: cheaper than one for each.
             due = math.inf if limit_s is None else self._loop.time() + limit_s
             self._due = due if self._until is None else min(due, self._until)
             if self._alarm is None or self._alarm.when() > self._due:
                 self._silence()
-                self._alarm = self._loop.call_at(self._due, self._ring)
+                self._set_alarm()
         try:
             return await waiter is None
         except TimeoutError:
@@ -153,7 +153,11 @@ class Connection(asyncio.Protocol):
         if self._loop.time() >= self._due - 0.001:
             self._waiter.set_exception(TimeoutError())
         else:
-            self._alarm = self._loop.call_at(self._due, self._ring)
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        # It may outlive the request, whose context variables (such as the span of a trace) it must not hold.
+        self._alarm = self._loop.call_at(self._due, self._ring, context=Context())
 
     def _silence(self) -> None:
         if self._alarm is not None:

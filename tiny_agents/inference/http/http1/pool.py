@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextvars import Context
 from typing import Any
 
 import httpx2
@@ -149,8 +150,10 @@ class Pool:
             self._trust.set_alpn_protocols(["http/1.1"])
             how |= {"ssl": self._trust, "server_hostname": host, "ssl_handshake_timeout": limit_s}
         try:
+            opening = loop.create_connection(lambda: Connection(loop), host, port, **how)
             async with asyncio.timeout(limit_s):
-                _, connection = await loop.create_connection(lambda: Connection(loop), host, port, **how)
+                # Not in the context of the first request: asyncio keeps that for as long as it reads the connection.
+                _, connection = await asyncio.create_task(opening, context=Context())
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(f"no connection within {limit_s:g} s") from error
         except (OSError, UnicodeError) as error:  # one is ssl.SSLError; a name that can't be one is the other
