@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny_agents import ChatCompletionInputMessage, ChatCompletionInputTool, UsageError
+from tiny_agents.inference import encoding
 from tiny_agents.inference.encoding import Remembered, Written, encode_json, without_nulls
 from tiny_agents.inference.tasks.chat import chat_completion, check_messages
 from tiny_agents.inference.types.chat import (
@@ -110,8 +114,13 @@ CHANGES: list[Callable[[list[Any]], None]] = [
 ]
 
 
+@pytest.mark.parametrize("is_long", [False, True])
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_message_that_was_changed_in_place_is_sent_as_it_is_now(change: Callable[[list[Any]], None]) -> None:
+def test_a_message_that_was_changed_in_place_is_sent_as_it_is_now(
+    change: Callable[[list[Any]], None], is_long: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_long:
+        monkeypatch.setattr(encoding, "SMALL_BYTES", 0)
     messages, written = conversation(), Written(without_nulls)
     assert sent(messages, written) == anew(messages)
     before = anew(messages)
@@ -208,8 +217,30 @@ _messages = st.builds(
 ) | st.builds(lambda word: {"role": "user", "content": Odd(word)}, st.text(max_size=3))
 
 
-@given(st.lists(st.lists(_messages, max_size=4), min_size=2, max_size=4))
-def test_whatever_was_sent_before_what_is_sent_now_is_what_it_would_be_without_it(turns: list[list[Any]]) -> None:
-    written = Written(without_nulls)
-    for messages in turns:
-        assert sent(messages, written) == anew(messages)
+@given(st.lists(st.lists(_messages, max_size=4), min_size=2, max_size=4), st.booleans())
+def test_whatever_was_sent_before_what_is_sent_now_is_what_it_would_be_without_it(
+    turns: list[list[Any]], is_long: bool
+) -> None:
+    written, other = Written(without_nulls), Written(without_nulls)
+    with patch.object(encoding, "SMALL_BYTES", 0 if is_long else encoding.SMALL_BYTES):
+        for messages in turns:
+            assert sent(messages, written) == anew(messages)
+            assert sent(messages[:1], other) == anew(messages[:1]), "they write into the same memory"
+
+
+def test_conversations_of_several_threads_are_not_mixed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "SMALL_BYTES", 0)
+    begin = threading.Barrier(4, timeout=30)
+
+    def talk(number: int) -> list[tuple[str, str]]:
+        messages, written = [], Written(without_nulls)
+        begin.wait()
+        both = []
+        for turn in range(200):
+            messages.append(message(role="user", content=f"{number} {turn} " * (1 + number * turn)))
+            both.append((sent(messages, written), anew(messages)))
+        return both
+
+    with ThreadPoolExecutor(4) as threads:
+        for both in threads.map(talk, range(4)):
+            assert all(one == other for one, other in both)

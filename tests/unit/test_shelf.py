@@ -102,3 +102,7 @@ def test_what_nobody_can_change_is_written_once_and_anything_else_each_time() ->
     tools[0].function.name = "glance"  # which nobody is to do
     assert sent(settled) == first
     assert sent(tools) == sent(Settled(tools)) == encode_json({"tools": tools}) != first
+    settled = Settled(tools)
+    one = sent(settled)
+    assert sent([*tools, a_tool("take")]) == encode_json({"tools": [*tools, a_tool("take")]})
+    assert sent(settled) == one, "what came after it was no part of it"

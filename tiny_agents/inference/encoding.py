@@ -2,7 +2,8 @@
 
 A conversation isn't written anew with each turn. But nothing is taken on trust either: messages and tools may be changed in
 place by whoever has them. So all of it is encoded by msgspec as it stands (some 60 ns a message) and compared with what that
-came to the last time; what is the same so far was written before, and the rest is written now. Pure.
+came to the last time; what is the same so far was written before, and the rest is written now. It may be megabytes: memory
+for it is used again, and it is copied once, into the body of a request. Pure.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def encode_json(value: Any) -> bytes:
     """
     try:
         try:
-            return _encoder.encode(_plain(value))
+            return _body(value) if type(value) is dict else _encoder.encode(_plain(value))
         except UnicodeEncodeError:
             # A lone surrogate (from a tool that sent broken text): replace it rather than lose the message.
             return _encoder.encode(_plain(value, mended=True))
@@ -60,45 +61,63 @@ class Written:
         self.form = form
         self.count = 0
         self._check = check
-        self._seen = b"[]"  # the first items as msgspec encodes them
+        self._seen = bytearray(b"[]")  # the first items as msgspec encodes them
         self._json = self._seen  # the same as they were sent: mostly the very same bytes
-        self._settled: tuple[Settled | None, bytes] = (None, b"")
+        self._settled: tuple[Settled | None, bytes | bytearray] = (None, b"")
 
-    def json(self, items: Sequence[Any]) -> bytes:
-        """`items` as a JSON array; what hasn't changed since the last time isn't written anew.
+    def json(self, items: Sequence[Any]) -> bytes | bytearray:
+        """`items` as a JSON array, until the next one; what hasn't changed since the last time isn't written anew.
 
         Raises:
             TypeError, UnicodeEncodeError: As msgspec.
         """
         source = items.source if type(items) is Remembered else None
         if source is None:
+            self._settled = None, b""  # which may be written on
             return self._json_of(items)
         if self._settled[0] is not source:
             self._settled = source, self._json_of(items)
         return self._settled[1]
 
-    def _json_of(self, items: Sequence[Any]) -> bytes:
-        seen = _encoder.encode(items)
+    def _json_of(self, items: Sequence[Any]) -> bytes | bytearray:
+        if len(self._seen) < SMALL_BYTES:
+            self._compare(items, _encoder.encode(items))
+        else:
+            with _Scratch() as scratch:
+                _encoder.encode_into(items, scratch)
+                self._compare(items, scratch)
+        if self.count == len(items):
+            return self._json
+        json = self._json.copy()
+        _extend(json, map(self._written, items[self.count :]))
+        return json
+
+    def _compare(self, items: Sequence[Any], seen: bytes | bytearray) -> None:
+        """Forget what `items`, which came to `seen`, don't begin with any more, and take in what is new."""
         if not (len(items) >= self.count and seen.startswith(memoryview(self._seen)[:-1])):
             self._check(items)
-            self.count, self._seen = 0, b"[]"
+            self.count, self._seen = 0, bytearray(b"[]")
             self._json = self._seen
         if self.count < len(items):
             self._take(items, seen)
-        rest = items[self.count :]
-        return _extended(self._json, map(self._written, rest)) if rest else self._json
 
-    def _take(self, items: Sequence[Any], seen: bytes) -> None:
-        """Keep what is new and settled of `items`, which came to `seen`."""
+    def _take(self, items: Sequence[Any], seen: bytes | bytearray) -> None:
+        """Keep what is new and settled of `items`."""
         leaves_out = self.form is without_nulls
         settled = list(_settled_first(items[self.count :], leaves_out))
         if not settled:
             return
         known = self.form is None or (leaves_out and not any(map(_leaves_out, settled)))
-        as_seen = known and self._json is self._seen
+        if self._json is self._seen and not known:
+            self._json = self._seen.copy()
+        if self._json is not self._seen:
+            _extend(self._json, map(self._written, settled))
         self.count += len(settled)
-        self._seen = seen if self.count == len(items) else _encoder.encode(items[: self.count])
-        self._json = self._seen if as_seen else _extended(self._json, map(self._written, settled))
+        if self.count == len(items):
+            del self._seen[-1]
+            self._seen += memoryview(seen)[len(self._seen) :]
+        else:
+            self._seen[:] = _encoder.encode(items[: self.count])
 
     def _written(self, item: Any) -> bytes:
         return _encoder.encode(_plain(self.formed(item)))
@@ -120,10 +139,51 @@ class Remembered(list[Any]):
         self.source = items if type(items) is Settled else None
 
 
-def _extended(json: bytes, items: Iterable[bytes]) -> bytes:
-    """A JSON array with more items, in one copy: it may be megabytes."""
+def _extend(json: bytearray, items: Iterable[bytes]) -> None:
+    """Put more items at the end of a JSON array."""
     added = b",".join(items)
-    return b"".join((memoryview(json)[:-1], b"" if json == b"[]" else b",", added, b"]"))
+    json[-1:] = b"%b%b]" % (b"" if json == b"[]" else b",", added)
+
+
+class _Scratch:
+    """`with`: memory to write into, which is used again. Threads may be at it side by side: it is whose took it out."""
+
+    __slots__ = ("_buffer",)
+
+    def __enter__(self) -> bytearray:
+        try:
+            self._buffer = _buffers.pop()
+        except IndexError:
+            self._buffer = bytearray()
+        return self._buffer
+
+    def __exit__(self, *_: object) -> None:
+        if not _buffers and len(self._buffer) <= MAX_SCRATCH_BYTES:
+            _buffers.append(self._buffer)
+
+
+SMALL_BYTES = 16 * 1024
+"""What is shorter isn't written into the scratch: it would be cut down to that, and be made anew for longer ones."""
+
+MAX_SCRATCH_BYTES = 4 * 1024 * 1024
+_buffers: list[bytearray] = []
+
+
+def _body(fields: dict[str, Any]) -> bytes:
+    """A JSON object, with what is remembered at its end."""
+    remembered = {key: item for key, item in fields.items() if type(item) is Remembered}
+    if not remembered:
+        return _encoder.encode(_plain(fields))
+    others = _encoder.encode(_plain({key: item for key, item in fields.items() if key not in remembered}))
+    pieces: list[bytes | bytearray | memoryview] = [memoryview(others)[:-1]]
+    for key, items in remembered.items():
+        pieces += (
+            b"," if len(pieces) > 1 or len(others) > 2 else b"",
+            _encoder.encode(key),
+            b":",
+            items.written.json(items),
+        )
+    return b"".join((*pieces, b"}"))
 
 
 def _settled_first(items: Sequence[Any], without_nulls: bool) -> Iterable[Any]:
@@ -203,7 +263,7 @@ def _plain(value: Any, mended: bool = False) -> Any:
         }
     if isinstance(value, Remembered):
         if not mended:
-            return msgspec.Raw(value.written.json(value))
+            return msgspec.Raw(bytes(value.written.json(value)))
         return [_plain(value.written.formed(item), mended) for item in value]
     if isinstance(value, (list, tuple)):
         return [_plain(item, mended) for item in value]
