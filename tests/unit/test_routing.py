@@ -189,6 +189,8 @@ def test_headers_of_the_user_go_to_the_model_and_not_to_the_hub() -> None:
         ),
         ({"model": "http://[::1"}, UsageError, "no address that can be asked"),
         ({"call_model": "http://"}, UsageError, "no address that can be asked"),
+        ({"base_url": "http://127.0.0.1:port/v1"}, UsageError, "no address that can be asked"),
+        ({"base_url": "http://localhost:99999/v1"}, UsageError, "no address that can be asked"),
     ],
 )
 def test_what_can_not_work_is_said_before_anything_is_sent(

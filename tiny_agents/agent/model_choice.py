@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tiny_agents.agent.definition.readings import NO_ADDRESS, is_address
+from tiny_agents.agent.definition.readings import NO_ADDRESS
 from tiny_agents.agent.definition.types import AgentDefinition
 from tiny_agents.errors import ConfigError, MissingDependencyError, shown_address
+from tiny_agents.inference.settings import is_address, is_url
 from tiny_agents.records import NoSecretsShown
 
 DEFAULT_MODEL = "Qwen/Qwen3-32B"
@@ -155,10 +156,6 @@ def _from_definition(definition: AgentDefinition) -> ModelSettings:
     # endpointUrl wins over provider, as it always has
     provider = None if definition.endpoint_url else definition.provider
     return ModelSettings(definition.model, provider, definition.endpoint_url, definition.api_key, DEFINITION)
-
-
-def is_url(model: str | None) -> bool:
-    return model is not None and model.startswith(("http://", "https://"))
 
 
 def _said(text: str | None) -> str | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tiny_agents.agent.model_choice import EMBEDDED_PLACE, ModelSettings, is_url
+from tiny_agents.agent.model_choice import EMBEDDED_PLACE, ModelSettings
 from tiny_agents.cli.findings import Finding
 from tiny_agents.errors import InferenceError, ProviderError, UsageError, public_url
 from tiny_agents.inference.call import Request
@@ -16,6 +16,7 @@ from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.hub import HUB_URL, is_offline
 from tiny_agents.inference.providers import AUTO, get_provider
 from tiny_agents.inference.routing import ROUTER
+from tiny_agents.inference.settings import is_url
 
 TIMEOUT_S = 10.0
 NAMED_MODELS = 5

@@ -18,7 +18,7 @@ from tiny_agents.agent.definition.requirements import missing_requirements
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, ToolsDefinition
 from tiny_agents.agent.locking import Locked, load_as_locked
-from tiny_agents.agent.model_choice import COMMAND_LINE, ModelSettings, is_url
+from tiny_agents.agent.model_choice import COMMAND_LINE, ModelSettings
 from tiny_agents.cli.asking.asking import TerminalHost
 from tiny_agents.cli.asking.consent import require_trust
 from tiny_agents.cli.interrupts import Interrupts, undisturbed
@@ -26,6 +26,7 @@ from tiny_agents.cli.prompt.input_values import ask_for_input, given_values
 from tiny_agents.cli.prompt.prompts import is_terminal
 from tiny_agents.cli.report import LOADING, Reporter
 from tiny_agents.errors import ConfigError, ServerConnectionError, UsageError
+from tiny_agents.inference.settings import is_url
 from tiny_agents.mcp_client.host.host import Host
 from tiny_agents.mcp_client.host.hosts import HeadlessHost
 from tiny_agents.mcp_client.tools.known_servers import KnownServers, file_of

@@ -62,6 +62,22 @@ def is_url(model: str | None) -> bool:
     return model is not None and model.startswith(("http://", "https://"))
 
 
+def is_address(text: str) -> bool:
+    """Whether `text` is a whole http or https URL."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+            and text.split() == [text]
+        )
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+
+
 def client_settings(
     model: str | None,
     *,
@@ -87,6 +103,8 @@ def client_settings(
         raise UsageError("Give `token` or `api_key`, not both: they mean the same.")
     if base_url is not None and not is_url(base_url):
         raise UsageError(f"base_url must start with http:// or https://; got {shown_address(base_url)!r}.")
+    if (url := base_url or model) is not None and is_url(url) and not is_address(url.strip()):
+        raise UsageError(f"{shown_address(url)!r} is no address that can be asked, such as https://host/v1.")
     if provider is not None:
         check_name(provider)
         if is_url(base_url or model):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tiny_agents.agent.definition.types import AgentDefinition, SubagentDefinition
 from tiny_agents.agent.locking import Locked
 from tiny_agents.agent.loop.limits import DEFAULT_RETRIES, limits_of
-from tiny_agents.agent.model_choice import LOCAL, ModelSettings, choose_model, has_model_of_its_own, is_url
+from tiny_agents.agent.model_choice import LOCAL, ModelSettings, choose_model, has_model_of_its_own
 from tiny_agents.errors import UsageError
 from tiny_agents.inference import local
 from tiny_agents.inference.credentials import find_token
+from tiny_agents.inference.settings import is_url
 from tiny_agents.mcp_client.bounds import PINNING, Pinning
 from tiny_agents.mcp_client.host.host import Host
 from tiny_agents.mcp_client.tools.known_servers import KnownServers

@@ -19,7 +19,7 @@ from tiny_agents.agent.definition.boundary import check_task_folders, check_work
 from tiny_agents.agent.definition.document import child_key, did_you_mean
 from tiny_agents.agent.definition.env_files import with_env_files
 from tiny_agents.agent.definition.input_values import Keeper, Sources
-from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break, is_address
+from tiny_agents.agent.definition.readings import NO_ADDRESS, NO_HEADER, has_line_break
 from tiny_agents.agent.definition.table import raise_together
 from tiny_agents.agent.definition.types import (
     AgentDefinition,
@@ -30,6 +30,7 @@ from tiny_agents.agent.definition.types import (
     ToolsDefinition,
 )
 from tiny_agents.errors import ConfigError
+from tiny_agents.inference.settings import is_address
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from tiny_agents.agent.definition.document import Value, did_you_mean
 from tiny_agents.agent.definition.table import Problems, Shape
 from tiny_agents.errors import shown_address
+from tiny_agents.inference.settings import is_address
 
 NO_ADDRESS = "must be an address such as https://host/path"
 NO_HEADER = "the value of a header can't contain a line break"
@@ -25,20 +25,6 @@ def url(value: Value) -> str:
     if "${" not in text and not is_address(text):
         raise value.error(f"{NO_ADDRESS}, but is {shown_address(text)!r}")
     return text
-
-
-def is_address(text: str) -> bool:
-    """Whether `text` is a whole http or https URL."""
-    try:
-        parts = urlsplit(text)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and (parts.port is None or parts.port > 0)
-            and not re.search(r"\s", text)
-        )
-    except ValueError:  # a port or an IPv6 address that is none
-        return False
 
 
 def env(value: Value) -> dict[str, str]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from tiny_agents.agent.definition.inputs import placeholders
 from tiny_agents.agent.definition.types import AgentDefinition, ServerDefinition, TaskDefinition
-from tiny_agents.agent.model_choice import is_url
 from tiny_agents.errors import redact, redact_addresses, without
+from tiny_agents.inference.settings import is_url
 from tiny_agents.mcp_client.connection.credentials import credentials_of
 from tiny_agents.mcp_client.connection.servers import HttpServer, StdioServer
 

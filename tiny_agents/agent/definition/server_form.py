@@ -8,7 +8,7 @@ from typing import Any
 
 from tiny_agents.agent.definition.document import Value, did_you_mean
 from tiny_agents.agent.definition.part_keys import PARAMS
-from tiny_agents.agent.definition.readings import is_address
+from tiny_agents.inference.settings import is_address
 from tiny_agents.mcp_client.connection.servers import HttpServer, ServerType, StdioServer, server_name
 
 

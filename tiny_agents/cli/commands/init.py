@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tiny_agents.agent.definition.validation import validate_definition
-from tiny_agents.agent.model_choice import ModelSettings, is_url
+from tiny_agents.agent.model_choice import ModelSettings
 from tiny_agents.cli.exit_codes import ExitCode
 from tiny_agents.cli.interrupts import leave_by_exception
 from tiny_agents.cli.new_agent import KNOWN_SERVERS, PROMPT_FILE, NewAgent, agent_yaml, entry_of
@@ -22,6 +22,7 @@ from tiny_agents.cli.report import Reporter, set_up_diagnostics
 from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.cli.servers import named_server
 from tiny_agents.errors import TinyAgentsError, UsageError
+from tiny_agents.inference.settings import is_url
 
 FILE = "agent.yaml"
 DEFINITIONS = ("agent.yaml", "agent.yml", "agent.json", "agent.md")

@@ -13,7 +13,6 @@ from typing import Any
 
 from tiny_agents.agent.definition.inputs import resolve_inputs
 from tiny_agents.agent.definition.loading import load_definition
-from tiny_agents.agent.definition.readings import is_address
 from tiny_agents.agent.definition.trust import TrustStore
 from tiny_agents.cli.asking.asking import TerminalHost
 from tiny_agents.cli.asking.consent import require_trust
@@ -25,6 +24,7 @@ from tiny_agents.cli.report import Reporter, set_up_diagnostics
 from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.errors import ServerError, UsageError
+from tiny_agents.inference.settings import is_address
 from tiny_agents.mcp_client.oauth.store import Kept, kept_logins, store_folder, without_query
 
 REMOTE = ("http", "sse")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from tiny_agents.agent.definition.types import AgentDefinition
-from tiny_agents.agent.model_choice import EMBEDDED, EMBEDDED_PLACE, ModelSettings, is_url
+from tiny_agents.agent.model_choice import EMBEDDED, EMBEDDED_PLACE, ModelSettings
 from tiny_agents.cli.screen.safe_text import one_line
 from tiny_agents.cli.screen.terminal import Screen, Style
 from tiny_agents.inference import local
+from tiny_agents.inference.settings import is_url
 
 
 def is_embedded(settings: ModelSettings) -> bool:
