@@ -9,8 +9,9 @@ import ssl
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import httpx2
@@ -19,7 +20,7 @@ import pytest
 from tests.support.internet import Authority
 from tiny_agents.inference.http.http1 import idle
 from tiny_agents.inference.http.http1.connection import MAX_UNREAD_BYTES
-from tiny_agents.inference.http.http1.transport import Transport
+from tiny_agents.inference.http.http1.pool import Answer, Headers, Place, Pool, Waits, place_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
@@ -66,9 +67,9 @@ async def serving(say: Say, tls: ssl.SSLContext | None = None) -> AsyncIterator[
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    async with asyncio.timeout(60), Transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as transport:
-        yield transport
+async def pool() -> AsyncIterator[Pool]:
+    async with asyncio.timeout(60), aclosing(Pool(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))) as pool:
+        yield pool
 
 
 async def asked(reader: asyncio.StreamReader) -> bytes:
@@ -83,30 +84,49 @@ async def brief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write(BRIEF)
 
 
-def request(server: Server, content: bytes | AsyncIterator[bytes] = b"", **limits: float) -> httpx2.Request:
-    method = "POST" if content else "GET"
-    return httpx2.Request(method, server.url, content=content or None, extensions={"timeout": LIMITS | limits})
+class Asked(NamedTuple):
+    """What `Pool.send` takes."""
+
+    method: str
+    place: Place
+    headers: Headers
+    body: bytes
+    waits: Waits
 
 
-async def said(transport: Transport, request: httpx2.Request) -> bytes:
+def request(server: Server, content: bytes = b"", **limits: float) -> Asked:
+    return request_for(server.url, content, **limits)
+
+
+def request_for(url: str, content: bytes = b"", **limits: float) -> Asked:
+    place = place_of(httpx2.URL(url))
+    headers = [(b"host", place.host), (b"content-length", b"%d" % len(content))]
+    return Asked("POST" if content else "GET", place, headers, content, Waits(**(LIMITS | limits)))
+
+
+async def sent(pool: Pool, asked: Asked) -> Answer:
+    return await pool.send(*asked)
+
+
+async def said(pool: Pool, asked: Asked) -> bytes:
     """The whole body of the answer."""
-    response = await transport.handle_async_request(request)
+    answer = await sent(pool, asked)
     try:
-        return b"".join([data async for data in response.stream])  # type: ignore[union-attr]
+        return b"".join([data async for data in answer.body()])
     finally:
-        await response.aclose()
+        await answer.aclose()
 
 
 # ---- connections are kept
 
 
-async def test_requests_one_after_the_other_go_over_one_connection(transport: Transport) -> None:
+async def test_requests_one_after_the_other_go_over_one_connection(pool: Pool) -> None:
     async with serving(brief) as server:
-        assert [await said(transport, request(server, b"x")) for _ in range(5)] == [b"ab"] * 5
+        assert [await said(pool, request(server, b"x")) for _ in range(5)] == [b"ab"] * 5
         assert server.connections == 1
 
 
-async def test_requests_at_the_same_time_have_connections_of_their_own(transport: Transport) -> None:
+async def test_requests_at_the_same_time_have_connections_of_their_own(pool: Pool) -> None:
     all_here = asyncio.Barrier(3)
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,26 +136,26 @@ async def test_requests_at_the_same_time_have_connections_of_their_own(transport
         await reader.read()
 
     async with serving(say) as server:
-        answers = await asyncio.gather(*(said(transport, request(server, letter)) for letter in (b"a", b"b", b"c")))
+        answers = await asyncio.gather(*(said(pool, request(server, letter)) for letter in (b"a", b"b", b"c")))
         assert (answers, server.connections) == ([b"a", b"b", b"c"], 3)
 
 
-async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(transport: Transport) -> None:
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(pool: Pool) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
         writer.write(BRIEF)
 
     async with serving(once) as server:
         for number in range(1, 4):
-            assert await said(transport, request(server)) == b"ab"
+            assert await said(pool, request(server)) == b"ab"
             assert server.connections == number
-            (connection,) = set(transport.pool._idle) or {None}
+            (connection,) = set(pool._idle) or {None}
             if connection is not None:
                 await connection.closed()
 
 
 async def test_a_connection_that_was_closed_while_the_event_loop_was_busy_is_not_used_again(
-    transport: Transport,
+    pool: Pool,
 ) -> None:
     """The loop hasn't seen its end yet: a request over it would be lost, and nobody knows whether it was carried out."""
 
@@ -154,17 +174,15 @@ async def test_a_connection_that_was_closed_while_the_event_loop_was_busy_is_not
         serving.start()
         server = Server(lambda *_: asyncio.sleep(0))
         server.url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        assert await said(transport, request(server)) == b"ab"
+        assert await said(pool, request(server)) == b"ab"
         answered.set()
         closed.wait(30)  # this is what keeps the loop busy
-        assert await said(transport, request(server)) == b"ab"
+        assert await said(pool, request(server)) == b"ab"
         serving.join(30)
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", b"x"])
-async def test_what_a_server_says_unasked_is_no_answer_to_the_next_request(
-    transport: Transport, surplus: bytes
-) -> None:
+async def test_what_a_server_says_unasked_is_no_answer_to_the_next_request(pool: Pool, surplus: bytes) -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
         writer.write(BRIEF)
@@ -174,26 +192,26 @@ async def test_what_a_server_says_unasked_is_no_answer_to_the_next_request(
 
     async with serving(say) as server:
         for _ in range(3):
-            assert await said(transport, request(server)) == b"ab"
-            for connection in list(transport.pool._idle):
+            assert await said(pool, request(server)) == b"ab"
+            for connection in list(pool._idle):
                 await connection.closed()  # it is closed as soon as the surplus comes
         assert server.connections == 3
 
 
 async def test_connections_that_nobody_used_for_long_are_closed_whichever_their_host(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(brief) as one, serving(brief) as other:
-        assert await said(transport, request(one)) == b"ab"
+        assert await said(pool, request(one)) == b"ab"
         monkeypatch.setattr(idle, "KEEP_S", 0.0)
         monkeypatch.setattr(idle, "SWEEP_S", 0.0)
-        assert await said(transport, request(other)) == b"ab"
+        assert await said(pool, request(other)) == b"ab"
         await one.left.wait()
-        assert await said(transport, request(other)) == b"ab"
+        assert await said(pool, request(other)) == b"ab"
         assert other.connections == 2
 
 
-async def test_an_answer_that_is_given_up_takes_its_connection_with_it(transport: Transport) -> None:
+async def test_an_answer_that_is_given_up_takes_its_connection_with_it(pool: Pool) -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
         writer.write(OK + b"transfer-encoding: chunked\r\n\r\n")
@@ -202,35 +220,36 @@ async def test_an_answer_that_is_given_up_takes_its_connection_with_it(transport
             await writer.drain()
 
     async with serving(endless) as server:
-        response = await transport.handle_async_request(request(server))
-        async for _ in response.stream:  # type: ignore[union-attr]
+        answer = await sent(pool, request(server))
+        async for _ in answer.body():
             break
-        await response.aclose()
+        await answer.aclose()
         await server.left.wait()
-        assert not list(transport.pool._idle)
+        assert not list(pool._idle)
 
 
-async def test_connections_are_closed_with_the_transport() -> None:
+async def test_connections_are_closed_with_the_pool() -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
         writer.write(BRIEF)
         await asked(reader)
 
     async with serving(say) as server, asyncio.timeout(60):
-        transport = Transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-        await said(transport, request(server))
-        await transport.aclose()
+        pool = Pool(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        await said(pool, request(server))
+        await pool.aclose()
         await server.left.wait()
 
 
-async def test_nothing_of_an_answer_stays_in_memory_when_it_is_over(transport: Transport) -> None:
+async def test_nothing_of_an_answer_stays_in_memory_when_it_is_over(pool: Pool) -> None:
     async with serving(brief) as server:
-        response = await transport.handle_async_request(request(server))
-        await response.aread()
-        seen = weakref.ref(response)
+        answer = await sent(pool, request(server))
+        assert [data async for data in answer.body()] == [b"ab"]
+        await answer.aclose()
+        seen = weakref.ref(answer)
         gc.disable()
         try:
-            del response
+            del answer
             assert seen() is None, "it waits for the collector"
         finally:
             gc.enable()
@@ -239,18 +258,18 @@ async def test_nothing_of_an_answer_stays_in_memory_when_it_is_over(transport: T
 # ---- limits
 
 
-async def test_a_server_that_never_answers_is_not_waited_for(transport: Transport) -> None:
+async def test_a_server_that_never_answers_is_not_waited_for(pool: Pool) -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await asked(reader)
         await asked(reader)
 
     async with serving(silent) as server:
         with pytest.raises(httpx2.ReadTimeout):
-            await transport.handle_async_request(request(server, read=0.05))
+            await sent(pool, request(server, read=0.05))
         await server.left.wait()
 
 
-async def test_a_limit_holds_for_each_wait_and_not_for_all_of_them(transport: Transport) -> None:
+async def test_a_limit_holds_for_each_wait_and_not_for_all_of_them(pool: Pool) -> None:
     took = asyncio.Semaphore(0)
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -262,17 +281,17 @@ async def test_a_limit_holds_for_each_wait_and_not_for_all_of_them(transport: Tr
         await reader.read()
 
     async with serving(say) as server:
-        response = await transport.handle_async_request(request(server, read=1.0))
+        answer = await sent(pool, request(server, read=1.0))
         got = 0
         with pytest.raises(httpx2.ReadTimeout):
-            async for data in response.stream:  # type: ignore[union-attr]
+            async for data in answer.body():
                 got += len(data)
                 took.release()
         assert got == 3
-        await response.aclose()
+        await answer.aclose()
 
 
-async def test_a_server_that_does_not_read_is_not_waited_for(transport: Transport) -> None:
+async def test_a_server_that_does_not_read_is_not_waited_for(pool: Pool) -> None:
     hold = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -281,11 +300,11 @@ async def test_a_server_that_does_not_read_is_not_waited_for(transport: Transpor
 
     async with serving(deaf) as server:
         with pytest.raises(httpx2.WriteTimeout):
-            await transport.handle_async_request(request(server, b"x" * 50_000_000, write=0.1))
+            await sent(pool, request(server, b"x" * 50_000_000, write=0.1))
         hold.set()
 
 
-async def test_an_answer_that_comes_before_the_request_is_through_is_read(transport: Transport) -> None:
+async def test_an_answer_that_comes_before_the_request_is_through_is_read(pool: Pool) -> None:
     async def too_large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
@@ -293,12 +312,12 @@ async def test_an_answer_that_comes_before_the_request_is_through_is_read(transp
         await reader.read()
 
     async with serving(too_large) as server:
-        response = await transport.handle_async_request(request(server, b"x" * 50_000_000))
-        assert response.status_code == 413
-        await response.aclose()
+        answer = await sent(pool, request(server, b"x" * 50_000_000))
+        assert answer.status == 413
+        await answer.aclose()
 
 
-async def test_what_nobody_reads_fills_no_memory(transport: Transport) -> None:
+async def test_what_nobody_reads_fills_no_memory(pool: Pool) -> None:
     written = 0
     stuck = asyncio.Event()
 
@@ -319,19 +338,19 @@ async def test_what_nobody_reads_fills_no_memory(transport: Transport) -> None:
                 await writer.drain()
 
     async with serving(flood) as server:
-        response = await transport.handle_async_request(request(server))
+        answer = await sent(pool, request(server))
         await stuck.wait()  # the buffers of the system and ours are full
-        (connection,) = transport.pool._busy
+        (connection,) = pool._busy
         assert connection._reader is not None
         assert connection._reader.unread <= MAX_UNREAD_BYTES + 256 * 1024  # one read more
         total = 0
-        async for data in response.stream:  # type: ignore[union-attr]
+        async for data in answer.body():
             total += len(data)
         assert total == 200_000_000
-        await response.aclose()
+        await answer.aclose()
 
 
-async def test_a_request_that_is_cancelled_ends_at_once_and_takes_its_connection_with_it(transport: Transport) -> None:
+async def test_a_request_that_is_cancelled_ends_at_once_and_takes_its_connection_with_it(pool: Pool) -> None:
     here = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -340,27 +359,27 @@ async def test_a_request_that_is_cancelled_ends_at_once_and_takes_its_connection
         await asked(reader)
 
     async with serving(silent) as server, anyio.create_task_group() as tasks:
-        tasks.start_soon(said, transport, request(server))
+        tasks.start_soon(said, pool, request(server))
         await here.wait()
         tasks.cancel_scope.cancel()
     await server.left.wait()
-    assert not transport.pool._busy
+    assert not pool._busy
 
 
 # ---- what breaks
 
 
-async def test_nobody_there_is_told_as_that(transport: Transport) -> None:
+async def test_nobody_there_is_told_as_that(pool: Pool) -> None:
     async with serving(brief) as server:
         url = server.url
     with pytest.raises(httpx2.ConnectError, match="refused|failed"):
-        await transport.handle_async_request(httpx2.Request("GET", url, extensions={"timeout": LIMITS}))
+        await sent(pool, request_for(url))
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".invalid"])
-async def test_a_name_that_nobody_has_is_told_as_that(transport: Transport, host: str) -> None:
+async def test_a_name_that_nobody_has_is_told_as_that(pool: Pool, host: str) -> None:
     with pytest.raises(httpx2.ConnectError):
-        await transport.handle_async_request(httpx2.Request("GET", f"http://{host}/", extensions={"timeout": LIMITS}))
+        await sent(pool, request_for(f"http://{host}/"))
 
 
 @pytest.mark.parametrize(
@@ -371,20 +390,18 @@ async def test_a_name_that_nobody_has_is_told_as_that(transport: Transport, host
         (OK + b"content-length: 5\r\n\r\nab", httpx2.RemoteProtocolError),
     ],
 )
-async def test_what_is_no_answer_or_not_all_of_one_is_told(
-    transport: Transport, answer: bytes, error: type[Exception]
-) -> None:
+async def test_what_is_no_answer_or_not_all_of_one_is_told(pool: Pool, answer: bytes, error: type[Exception]) -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
         writer.write(answer)
 
     async with serving(say) as server:
         with pytest.raises(error):
-            await said(transport, request(server))
-        assert not transport.pool._busy
+            await said(pool, request(server))
+        assert not pool._busy
 
 
-async def test_a_connection_that_is_reset_in_the_middle_is_told_after_what_had_come(transport: Transport) -> None:
+async def test_a_connection_that_is_reset_in_the_middle_is_told_after_what_had_come(pool: Pool) -> None:
     took = asyncio.Event()
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -394,32 +411,14 @@ async def test_a_connection_that_is_reset_in_the_middle_is_told_after_what_had_c
         writer.transport.abort()
 
     async with serving(say) as server:
-        response = await transport.handle_async_request(request(server))
+        answer = await sent(pool, request(server))
         got = b""
         with pytest.raises((httpx2.ReadError, httpx2.RemoteProtocolError)):
-            async for data in response.stream:  # type: ignore[union-attr]
+            async for data in answer.body():
                 got += data
                 took.set()
         assert got == b"ab"
-        await response.aclose()
-
-
-# ---- requests
-
-
-async def test_a_body_that_comes_in_pieces_is_sent_in_chunks(transport: Transport) -> None:
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = await reader.readuntil(b"0\r\n\r\n")
-        writer.write(OK + b"content-length: %d\r\n\r\n%s" % (len(body), body))
-
-    async def pieces() -> AsyncIterator[bytes]:
-        for piece in (b"one", b"", b"y" * 70_000):
-            yield piece
-
-    async with serving(echo) as server:
-        sent = await said(transport, request(server, pieces()))
-    assert sent == b"3\r\none\r\n11170\r\n" + b"y" * 70_000 + b"\r\n0\r\n\r\n"
+        await answer.aclose()
 
 
 # ---- TLS
@@ -439,8 +438,8 @@ def context_of(authority: Authority, host: str) -> ssl.SSLContext:
 async def test_over_tls_a_trusted_server_is_spoken_to_and_its_connection_kept(authority: Authority) -> None:
     trust = ssl.create_default_context(cafile=authority.certificate)
     async with asyncio.timeout(60), serving(brief, context_of(authority, "localhost")) as server:
-        async with Transport(trust) as transport:
-            assert [await said(transport, request(server, b"x")) for _ in range(3)] == [b"ab"] * 3
+        async with aclosing(Pool(trust)) as pool:
+            assert [await said(pool, request(server, b"x")) for _ in range(3)] == [b"ab"] * 3
             assert server.connections == 1
         await server.left.wait()
 
@@ -458,14 +457,14 @@ async def test_over_tls_another_server_gets_nothing(authority: Authority, truste
     async with (
         asyncio.timeout(60),
         serving(listen, context_of(authority, host)) as server,
-        Transport(trust) as transport,
+        aclosing(Pool(trust)) as pool,
     ):
         with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            await transport.handle_async_request(request(server))
+            await sent(pool, request(server))
     assert heard == b""
 
 
-async def test_a_handshake_that_never_ends_is_not_waited_for(transport: Transport) -> None:
+async def test_a_handshake_that_never_ends_is_not_waited_for(pool: Pool) -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         await reader.read(1)
@@ -473,9 +472,7 @@ async def test_a_handshake_that_never_ends_is_not_waited_for(transport: Transpor
     async with serving(silent) as server:
         url = server.url.replace("http:", "https:")
         with pytest.raises(httpx2.ConnectTimeout):
-            await transport.handle_async_request(
-                httpx2.Request("GET", url, extensions={"timeout": LIMITS | {"connect": 0.1}})
-            )
+            await sent(pool, request_for(url, connect=0.1))
 
 
 def test_limits_are_as_documented() -> None:

@@ -407,5 +407,4 @@ def test_a_server_that_repeats_what_it_was_sent_is_not_quoted() -> None:
     ],
 )
 def test_a_challenge_is_read_from_the_status_and_its_header(status: int, header: str, challenge: object) -> None:
-    headers = {"WWW-Authenticate": header} if header else {}
-    assert flow.read_challenge(httpx2.Response(status, headers=headers)) == challenge
+    assert flow.read_challenge(status, {"www-authenticate": header} if header else {}) == challenge

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import zlib
 
+import httpx2
 import pytest
 
+from tiny_agents.inference.http.unpacking import PIECE_BYTES, Inflater, unpacked_blocking
 from tiny_agents.mcp_client.transports.http_client import Pace
-from tiny_agents.mcp_client.transports.unpacking import PIECE_BYTES, Inflater
 
 TEXT = b"".join(b"%d " % n for n in range(50_000))
 
@@ -35,6 +36,23 @@ def test_a_bomb_is_unpacked_no_further_than_somebody_reads() -> None:
 def test_nonsense_is_an_error() -> None:
     with pytest.raises(zlib.error):
         list(Inflater().feed(b"no gzip"))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", " GZIP ", "identity, gzip"])
+def test_what_is_packed_is_unpacked_as_it_is_read(coding: str) -> None:
+    packed = gzip.compress(TEXT)
+    assert b"".join(unpacked_blocking(iter([packed[:100], packed[100:]]), coding)) == TEXT
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "none", "UTF-8", "aws-chunked"])
+def test_what_only_sounds_as_if_it_were_packed_is_left_as_it_is(coding: str) -> None:
+    assert list(unpacked_blocking(iter([b"as it is"]), coding)) == [b"as it is"]
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "x" * 1_000])
+def test_what_is_packed_in_a_way_that_nobody_asked_for_is_an_error(coding: str) -> None:
+    with pytest.raises(httpx2.DecodingError, match=f"packed as '{coding[:40]}', which nobody asked for"):
+        list(unpacked_blocking(iter([b"x"]), coding))
 
 
 def test_streams_that_end_at_once_are_opened_ever_more_slowly_and_again_at_once_after_a_while() -> None:

@@ -8,16 +8,15 @@ from typing import Self
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 import httpx2
 
 from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request, Response
 from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
 from tiny_agents.inference.http.answer import Answer
-from tiny_agents.inference.http.clients import OwnClient, checked_own, client_options
-from tiny_agents.inference.http.http1.pool import Pool
-from tiny_agents.inference.http.senders import ClientSender, DirectSender, Reply, Sender
+from tiny_agents.inference.http.clients import OwnClient, checked_own
+from tiny_agents.inference.http.outgoing import waits
+from tiny_agents.inference.http.senders import ClientSender, Reply, Sender, new_sender
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.tries import (
     ERROR_BODY_LIMIT,
@@ -27,7 +26,6 @@ from tiny_agents.inference.http.tries import (
     translate,
     without_request,
 )
-from tiny_agents.inference.http.trust import goes_direct, trust_for, trust_store
 from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
 
 
@@ -136,7 +134,7 @@ class AsyncHTTP:
         headers = wire_headers(request, stream=stream)
         limit_s = tries.begin()
         head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
-        return await sender.send(request, headers, content, limit_s, head_s)
+        return await sender.send(request, headers, content, waits(limit_s, head_s))
 
     async def _error_body(self, reply: Reply, tries: Tries) -> bytes:
         body, until = b"", time.monotonic() + tries.limit_s
@@ -159,12 +157,6 @@ class AsyncHTTP:
             self._senders, self._loop = {}, loop
         local = is_loopback(url) and url.startswith("http:")
         if local not in self._senders:
-            if not local:
-                await anyio.to_thread.run_sync(trust_store)  # reads files for some 50 ms, once in a process
-            self._senders.setdefault(local, self._new_sender(url))
+            made = await new_sender(url, self.settings)
+            self._senders.setdefault(local, made)
         return self._senders[local]
-
-    def _new_sender(self, url: str) -> Sender:
-        if goes_direct(url, self.settings):
-            return DirectSender(Pool(trust_for(url)))
-        return ClientSender(httpx2.AsyncClient(**client_options(url, self.settings, httpx2.AsyncHTTPTransport)))

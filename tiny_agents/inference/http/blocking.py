@@ -17,12 +17,12 @@ from tiny_agents.inference.deadline import NO_DEADLINE, Deadline
 from tiny_agents.inference.http.answer import Answer
 from tiny_agents.inference.http.blocking_senders import (
     BlockingClientSender,
-    BlockingDirectSender,
     BlockingReply,
     BlockingSender,
+    new_blocking_sender,
 )
-from tiny_agents.inference.http.clients import OwnClient, checked_own, client_options
-from tiny_agents.inference.http.http1.blocking import BlockingPool
+from tiny_agents.inference.http.clients import OwnClient, checked_own
+from tiny_agents.inference.http.outgoing import waits
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.tries import (
     ERROR_BODY_LIMIT,
@@ -32,7 +32,6 @@ from tiny_agents.inference.http.tries import (
     translate,
     without_request,
 )
-from tiny_agents.inference.http.trust import goes_direct, trust_for
 from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
 
 
@@ -152,7 +151,7 @@ class SyncHTTP:
         headers = wire_headers(request, stream=stream)
         limit_s = tries.begin()
         head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
-        return sender.send(request, headers, content, limit_s, head_s)
+        return sender.send(request, headers, content, waits(limit_s, head_s))
 
     def _error_body(self, reply: BlockingReply, tries: Tries) -> bytes:
         body, until = b"", time.monotonic() + tries.limit_s
@@ -173,10 +172,5 @@ class SyncHTTP:
         local = is_loopback(url) and url.startswith("http:")
         with self._lock:
             if local not in self._senders:
-                self._senders[local] = self._new_sender(url)
+                self._senders[local] = new_blocking_sender(url, self.settings)
             return self._senders[local]
-
-    def _new_sender(self, url: str) -> BlockingSender:
-        if goes_direct(url, self.settings):
-            return BlockingDirectSender(BlockingPool(trust_for(url)))
-        return BlockingClientSender(httpx2.Client(**client_options(url, self.settings, httpx2.HTTPTransport)))

@@ -9,11 +9,13 @@ import httpx2
 import msgspec
 
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.http.clients import Address, lower, needs_decoding
+from tiny_agents.inference.http.clients import Address, client_options, hidden_address, time_limits, wire
 from tiny_agents.inference.http.http1.blocking import BlockingPool
-from tiny_agents.inference.http.http1.transport import blocking_response_of
-from tiny_agents.inference.http.outgoing import incoming, note, outgoing, waits
-from tiny_agents.inference.http.tries import timeout
+from tiny_agents.inference.http.http1.pool import Waits
+from tiny_agents.inference.http.outgoing import incoming, known_places, note, outgoing
+from tiny_agents.inference.http.settings import HTTPSettings
+from tiny_agents.inference.http.trust import goes_direct, trust_for
+from tiny_agents.inference.http.unpacking import ACCEPTED, unpacked_blocking
 from tiny_agents.records import Discreet
 
 
@@ -22,7 +24,9 @@ class BlockingReply(Discreet, msgspec.Struct, frozen=True):
 
     not_shown = frozenset({"headers"})
 
+    request: Request
     status: int
+    reason: str
     headers: Mapping[str, str]
     data: Iterator[bytes]
     close: Callable[[], None]
@@ -32,10 +36,18 @@ class BlockingSender(Protocol):
     """`Sender`, for threads."""
 
     def send(
-        self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
+        self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits
     ) -> BlockingReply: ...
 
     def close(self) -> None: ...
+
+
+def new_blocking_sender(url: str, settings: HTTPSettings) -> BlockingSender:
+    """`new_sender`, for threads."""
+    if goes_direct(url, settings):
+        return BlockingDirectSender(BlockingPool(trust_for(url)))
+    client = httpx2.Client(**client_options(url, settings, httpx2.HTTPTransport))
+    return BlockingClientSender(client, hidden_address)
 
 
 class BlockingDirectSender:
@@ -43,45 +55,45 @@ class BlockingDirectSender:
 
     def __init__(self, pool: BlockingPool) -> None:
         self._pool = pool
+        self._whereto = known_places()
 
-    def send(
-        self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
-    ) -> BlockingReply:
-        place, fields = outgoing(request, headers, content)
-        answer = self._pool.send(request.method, place, fields, content or b"", waits(limit_s, head_s))
+    def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> BlockingReply:
+        place, fields = outgoing(request, headers, content, self._whereto)
+        answer = self._pool.send(request.method, place, fields, content or b"", waits)
         note(request, answer.status)
         shown = incoming(answer.headers)
-        if "content-encoding" in shown:
-            response = blocking_response_of(answer)
-            return BlockingReply(answer.status, shown, response.iter_bytes(), response.close)
-        return BlockingReply(answer.status, shown, answer.body(), answer.close)
+        data = unpacked_blocking(answer.body(), shown.get("content-encoding", ""))
+        return BlockingReply(request, answer.status, answer.reason.decode("ascii", "ignore"), shown, data, answer.close)
 
     def close(self) -> None:
         self._pool.close()
 
 
 class BlockingClientSender:
-    """Through a client of httpx2: with proxies, or the user's own. `head_s` isn't kept: each read has its limit."""
+    """Through a client of httpx2: with proxies, or the user's own. `waits.head` isn't kept: each read has its limit."""
 
-    def __init__(self, client: httpx2.Client) -> None:
+    def __init__(self, client: httpx2.Client, address: Callable[[str], Address] = Address.of) -> None:
         self._client = client
+        self._address = address
 
-    def send(
-        self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
-    ) -> BlockingReply:
-        address = Address.of(request.url)
+    def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> BlockingReply:
+        address = self._address(request.url)
         built = self._client.build_request(
             request.method,
             address.url,
             content=content,
-            headers=headers,
-            timeout=timeout(limit_s),
+            headers=wire({"accept-encoding": ACCEPTED, **headers}),
+            timeout=time_limits(waits),
             extensions=address.extensions,
         )
         response = self._client.send(built, stream=True, follow_redirects=False, **address.auth)
-        raw = cast("httpx2.SyncByteStream", response.stream)  # as it comes: `iter_raw` would cut and count it
-        data = response.iter_bytes() if needs_decoding(response) else iter(raw)
-        return BlockingReply(response.status_code, lower(response.headers), data, response.close)
+        shown = incoming(response.headers.raw)
+        if response.is_stream_consumed:  # by a transport that reads it at once, and unpacks it
+            data: Iterator[bytes] = response.iter_bytes()
+        else:
+            raw = cast("httpx2.SyncByteStream", response.stream)  # as it comes: `iter_raw` would cut and count it
+            data = unpacked_blocking(iter(raw), shown.get("content-encoding", ""))
+        return BlockingReply(request, response.status_code, response.reason_phrase, shown, data, response.close)
 
     def close(self) -> None:
         self._client.close()

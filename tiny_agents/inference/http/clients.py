@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 import msgspec
 
 from tiny_agents.errors import UsageError, public_url, redact_addresses
+from tiny_agents.inference.http.http1.pool import Waits
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import trust_for
 from tiny_agents.inference.wire import is_loopback
@@ -35,11 +36,19 @@ class Address(Discreet, msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, url: str) -> Address:
+        """Of a request through the user's own client, whose transport may want the URL to be whole where it can be."""
         if ("?" not in url and "@" not in url) or redact_addresses(url) == url:
             return cls(url)
-        whole = httpx2.URL(url)
-        auth = {"auth": httpx2.BasicAuth(whole.username, whole.password)} if whole.userinfo else {}
-        return cls(public_url(url), {"target": whole.raw_path}, auth)
+        return hidden_address(url)
+
+
+def hidden_address(url: str) -> Address:
+    """Of a request through a client of ours: no user, password or query is in its URL."""
+    if "?" not in url and "@" not in url:
+        return Address(url)
+    whole = httpx2.URL(url)
+    auth = {"auth": httpx2.BasicAuth(whole.username, whole.password)} if whole.userinfo else {}
+    return Address(public_url(url), {"target": whole.raw_path}, auth)
 
 
 def client_options(url: str, settings: HTTPSettings, transport: Callable[..., Any]) -> dict[str, Any]:
@@ -70,10 +79,11 @@ def checked_own(client: OwnClient | None, wanted: type[OwnT]) -> OwnT | None:
     )
 
 
-def needs_decoding(response: httpx2.Response) -> bool:
-    """Compressed, or read already by the transport; the raw bytes are cheaper where neither is so."""
-    return "content-encoding" in response.headers or response.is_stream_consumed
+def wire(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """`headers` as a client has to be given them: of text it sends nothing but ASCII."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def lower(headers: httpx2.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def time_limits(waits: Waits) -> httpx2.Timeout:
+    """Limits of a request as httpx2 has them; it has none for the whole head."""
+    return httpx2.Timeout(connect=waits.connect, write=waits.write, read=waits.read, pool=waits.read)

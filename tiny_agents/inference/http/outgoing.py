@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import httpx2
 
@@ -13,28 +13,38 @@ from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http.http1.pool import Headers, Place, Waits, place_of
 from tiny_agents.inference.http.tries import CONNECT_TIMEOUT_S
+from tiny_agents.inference.http.unpacking import ACCEPTED
 
 logger = logging.getLogger("tiny_agents.inference")
 
-UNPACKED = "gzip, deflate"
-"""How a body may be compressed that is read as a whole."""
+KNOWN_PLACES = 64
+
+Whereto = Callable[[str], tuple[Place, Mapping[str, str]]]
+"""Where a request for an address goes, and the header for a password that is in it."""
 
 
-def outgoing(request: Request, headers: Mapping[str, str], content: bytes | None) -> tuple[Place, Headers]:
+def outgoing(
+    request: Request, headers: Mapping[str, str], content: bytes | None, whereto: Whereto
+) -> tuple[Place, Headers]:
     """Where a request goes, and all of its headers.
 
     Args:
         headers: As `wire_headers` gives them.
     """
-    place, password = _whereto(request.url)
-    told = {"accept-encoding": UNPACKED, **headers, **password}
-    fields = [(b"host", place.host), *((name.encode(), value.encode()) for name, value in told.items())]
+    place, password = whereto(request.url)
+    told = {"host": place.host.decode("ascii"), "accept-encoding": ACCEPTED, **headers, **password}
     if content is not None:
-        fields.append((b"content-length", b"%d" % len(content)))
-    return place, fields
+        told["content-length"] = str(len(content))
+    return place, [(name.encode(), value.encode()) for name, value in told.items()]
 
 
 def waits(limit_s: float, head_s: float) -> Waits:
+    """The limits of a request to a model.
+
+    Args:
+        limit_s: Seconds any single wait may take.
+        head_s: Seconds until the answer's head has to be there: it may come byte by byte, or never end.
+    """
     return Waits(min(limit_s, CONNECT_TIMEOUT_S), limit_s, limit_s, head_s)
 
 
@@ -44,26 +54,30 @@ def note(request: Request, status: int) -> None:
         logger.info("HTTP Request: %s %s HTTP %d", request.method, public_url(request.url), status)
 
 
-def incoming(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers of an answer; of several with a name the values, with commas between."""
+def incoming(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers of an answer, names in lower case; of several with a name the values, with what may stand between them."""
     shown: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "replace")
-        shown[name] = f"{shown[name]}, {value}" if name in shown else value
+        shown[name] = f"{shown[name]}{_BETWEEN.get(name, ', ')}{value}" if name in shown else value
     return shown
 
 
-def _whereto(url: str) -> tuple[Place, dict[str, str]]:
-    """Where a request for `url` goes, and the header for a password that is in it."""
-    if "?" in url or "@" in url:  # may hold what is secret: not remembered
-        return _place(url)
-    return _known_place(url)
+_BETWEEN = {"set-cookie": "\n"}  # there are commas in cookies: RFC 9110, 5.3
 
 
-def _place(url: str) -> tuple[Place, dict[str, str]]:
+def known_places() -> Whereto:
+    """Remembers the places of one sender, and is forgotten with it: there may be secrets in their addresses."""
+    return functools.lru_cache(maxsize=KNOWN_PLACES)(_place)
+
+
+def _place(url: str) -> tuple[Place, Mapping[str, str]]:
     whole = httpx2.URL(url)
-    password = base64.b64encode(f"{whole.username}:{whole.password}".encode()).decode() if whole.userinfo else ""
-    return place_of(whole), {"authorization": f"Basic {password}"} if password else {}
+    return place_of(whole), password_in(whole)
 
 
-_known_place = functools.lru_cache(maxsize=64)(_place)
+def password_in(url: httpx2.URL) -> dict[str, str]:
+    """The header for a user and password that are in an address."""
+    if not url.userinfo:
+        return {}
+    return {"authorization": f"Basic {base64.b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}

@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol, cast
 
 import anyio
+import anyio.to_thread
 import httpx2
 import msgspec
 
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.http.clients import Address, lower, needs_decoding
-from tiny_agents.inference.http.http1.pool import Pool
-from tiny_agents.inference.http.http1.transport import response_of
-from tiny_agents.inference.http.outgoing import incoming, note, outgoing, waits
-from tiny_agents.inference.http.tries import timeout
+from tiny_agents.inference.http.clients import Address, client_options, hidden_address, time_limits, wire
+from tiny_agents.inference.http.http1.pool import Pool, Waits
+from tiny_agents.inference.http.outgoing import incoming, known_places, note, outgoing
+from tiny_agents.inference.http.settings import HTTPSettings
+from tiny_agents.inference.http.trust import goes_direct, trust_for, trust_store
+from tiny_agents.inference.http.unpacking import ACCEPTED, unpacked
+from tiny_agents.inference.wire import is_loopback
 from tiny_agents.records import Discreet
 
 
@@ -22,14 +25,18 @@ class Reply(Discreet, msgspec.Struct, frozen=True):
     """An answer whose head is there.
 
     Attributes:
-        headers: Names in lower case.
-        data: The body as it arrives, unpacked. Raises httpx2's errors.
+        request: What was asked.
+        reason: What its server calls the status; may be empty.
+        headers: Names in lower case. Several cookies have line ends between them, the rest commas.
+        data: The body as it arrives, unpacked; one iterator, so who stops can go on. Raises httpx2's errors.
         aclose: Closes the answer; its connection is used again if it was read to its end.
     """
 
     not_shown = frozenset({"headers"})
 
+    request: Request
     status: int
+    reason: str
     headers: Mapping[str, str]
     data: AsyncIterator[bytes]
     aclose: Callable[[], Awaitable[None]]
@@ -38,18 +45,27 @@ class Reply(Discreet, msgspec.Struct, frozen=True):
 class Sender(Protocol):
     """Sends one request, once."""
 
-    async def send(
-        self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
-    ) -> Reply:
-        """Raises httpx2's errors.
+    async def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> Reply:
+        """Send to `request.url`, by `request.method`; the rest of `request` was made into the other arguments.
 
         Args:
             headers: As they are sent, names in lower case.
-            limit_s: Seconds any single wait may take.
-            head_s: Seconds until the answer's head has to be there: it may come byte by byte, or never end.
+
+        Raises:
+            httpx2.HTTPError, httpx2.InvalidURL: There is no answer.
         """
 
     async def aclose(self) -> None: ...
+
+
+async def new_sender(url: str, settings: HTTPSettings) -> Sender:
+    """What sends to `url`, and to others that are as local or as far as it."""
+    if not (is_loopback(url) and url.startswith("http:")):
+        await anyio.to_thread.run_sync(trust_store)  # reads files for some 50 ms, once in a process
+    if goes_direct(url, settings):
+        return DirectSender(Pool(trust_for(url)))
+    client = httpx2.AsyncClient(**client_options(url, settings, httpx2.AsyncHTTPTransport))
+    return ClientSender(client, hidden_address)
 
 
 class DirectSender:
@@ -57,47 +73,53 @@ class DirectSender:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._whereto = known_places()
 
-    async def send(
-        self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
-    ) -> Reply:
-        place, fields = outgoing(request, headers, content)
-        answer = await self._pool.send(request.method, place, fields, content or b"", waits(limit_s, head_s))
+    async def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> Reply:
+        place, fields = outgoing(request, headers, content, self._whereto)
+        answer = await self._pool.send(request.method, place, fields, content or b"", waits)
         note(request, answer.status)
         shown = incoming(answer.headers)
+        data = answer.body()
         if "content-encoding" in shown:
-            response = response_of(answer)
-            return Reply(answer.status, shown, response.aiter_bytes(), response.aclose)
-        return Reply(answer.status, shown, answer.body(), answer.aclose)
+            data = unpacked(data, shown["content-encoding"])
+        return Reply(request, answer.status, answer.reason.decode("ascii", "ignore"), shown, data, answer.aclose)
 
     async def aclose(self) -> None:
         await self._pool.aclose()
 
 
 class ClientSender:
-    """Through a client of httpx2: with proxies, or the user's own."""
+    """Through a client of httpx2: with proxies, or the user's own.
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    Args:
+        address: What the client is told of an address, and so writes to its log.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, address: Callable[[str], Address] = Address.of) -> None:
         self._client = client
+        self._address = address
 
-    async def send(
-        self, request: Request, headers: Mapping[str, str], content: bytes | None, limit_s: float, head_s: float
-    ) -> Reply:
-        address = Address.of(request.url)
+    async def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> Reply:
+        address = self._address(request.url)
         built = self._client.build_request(
             request.method,
             address.url,
             content=content,
-            headers=headers,
-            timeout=timeout(limit_s),
+            headers=wire({"accept-encoding": ACCEPTED, **headers}),
+            timeout=time_limits(waits),
             extensions=address.extensions,
         )
-        with anyio.move_on_after(head_s):
+        with anyio.move_on_after(waits.head):
             response = await self._client.send(built, stream=True, follow_redirects=False, **address.auth)
-            raw = cast("httpx2.AsyncByteStream", response.stream)  # as it comes: `aiter_raw` would cut and count it
-            data = response.aiter_bytes() if needs_decoding(response) else aiter(raw)
-            return Reply(response.status_code, lower(response.headers), data, response.aclose)
-        raise httpx2.ReadTimeout(f"no answer within {head_s:g} s", request=built)
+            shown = incoming(response.headers.raw)
+            if response.is_stream_consumed:  # by a transport that reads it at once, and unpacks it
+                data: AsyncIterator[bytes] = response.aiter_bytes()
+            else:
+                raw = cast("httpx2.AsyncByteStream", response.stream)  # as it comes: `aiter_raw` would cut and count it
+                data = unpacked(aiter(raw), shown.get("content-encoding", ""))
+            return Reply(request, response.status_code, response.reason_phrase, shown, data, response.aclose)
+        raise httpx2.ReadTimeout(f"no answer within {waits.head:g} s", request=built)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -85,10 +85,6 @@ def _mask(error: BaseException | None, secrets: list[str]) -> None:
         error = error.__cause__ or error.__context__
 
 
-def timeout(longest_s: float) -> httpx2.Timeout:
-    return httpx2.Timeout(longest_s, connect=min(longest_s, CONNECT_TIMEOUT_S))
-
-
 def content_of(request: Request) -> bytes | None:
     return encode_json(request.json) if request.json is not None else request.body
 

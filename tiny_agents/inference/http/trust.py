@@ -41,12 +41,3 @@ def goes_direct(url: str, settings: HTTPSettings) -> bool:
     if is_loopback(url):
         return True
     return not settings.proxies and not (settings.trust_env and urllib.request.getproxies())
-
-
-def direct_transport(url: str) -> httpx2.AsyncBaseTransport | None:
-    """What sends faster than httpx2 itself does; None where a proxy may stand between us and `url`."""
-    if not goes_direct(url, HTTPSettings()):
-        return None
-    from tiny_agents.inference.http.http1.transport import Transport
-
-    return Transport(trust_for(url))

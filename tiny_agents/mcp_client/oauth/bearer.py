@@ -1,8 +1,8 @@
-"""`Bearer`: sends the token of a login along. What logs in is loaded with the first login that is kept, or asked for."""
+"""`Bearer`: the token of a login. What logs in is loaded with the first login that is kept, or asked for."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -16,26 +16,20 @@ if TYPE_CHECKING:  # importing it costs 0.5 s, and most servers want no login
     from tiny_agents.mcp_client.oauth.login import Authorizer
     from tiny_agents.mcp_client.oauth.options import Auth
 
-MAX_TRIES = 4  # of one request: as it is, with a renewed token, after a login, with more scopes
 
-
-class Bearer(httpx2.Auth):
-    """Sends the token to its server and nowhere else.
+class Bearer:
+    """The token that messages to a server carry, and to nobody else.
 
     Args:
         desk: Where a person is asked.
         watch: Told of secrets that must not be shown, and paused while a person logs in.
-        patient: Whether a request may wait for a login.
     """
 
-    def __init__(
-        self, url: str, auth: Auth, desk: Desk, watch: Watch, patient: Callable[[httpx2.Request], bool]
-    ) -> None:
+    def __init__(self, url: str, auth: Auth, desk: Desk, watch: Watch) -> None:
         self._url = url
         self._auth = auth
         self._desk = desk
         self._watch = watch
-        self._patient = patient
         self._origin = origin(httpx2.URL(url))
         self._slot = Slot(url, auth.client_id, auth.account)
         self._authorizer: Authorizer | None = None
@@ -47,36 +41,54 @@ class Bearer(httpx2.Auth):
         if self._authorizer is not None:
             await self._authorizer.close()
 
-    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        if origin(request.url) != self._origin:
-            yield request
-            return
-        token = await self._kept_token()
-        for _ in range(MAX_TRIES):
-            if token is not None:
-                request.headers["Authorization"] = f"Bearer {token}"
-            response = yield request
-            if self._authorizer is None and not _asks(response):
-                return
-            from tiny_agents.mcp_client.oauth.flow import read_challenge
-
-            challenge = read_challenge(response)
-            if challenge is None:
-                if self._authorizer is not None:
-                    self._authorizer.accepted(token)
-                return
-            if not self._patient(request):
-                return
-            if self._authorizer is None:
-                await self._authorizing().token()  # a login may have been kept meanwhile
-            if (token := await self._authorizing().renewed(token, challenge)) is None:
-                return
-
-    async def _kept_token(self) -> str | None:
-        if self._authorizer is None and (self._looked or not self._slot.path.exists()):
+    @property
+    def is_in_use(self) -> bool:
+        """Whether there is a login, or one was kept: otherwise no message has a token."""
+        if self._authorizer is None and not self._looked:
             self._looked = True
+            if self._slot.path.exists():
+                self._authorizing()
+        return self._authorizer is not None
+
+    def minds(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Whether an answer has to be told to `renewed`: it may be a challenge, or say that a token is good."""
+        return self._authorizer is not None or status == 401 or (status == 403 and "www-authenticate" in headers)
+
+    async def token(self, url: str) -> str | None:
+        """What a message to `url` has to carry; None where that is nothing."""
+        return await self._authorizing().token() if self._is_own(url) else None
+
+    async def renewed(
+        self, token: str | None, url: str, status: int, headers: Mapping[str, str], *, patient: bool
+    ) -> str | None:
+        """What the message has to carry that was answered so; None if it isn't to be sent again.
+
+        Args:
+            token: What it carried.
+            url: Where it went.
+            headers: Of the answer, names in lower case.
+            patient: Whether the message may wait for a login.
+
+        Raises:
+            LoginFailed: There is no other token, and why.
+        """
+        if not self._is_own(url):
             return None
-        return await self._authorizing().token()
+        from tiny_agents.mcp_client.oauth.flow import read_challenge
+
+        challenge = read_challenge(status, headers)
+        if challenge is None:
+            if self._authorizer is not None:
+                self._authorizer.accepted(token)
+            return None
+        if not patient:
+            return None
+        if self._authorizer is None:
+            await self._authorizing().token()  # a login may have been kept meanwhile
+        return await self._authorizing().renewed(token, challenge)
+
+    def _is_own(self, url: str) -> bool:
+        return url == self._url or origin(httpx2.URL(url)) == self._origin
 
     def _authorizing(self) -> Authorizer:
         if self._authorizer is None:
@@ -86,8 +98,3 @@ class Bearer(httpx2.Auth):
             quiet_sdk()
             self._authorizer = Authorizer(self._url, self._auth, self._desk, self._watch, slot=self._slot)
         return self._authorizer
-
-
-def _asks(response: httpx2.Response) -> bool:
-    """Whether an answer may be a challenge."""
-    return response.status_code == 401 or (response.status_code == 403 and "www-authenticate" in response.headers)

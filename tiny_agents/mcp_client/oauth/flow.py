@@ -83,14 +83,19 @@ class Challenge:
         return self.status == 403
 
 
-def read_challenge(response: httpx2.Response) -> Challenge | None:
-    """What `response` asks for; None where more or other tokens wouldn't help."""
-    wants_more = response.status_code == 403 and extract_field_from_www_auth(response, "error") == "insufficient_scope"
-    if response.status_code != 401 and not wants_more:
+def read_challenge(status: int, headers: Mapping[str, str]) -> Challenge | None:
+    """What an answer asks for; None where more or other tokens wouldn't help.
+
+    Args:
+        headers: Those of the answer, names in lower case.
+    """
+    response = httpx2.Response(status, headers={"www-authenticate": headers.get("www-authenticate", "")})
+    wants_more = status == 403 and extract_field_from_www_auth(response, "error") == "insufficient_scope"
+    if status != 401 and not wants_more:
         return None
     scope = extract_field_from_www_auth(response, "scope")
     return Challenge(
-        response.status_code,
+        status,
         tuple(scope.split()) if scope else None,
         extract_field_from_www_auth(response, "resource_metadata"),
     )

@@ -13,7 +13,7 @@ from tiny_agents.mcp_client.oauth import flow
 from tiny_agents.mcp_client.oauth.failed import LoginFailed
 from tiny_agents.mcp_client.oauth.flow import Flow, T
 from tiny_agents.mcp_client.oauth.store import Kept
-from tiny_agents.mcp_client.transports.answers import bounded_body, origin
+from tiny_agents.mcp_client.transports.answers import bounded, origin
 
 HTTP_TIMEOUT_S = 30.0
 REVOKE_S = 10.0
@@ -63,8 +63,10 @@ class Sender:
             request.extensions = {**request.extensions, "timeout": httpx2.Timeout(HTTP_TIMEOUT_S).as_dict()}
             try:
                 response = await self._http.send(request, stream=True, follow_redirects=False)
-                # one that is too long is as good as none
-                body = await bounded_body(response, MAX_ANSWER_BYTES) or b""
+                try:
+                    body = await bounded(response.aiter_bytes(), MAX_ANSWER_BYTES) or b""  # too long is as good as none
+                finally:
+                    await response.aclose()
             except httpx2.RequestError as error:
                 reason = str(error) or type(error).__name__
                 where = origin(request.url)

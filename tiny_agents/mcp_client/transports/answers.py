@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import httpx2
+
+if TYPE_CHECKING:
+    from tiny_agents.inference.http.senders import Reply
 
 DRAIN_S = 0.5
 DRAIN_BYTES = 64 * 1024
@@ -17,33 +21,26 @@ def origin(url: httpx2.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-async def bounded_body(response: httpx2.Response, limit: int) -> bytes | None:
-    """The whole body, unpacked; None if it is longer than `limit` bytes. Closes the response."""
+async def bounded(data: AsyncIterator[bytes], limit: int) -> bytes | None:
+    """All of a body; None if it is longer than `limit` bytes, of which no more is read then."""
     body = bytearray()
-    try:
-        async for data in response.aiter_bytes():
-            body += data
-            if len(body) > limit:
-                return None
-    finally:
-        await response.aclose()
+    async for piece in data:
+        body += piece
+        if len(body) > limit:
+            return None
     return bytes(body)
 
 
-async def finish(response: httpx2.Response, chunks: AsyncIterator[bytes] | None = None) -> None:
-    """Close an answer; before, its end is read if it comes in a moment, as its connection can be used again then.
-
-    Args:
-        chunks: What its body is being read by, if it is.
-    """
+async def finish(reply: Reply) -> None:
+    """Close an answer; before, its end is read if it comes in a moment, as its connection can be used again then."""
     left = DRAIN_BYTES
     try:
         async with asyncio.timeout(DRAIN_S):
-            async for data in chunks or response.aiter_bytes():
+            async for data in reply.data:
                 left -= len(data)
                 if left < 0:
                     return
     except (TimeoutError, httpx2.RequestError):
         return  # then it is closed as it is
     finally:
-        await response.aclose()
+        await reply.aclose()

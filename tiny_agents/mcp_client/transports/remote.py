@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tiny_agents.inference.wire import is_loopback
 from tiny_agents.mcp_client.connection.servers import READ_TIMEOUT_S, HttpServer, SseServer
 
 if TYPE_CHECKING:
@@ -17,28 +16,23 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def remote_client(server: HttpServer | SseServer, watch: Watch, desk: Desk) -> AsyncIterator[RemoteClient]:
-    import httpx2
+    from tiny_agents.inference.http.http1.pool import Waits
+    from tiny_agents.inference.http.senders import new_sender
+    from tiny_agents.inference.http.settings import HTTPSettings
+    from tiny_agents.mcp_client.transports.http_client import RemoteClient
 
-    from tiny_agents.inference.http.trust import direct_transport, trust_for
-    from tiny_agents.mcp_client.transports.http_client import RemoteClient, is_patient
-
-    client = RemoteClient(
-        watch,
-        server.url,
-        headers=dict(server.headers),
-        timeout=httpx2.Timeout(server.timeout_s, read=server.read_timeout_s or READ_TIMEOUT_S),
-        transport=direct_transport(server.url),
-        verify=trust_for(server.url),
-        trust_env=not is_loopback(server.url),  # a proxy can't reach our own loopback
-    )
-    async with client:
-        if server.auth.type == "none":
-            yield client
-            return
+    login = None
+    if server.auth.type != "none":
         from tiny_agents.mcp_client.oauth.bearer import Bearer
 
-        client.auth = bearer = Bearer(server.url, server.auth, desk, watch, is_patient)
+        login = Bearer(server.url, server.auth, desk, watch)
+    waits = Waits(server.timeout_s, server.timeout_s, server.read_timeout_s or READ_TIMEOUT_S)
+    sender = await new_sender(server.url, HTTPSettings())
+    try:
+        yield RemoteClient(sender, watch, server.url, server.headers, waits, login)
+    finally:
         try:
-            yield client
+            if login is not None:
+                await login.close()
         finally:
-            await bearer.close()
+            await sender.aclose()

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
+from tiny_agents.errors import InvalidResponseError
 from tiny_agents.mcp_client.connection.watch import Refused, Watch
 from tiny_agents.mcp_client.protocol.messages import Message, RpcError, encode, error
+from tiny_agents.mcp_client.transports.events import Event, EventReader
 from tiny_agents.mcp_client.transports.framing import MAX_NOISE_BYTES, WAITING_MESSAGES, read_message
 from tiny_agents.mcp_client.transports.remote import remote_client
 
 if TYPE_CHECKING:  # a remote server is opened last of all
-    import httpx2
-
+    from tiny_agents.inference.http.senders import Reply
     from tiny_agents.mcp_client.connection.servers import SseServer
     from tiny_agents.mcp_client.host.host import Desk
     from tiny_agents.mcp_client.transports.http_client import RemoteClient
@@ -23,8 +24,6 @@ if TYPE_CHECKING:  # a remote server is opened last of all
 logger = logging.getLogger("tiny_agents.mcp_client")
 
 _HEADERS = {"content-type": "application/json"}
-
-Events = AsyncGenerator["httpx2.ServerSentEvent", None]
 
 
 @asynccontextmanager
@@ -34,40 +33,49 @@ async def open_sse(server: SseServer, watch: Watch, desk: Desk) -> AsyncIterator
     Not the SDK's, which takes no event above 1 MiB, waits for ever where the stream names an endpoint on another host,
     and leaves a call waiting whose message could not be posted.
     """
-    import httpx2
+    async with remote_client(server, watch, desk) as http:
+        reply = await http.open_events(first=True)
+        try:
+            async with aclosing(_events(reply)) as events:
+                link = SseLink(http, await _endpoint(events, reply), events, watch)
+                try:
+                    yield link
+                finally:
+                    await link.close()
+        finally:
+            await reply.aclose()
 
+
+async def _events(reply: Reply) -> AsyncGenerator[bytes, None]:
+    """What a server says, as `EventReader` has it. Raises httpx2's errors, and InvalidResponseError."""
     from tiny_agents.mcp_client.transports.http_client import MAX_ANSWER_BYTES
 
-    async with remote_client(server, watch, desk) as http:
-        response = await http.open_events(first=True)
-        source = httpx2.EventSource(response, max_event_size=MAX_ANSWER_BYTES)
-        events = cast("Events", aiter(source))  # so it is left in good order too
-        try:
-            link = SseLink(http, await _endpoint(events, response.url), events, watch)
-            try:
-                yield link
-            finally:
-                await link.close()
-        finally:
-            await events.aclose()
-            await response.aclose()
+    reader = EventReader(MAX_ANSWER_BYTES)
+    async for data in reply.data:
+        for event in reader.feed(data):
+            yield event
 
 
-async def _endpoint(events: AsyncIterator[httpx2.ServerSentEvent], base: httpx2.URL) -> str:
+async def _endpoint(events: AsyncIterator[bytes], reply: Reply) -> str:
     """Where messages are to be posted: the first thing a server says. Only its own host is trusted."""
     import httpx2
 
     from tiny_agents.inference.http.tries import without_request
     from tiny_agents.mcp_client.transports.answers import origin
+    from tiny_agents.mcp_client.transports.http_client import kind_of
 
+    kind = kind_of(reply).partition(";")[0].strip()
+    if kind != "text/event-stream":
+        raise Refused(f"it sends no events: Expected response with content type 'text/event-stream', got {kind!r}.")
+    base = httpx2.URL(reply.request.url)  # of the answer: a redirect may have led there
     try:
         async for event in events:
-            if event.event == "endpoint":
-                endpoint = base.join(event.data.strip())
+            if isinstance(event, Event) and event.name == b"endpoint":
+                endpoint = base.join(event.decode("utf-8", "replace").strip())
                 if origin(endpoint) != origin(base):
                     raise Refused(f"it wants its messages sent to another host, {origin(endpoint)}")
                 return str(endpoint)
-    except (httpx2.SSEError, httpx2.TransportError, httpx2.InvalidURL) as error:
+    except (httpx2.RequestError, httpx2.InvalidURL, InvalidResponseError) as error:
         raise Refused(f"it sends no events: {error}") from without_request(error)
     raise Refused("it ended its stream of events at once")
 
@@ -77,7 +85,7 @@ class SseLink:
 
     takes_headers = False
 
-    def __init__(self, http: RemoteClient, endpoint: str, events: Events, watch: Watch) -> None:
+    def __init__(self, http: RemoteClient, endpoint: str, events: AsyncIterator[bytes], watch: Watch) -> None:
         self._http = http
         self._endpoint = endpoint
         self._events = events
@@ -122,16 +130,17 @@ class SseLink:
         how, noise = "closed the connection", 0
         try:
             async for event in self._events:
-                message = read_message(event.data.encode(), self._watch) if event.event == "message" else None
+                is_message = not isinstance(event, Event) or event.name == Event.name
+                message = read_message(event, self._watch) if is_message else None
                 if message is not None:
                     noise = 0
                     self._receive(message)
-                elif (noise := noise + len(event.data)) > MAX_NOISE_BYTES:
+                elif (noise := noise + len(event)) > MAX_NOISE_BYTES:
                     how = "floods its stream of events with what is no MCP"
                     break
                 await asyncio.sleep(0)  # others' turn: a server may send faster than this is read
             self._watch.lose(how)
-        except (httpx2.SSEError, httpx2.TransportError) as problem:
+        except (httpx2.RequestError, InvalidResponseError) as problem:
             self._watch.lose(f"broke the connection off ({str(problem) or type(problem).__name__})")
         finally:
             ended()
@@ -150,19 +159,18 @@ class SseLink:
 
         hurried = "method" in message
         try:
-            response = await self._http.deliver(encode(message), _HEADERS, url=self._endpoint, hurried=hurried)
+            reply = await self._http.deliver(encode(message), _HEADERS, url=self._endpoint, hurried=hurried)
         except RpcError as problem:
             logger.debug("a server did not take a message: %s", problem)
         else:
-            await finish(response)
+            await finish(reply)
 
     async def _post_request(self, message: Message) -> None:
         """Send a request; one that could not be delivered is answered with the reason."""
         from tiny_agents.mcp_client.transports.http_client import read_body
 
         try:
-            response = await self._http.deliver(encode(message), _HEADERS, url=self._endpoint)
-            body = await read_body(self._http, response)
+            body = await read_body(self._http, await self._http.deliver(encode(message), _HEADERS, url=self._endpoint))
         except RpcError as problem:
             self._receive(error(message["id"], problem.code, problem.message, problem.data))
             return

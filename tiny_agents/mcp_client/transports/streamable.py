@@ -43,6 +43,7 @@ from tiny_agents.mcp_client.transports.http_client import (
 from tiny_agents.mcp_client.transports.remote import remote_client
 
 if TYPE_CHECKING:
+    from tiny_agents.inference.http.senders import Reply
     from tiny_agents.mcp_client.connection.servers import HttpServer
     from tiny_agents.mcp_client.host.host import Desk
 
@@ -176,11 +177,11 @@ class StreamableLink:
     async def _post_quietly(self, content: bytes, headers: dict[str, str], *, hurried: bool) -> None:
         """Post what has no answer; that it could not be delivered is the server's loss."""
         try:
-            response = await self._http.deliver(content, headers, hurried=hurried)
+            reply = await self._http.deliver(content, headers, hurried=hurried)
         except RpcError as problem:
             logger.debug("a server did not take a message: %s", problem)
         else:
-            await finish(response)
+            await finish(reply)
 
     async def _ask(self, id: Id, method: str, content: bytes, headers: dict[str, str]) -> None:
         """A request; there is an answer in any case, unless it is over."""
@@ -199,39 +200,39 @@ class StreamableLink:
             self._asked.pop(id, None)
 
     async def _answer(self, id: Id, method: str, content: bytes, headers: dict[str, str]) -> Message:
-        response = await self._http.deliver(content, headers)
+        reply = await self._http.deliver(content, headers)
         if method == "initialize":
-            await self._take_session(response)
-        if is_events(response):
-            return await self._streamed(id, response)
-        kind = kind_of(response)
-        if response.status_code in (202, 204):
-            problem = f"the server answered a request with HTTP {response.status_code}, which says that no answer comes"
+            await self._take_session(reply)
+        if is_events(reply):
+            return await self._streamed(id, reply)
+        kind = kind_of(reply)
+        if reply.status in (202, 204):
+            problem = f"the server answered a request with HTTP {reply.status}, which says that no answer comes"
         elif not kind.startswith(("application/json", "text/plain")) and kind:
             problem = f"the server answered with {kind[:100]}, which is no MCP"
         else:
-            message = checked(await read_body(self._http, response), self._watch)
+            message = checked(await read_body(self._http, reply), self._watch)
             if "method" not in message:
                 message["id"] = id  # whatever its server wrote there
                 return message
             self._receive(message)
             problem = "the server's answer is not valid MCP: it is a message of another kind"
-        await response.aclose()
+        await reply.aclose()
         raise RpcError(INVALID_REQUEST, problem)
 
-    async def _take_session(self, response: httpx2.Response) -> None:
-        session = response.headers.get(SESSION, "")
+    async def _take_session(self, reply: Reply) -> None:
+        session = reply.headers.get(SESSION, "")
         if not (session.isascii() and session.isprintable()):
-            await response.aclose()
+            await reply.aclose()
             raise RpcError(CODE_REFUSED, "its session id can't be sent back: it isn't printable ASCII")
         self._session = session
 
     # ---- streams of events
 
-    async def _streamed(self, id: Id, response: httpx2.Response) -> Message:
+    async def _streamed(self, id: Id, reply: Reply) -> Message:
         """The answer from a stream of events, which is asked for again where it broke off and its server remembers it."""
         stream = _Stream()
-        stream.begin(response)
+        stream.begin(reply)
         while True:
             answer = await self._read(stream, id)
             if answer is not None:
@@ -269,16 +270,16 @@ class StreamableLink:
     async def _open(self, stream: _Stream) -> int | None:
         """Open a stream, or the rest of one; if that can't be, the status that says so, 0 where nobody answers."""
         own = {name: value for name, value in self._headers({}, None).items() if name not in _BASIC}
-        resumed = {"last-event-id": stream.last_id} if stream.last_id else {}
+        resumed = {"last-event-id": stream.last_id.decode("utf-8", "replace")} if stream.last_id else {}
         try:
-            response = await self._http.open_events({**own, **resumed})
+            reply = await self._http.open_events({**own, **resumed})
         except Refused as refusal:
             logger.debug("a server's stream of events could not be opened: %s", refusal)
             return refusal.code or 0
-        if not is_events(response):
-            await response.aclose()
-            return response.status_code
-        stream.begin(response)
+        if not is_events(reply):
+            await reply.aclose()
+            return reply.status
+        stream.begin(reply)
         return None
 
     async def _hear(self) -> None:
@@ -326,22 +327,21 @@ def _seen(task: asyncio.Task[None]) -> None:
 
 
 class _Stream:
-    """The events of one answer, in one response after the other where it is resumed.
+    """The events of one answer, in one reply after the other where it is resumed.
 
     Attributes:
         last_id, retry_s: Of the last event that had one.
     """
 
-    _response: httpx2.Response
+    _reply: Reply
     _events: Iterator[bytes]
 
     def __init__(self) -> None:
         self.last_id = b""
         self.retry_s: float | None = None
 
-    def begin(self, response: httpx2.Response) -> None:
-        self._response = response
-        self._chunks = response.aiter_bytes()
+    def begin(self, reply: Reply) -> None:
+        self._reply = reply
         self._reader = EventReader(MAX_ANSWER_BYTES)
         self._events = iter(())
 
@@ -361,7 +361,7 @@ class _Stream:
                 if data:
                     return data
             try:
-                self._events = iter(self._reader.feed(await anext(self._chunks)))
+                self._events = iter(self._reader.feed(await anext(self._reply.data)))
             except StopAsyncIteration:
                 return None
             except httpx2.RequestError as problem:
@@ -372,7 +372,7 @@ class _Stream:
 
     async def finish(self) -> None:
         """Close it after its end, if that comes in a moment."""
-        await finish(self._response, self._chunks)
+        await finish(self._reply)
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        await self._reply.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextvars import Context
 from typing import Any
 
@@ -84,13 +84,11 @@ class Pool:
         self._busy: set[Connection] = set()
         self._is_open = True
 
-    async def send(
-        self, method: str, place: Place, headers: Headers, body: bytes | AsyncIterable[bytes], waits: Waits
-    ) -> Answer:
+    async def send(self, method: str, place: Place, headers: Headers, body: bytes, waits: Waits) -> Answer:
         """Send, and hand over the answer when its head is there.
 
         Args:
-            headers: All of them; a body that comes in pieces goes in chunks if they say so, or else has their length.
+            headers: All of them, with the length of the body.
 
         Raises:
             httpx2.TransportError: One of its kinds, as httpx2's own transport.
@@ -101,11 +99,8 @@ class Pool:
         self._busy.add(connection)
         try:
             connection.begin(method, until)
-            if isinstance(body, bytes):
-                for piece in (head + body,) if len(body) <= SMALL_BODY_BYTES else (head, body):
-                    connection.write(piece)
-            else:
-                await _send_pieces(connection, head, body, headers, waits.write)
+            for piece in (head + body,) if len(body) <= SMALL_BODY_BYTES else (head, body):
+                connection.write(piece)
             await connection.written(waits.write)
             reader = await connection.head(waits.read)
         except BaseException:
@@ -186,24 +181,3 @@ def head_of(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) 
         where = next((f"header {name.decode('ascii', 'replace')!r}" for name in wrong), "address")
         raise httpx2.LocalProtocolError(f"the {where} of the request holds what can't be sent")
     return head + b"\r\n\r\n"
-
-
-async def _send_pieces(
-    connection: Connection, head: bytes, body: AsyncIterable[bytes], headers: Headers, limit_s: float | None
-) -> None:
-    chunked = any(name.lower() == b"transfer-encoding" and b"chunked" in value.lower() for name, value in headers)
-    pending = head
-    async for part in body:
-        if chunked:
-            part = b"%x\r\n%s\r\n" % (len(part), part) if part else b""
-        if len(part) <= SMALL_BODY_BYTES:
-            pending += part  # one system call for all of a small request
-        else:
-            connection.write(pending)
-            connection.write(part)
-            pending = b""
-        if len(pending) > SMALL_BODY_BYTES:
-            connection.write(pending)
-            pending = b""
-        await connection.written(limit_s)
-    connection.write(pending + (b"0\r\n\r\n" if chunked else b""))
