@@ -7,15 +7,18 @@ import gzip
 import json
 import logging
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
 from tests.support.http_peer import Answer, HTTPPeer, Recorded
+from tests.support.internet import Asked, Internet, Reply
 from tests.support.mcp_servers import no_model
 from tiny_agents.errors import ServerConnectionError
 from tiny_agents.inference.http.http1.pool import Waits
 from tiny_agents.inference.http.senders import new_sender
 from tiny_agents.inference.http.settings import HTTPSettings
+from tiny_agents.inference.http.trust import trust_store
 from tiny_agents.mcp_client.connection.watch import CODE_BROKEN, Watch
 from tiny_agents.mcp_client.protocol.messages import RpcError
 from tiny_agents.mcp_client.transports.http_client import RemoteClient
@@ -54,6 +57,30 @@ async def test_a_server_behind_a_proxy_gets_the_whole_message_and_no_log_its_sec
     assert {request.headers["host"] for request in proxy.requests} == {"mcp.example"}
     assert "HTTP Request: POST http://mcp.example/mcp" in caplog.text
     assert [secret for secret in SECRETS if secret in caplog.text] == []
+
+
+async def test_a_server_behind_tls_and_a_proxy_is_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        answered = old._answer(Recorded(asked.method, asked.path, asked.headers, asked.body))
+        if isinstance(answered, int):
+            return Reply(b"", status=answered)
+        code, headers, body = answered if isinstance(answered, tuple) else (200, JSON, json.dumps(answered).encode())  # type: ignore[misc]
+        return Reply(body, code, {**headers, "content-type": "application/json"})
+
+    trust_store.cache_clear()
+    try:
+        with HTTPPeer.legacy_mcp() as old, Internet(answer, tmp_path) as internet, caplog.at_level(logging.INFO):
+            for name, value in internet.environment.items():
+                monkeypatch.setenv(name, value)
+            async with asyncio.timeout(60), no_model() as client:
+                await client.add_mcp_server("http", url="https://mcp.example/mcp?which=opaque-value", name="far")
+                assert (await client.call_tool("count")).text == "1"
+    finally:
+        trust_store.cache_clear()
+    assert {(asked.host, asked.query) for asked in internet.asked} == {("mcp.example", "which=opaque-value")}
+    assert "opaque-value" not in caplog.text
 
 
 async def test_what_is_packed_strangely_is_refused_behind_a_proxy_too(monkeypatch: pytest.MonkeyPatch) -> None:
