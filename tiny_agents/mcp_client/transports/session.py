@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -253,7 +253,7 @@ class Session:
         from tiny_agents.mcp_client.protocol import shapes
 
         with self._reported("to a request to read"):
-            found = await self._with_pages(self._finished, "resources/read", {"uri": uri})
+            found = await self._with_pages("resources/read", {"uri": uri})
             contents: list[dict[str, Any]] = shapes.plain(shapes.read(found, shapes.Contents))["contents"]
         return contents
 
@@ -263,7 +263,7 @@ class Session:
 
         params = {"name": name, "arguments": arguments}
         with self._reported("to a request for a prompt"):
-            found = await self._with_pages(self._finished, "prompts/get", params)
+            found = await self._with_pages("prompts/get", params)
             prompt: dict[str, Any] = shapes.plain(shapes.read(found, shapes.Prompt))
         return prompt
 
@@ -288,24 +288,28 @@ class Session:
             return await self._conversation.ask(method, params)
         return await finished(lambda more: self._conversation.ask(method, {**params, **more}), self._answer)
 
-    async def _with_pages(self, request: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """The answer to a request; one for which pages have to be opened first is made once more when they were.
+    async def _with_pages(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """As `_finished`; a request for which pages have to be opened first is made once more when they were."""
+        try:
+            return await self._finished(method, params)
+        except RpcError as error:
+            await self._open_pages(error)
+        return await self._finished(method, params)
+
+    async def _open_pages(self, error: RpcError) -> None:
+        """Open the pages that a server wants opened before it answers.
 
         Raises:
-            RpcError: The server's; where the person doesn't open a page, the message says so.
+            RpcError: The server's, if it wants something else; where the person doesn't open a page, the message says so.
         """
-        try:
-            return await request(*args)
-        except RpcError as error:
-            if error.code != URL_ELICITATION_REQUIRED or "elicitation" not in self._desk.serves:
-                raise
-            pages = read_pages(error.data)
-            if not pages:
-                raise
-            if not await open_pages(pages, self._desk, self._watch):
-                said = f"{error.message} (not everything that it needs was opened)"
-                raise RpcError(error.code, said, error.data) from error
-        return await request(*args)
+        if error.code != URL_ELICITATION_REQUIRED or "elicitation" not in self._desk.serves:
+            raise error
+        pages = read_pages(error.data)
+        if not pages:
+            raise error
+        if not await open_pages(pages, self._desk, self._watch):
+            said = f"{error.message} (not everything that it needs was opened)"
+            raise RpcError(error.code, said, error.data) from error
 
     @contextmanager
     def _reported(self, what: str) -> Iterator[None]:
@@ -337,7 +341,11 @@ class Session:
             ConnectionLost: The server went away before it answered.
         """
         try:
-            found = await self._with_pages(self._send_call, name, arguments, on_progress, round)
+            try:
+                found = await self._send_call(name, arguments, on_progress, round)
+            except RpcError as error:
+                await self._open_pages(error)
+                found = await self._send_call(name, arguments, on_progress, round)
             if round is not None and self.is_modern and (asked := questions_in(found)) is not None:
                 return Wanted(encodable_json(asked.requests), asked.state)
             if found.get("resultType") != "complete":  # of these, nothing was mended
