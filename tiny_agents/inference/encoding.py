@@ -63,7 +63,6 @@ class Written:
         self._check = check
         self._seen = bytearray(b"[]")  # the first items as msgspec encodes them
         self._json = self._seen  # the same as they were sent: mostly the very same bytes
-        self._settled: tuple[Settled | None, bytes | bytearray] = (None, b"")
 
     def json(self, items: Sequence[Any]) -> bytes | bytearray:
         """`items` as a JSON array, until the next one; what hasn't changed since the last time isn't written anew.
@@ -72,14 +71,10 @@ class Written:
             TypeError, UnicodeEncodeError: As msgspec.
         """
         source = items.source if type(items) is Remembered else None
-        if source is None:
-            self._settled = None, b""  # which may be written on
-            return self._json_of(items)
-        if self._settled[0] is not source:
-            self._settled = source, self._json_of(items)
-        return self._settled[1]
-
-    def _json_of(self, items: Sequence[Any]) -> bytes | bytearray:
+        if source is not None and self.form is None:
+            if not source.json:
+                source.json = b"[%b]" % b",".join(map(self._written, source))
+            return source.json
         if len(self._seen) < SMALL_BYTES:
             self._compare(items, _encoder.encode(items))
         else:
@@ -127,11 +122,25 @@ class Written:
 
 
 class Settled(list[Any]):
-    """A list that nobody changes any more, nor anything in it."""
+    """A list that nobody changes any more, nor anything in it: what was found out about it is kept.
+
+    Attributes:
+        json: What it comes to; empty until it is needed.
+        tokens: About how many that are; None until it is needed.
+    """
+
+    __slots__ = ("json", "tokens")
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        super().__init__(items)
+        self.json = b""
+        self.tokens: int | None = None
 
 
 class Remembered(list[Any]):
     """A list to be sent, with the memory of what was written of it before."""
+
+    __slots__ = ("source", "written")
 
     def __init__(self, items: Iterable[Any], written: Written) -> None:
         super().__init__(items)

@@ -8,7 +8,7 @@ added to what is sent, never to a conversation itself.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -57,11 +57,11 @@ def _text(said: tuple[tuple[str, str], ...]) -> str | None:
     return "\n\n".join([INTRODUCTION, *parts]) if parts else None
 
 
-def with_instructions(messages: Iterable[Any], text: str | None) -> list[Any]:
+def with_instructions(messages: Sequence[Any], text: str | None) -> Sequence[Any]:
     """`messages` with `text` at the end of the system prompt, or as one where there is none; theirs aren't changed."""
-    sent = list(messages)
     if text is None:
-        return sent
+        return messages
+    sent = list(messages)
     if not sent or sent[0].get("role") not in ("system", "developer"):
         return [ChatCompletionInputMessage(role="system", content=text), *sent]
     content = sent[0].get("content")

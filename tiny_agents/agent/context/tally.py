@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiny_agents.agent.loop.usage import estimated_tokens
+from tiny_agents.inference.encoding import Settled
 from tiny_agents.mcp_client.tools.table import same_objects
 
 FACTORS = (0.25, 6.0)
@@ -60,10 +61,14 @@ class ToolTally:
         self._known: dict[
             int, tuple[Any, int]
         ] = {}  # by identity; the tool is held, so that its identity stays its own
-        self._last: list[Any] = []
+        self._last: Sequence[Any] = ()
         self._sum = 0
 
     def of(self, tools: Sequence[Any]) -> int:
+        if type(tools) is Settled:
+            if tools.tokens is None:
+                tools.tokens = estimated_tokens(tools)
+            return tools.tokens
         if not same_objects(tools, self._last):
             known = self._known
             self._known = {id(tool): known.get(id(tool)) or (tool, estimated_tokens((tool,))) for tool in tools}

@@ -150,17 +150,20 @@ class Seats:
         """The first model may be there again."""
         self.now = self.all[0]
 
+    def remembered(self, request: ChatRequest) -> ChatRequest:
+        """A copy of a request of this conversation: what hasn't changed since the one before isn't written anew."""
+        return replace(
+            request,
+            messages=Remembered(request.messages, self._messages),
+            tools=Remembered(request.tools, self._tools),
+        )
+
     async def ask(self, messages: MutableSequence[Message], request: ChatRequest, call: ModelCall) -> AsyncChatStream:
         """Ask; a model that can't be had, and has said nothing yet, is followed by the next, which then stays.
 
         Args:
             call: Told what is asked, for those who observe; it goes on when the answer begins.
         """
-        request = replace(
-            request,
-            messages=Remembered(request.messages, self._messages),
-            tools=Remembered(request.tools, self._tools),
-        )
         while True:
             seat = self.now
             following = self.all[self.all.index(seat) + 1 :]
@@ -170,16 +173,22 @@ class Seats:
                     call.host, call.port = host_and_port(stream.url) if stream.url else seat.address
                     return await _begun(stream) if following else stream
             except InferenceError as error:
-                others = [other for other in following if may_fall_back(error, other_place=other.place != seat.place)]
-                if not others:
+                other = _other(seat, following, error)
+                if other is None:
                     raise
-                self.now = others[0]
+                self.now = other
                 logger.warning("%s: asking the model '%s' instead", error, self.now.name)
                 self._emit(ModelChanged(seat.name, self.now.name, str(error)))
 
     async def close(self) -> None:
         for seat in self.all:
             await seat.close()
+
+
+def _other(seat: Seat, following: Sequence[Seat], error: InferenceError) -> Seat | None:
+    """The one that is asked after an error of `seat`."""
+    place = seat.place
+    return next((each for each in following if may_fall_back(error, other_place=each.place != place)), None)
 
 
 async def _begun(stream: AsyncChatStream) -> AsyncChatStream:

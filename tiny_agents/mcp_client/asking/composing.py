@@ -40,7 +40,7 @@ async def ask(
     if options.view is not None:
         view = await options.view.of(messages, tools, instructions)
     while True:
-        request = chat_request(with_instructions(view, instructions), tools, options, exit_names)
+        request = seats.remembered(chat_request(with_instructions(view, instructions), tools, options, exit_names))
         call = observing.model_call(
             options.within, params=request.params, messages=request.messages, tools=request.tools
         )

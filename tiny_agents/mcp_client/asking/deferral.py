@@ -127,18 +127,15 @@ class Deferral:
         shown = self.recall.latest(deferred, self._max_tools) if deferred else set()
         last = self._sent
         if last is None or last.hand is not hand or last.deferred is not deferred or last.shown != shown:
-            tools = self._chosen(hand, deferred, shown)
-            last = self._sent = _Sent(hand, deferred, shown, Settled(tools) if hand.settled else tools)
+            last = self._sent = _Sent(hand, deferred, shown, self._chosen(hand, deferred, shown))
         return last.tools if hand.settled else list(last.tools)
 
     def _chosen(self, hand: Hand, deferred: dict[str, Offer], shown: set[str]) -> list[ChatCompletionInputTool]:
         if not deferred:
             self._told = None
-            if SEARCH_TOOLS not in hand.offers:
-                return list(hand.tools)
-            return [tool for tool in hand.tools if name_of(tool) != SEARCH_TOOLS]
+            return hand.without_search
         self._known = list(deferred.values())
-        sent = []
+        sent: list[ChatCompletionInputTool] = []
         saved = 0
         for tool in hand.tools:
             name = name_of(tool)
@@ -152,7 +149,7 @@ class Deferral:
         if self._told != (told := (len(hand.tools), len(deferred))):
             self._told = told
             self._emit(ToolsDeferred(len(sent), len(hand.tools), saved))
-        return sent
+        return Settled(sent) if hand.settled else sent
 
     def search_tools(
         self,

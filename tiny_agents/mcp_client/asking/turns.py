@@ -99,10 +99,10 @@ def allowed(call: PlannedCall, options: TurnOptions, exit_names: Collection[str]
     return call if problem is None else replace(call, problem=problem)
 
 
-def with_note(messages: Sequence[Any], note: str | None) -> list[Any]:
+def with_note(messages: Sequence[Any], note: str | None) -> Sequence[Any]:
     """`messages` with `note` at the end of the last one, so that roles stay in the order that strict servers want."""
     if note is None or not messages:
-        return list(messages)
+        return messages
     last = {key: value for key, value in to_builtins(messages[-1]).items() if value is not None}
     content = last.get("content")
     if isinstance(content, list):

@@ -366,11 +366,10 @@ class Observing(Discreet, msgspec.Struct):
         outer = operation.parent
         if outer is not None and outer._observing is self:
             return outer._observers
-        found = [*self.observers]
-        if (more := self.always()) is not None:
-            found.append(more)
+        more = self.always()
+        found = self.observers if more is None else (*self.observers, more)
         if outer is not None:
-            found += [observer for observer in outer._observers if observer not in found]
+            found += tuple(observer for observer in outer._observers if observer not in found)
         return found
 
     def is_watched(self, parent: Operation | None) -> bool:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tiny_agents.inference.encoding import Settled
 from tiny_agents.mcp_client.tools.table import (
     FUNCTIONS,
     OWN_TOOLS,
+    SEARCH_TOOLS,
     Offer,
     ToolTable,
     find,
@@ -42,7 +44,7 @@ class Hand:
         settled: Nobody can change any of them.
     """
 
-    __slots__ = ("exit_names", "exits", "offers", "settled", "tools")
+    __slots__ = ("_without_search", "exit_names", "exits", "offers", "settled", "tools")
 
     def __init__(
         self,
@@ -57,6 +59,15 @@ class Hand:
         self.offers = {name: table.find(name) for name in map(name_of, self.tools)}
         self.exits = _written(exit_tools)
         self.settled = settled and self.exits is not None
+        self._without_search: list[ChatCompletionInputTool] | None = None
+
+    @property
+    def without_search(self) -> list[ChatCompletionInputTool]:
+        """The tools where none is held back: the same list for all conversations."""
+        if self._without_search is None:
+            tools = [tool for tool in self.tools if name_of(tool) != SEARCH_TOOLS]
+            self._without_search = Settled(tools) if self.settled else tools
+        return self._without_search
 
     def find(self, name: str) -> Offer | None:
         """The tool that a model means by a name: of this name, or else of this name at just one server."""
