@@ -15,6 +15,7 @@ import pytest
 from tests.integration.test_mcp_tools import names, offers
 from tests.support.mcp_servers import no_model, remote_server
 from tests.support.openai_server import OpenAIServer, Recorded, Turn, calls, text
+from tests.support.ports import free_port
 from tests.support.program import run
 from tiny_agents.errors import ServerConnectionError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
@@ -306,7 +307,7 @@ async def test_a_server_of_the_older_transport_is_found_there_at_once_the_next_t
     known: Callable[[], KnownServers], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "tiny_agents")
-    with remote_server("sse") as server:
+    with remote_server("sse", free_port()) as server:
         parameters = {**server.parameters(), "type": "http", "name": "s"}
         for found in (True, False):
             caplog.clear()

@@ -15,6 +15,7 @@ import pytest
 from tests.support.cancelling import cancelled_at
 from tests.support.mcp_server import server as in_process
 from tests.support.mcp_servers import bad_server, desk_server, no_model, remote_server
+from tests.support.ports import free_port
 from tests.support.processes import Grown, Mark, linux_only
 from tests.support.sdk_loaded import run_and_show_sdk
 from tiny_agents.errors import ServerConnectionError, UsageError
@@ -366,7 +367,7 @@ async def test_calls_that_wait_for_a_restart_share_its_failure(tmp_path: Path) -
 @pytest.mark.parametrize("kind", ["http", "sse"])
 async def test_a_remote_server_that_was_restarted_is_found_again(kind: str) -> None:
     async with asyncio.timeout(60), no_model() as client:
-        with remote_server(kind) as server:
+        with remote_server(kind, free_port()) as server:
             await client.add_mcp_server(**server.parameters(name="far", allowed_tools=["pid", "wait", "is_waiting"]))
             assert (await client.call_tool("pid")).text == str(server.process.pid)
             waiting = asyncio.create_task(client.call_tool("wait", {"place": "x"}))

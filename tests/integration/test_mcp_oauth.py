@@ -20,6 +20,7 @@ from tests.support.browsing import Pasting, Person, Refusing, Silent
 from tests.support.mcp_servers import no_model
 from tests.support.oauth_server import OAuthWorld, oauth_world
 from tests.support.openai_server import OpenAIServer, calls
+from tests.support.ports import free_port
 from tiny_agents.errors import ServerConnectionError, ServerLoginError
 from tiny_agents.mcp_client.client import MCPClient
 from tiny_agents.mcp_client.connection.watch import Watch
@@ -264,8 +265,8 @@ async def test_a_document_stands_in_for_a_registration(world: OAuthWorld) -> Non
 async def test_a_client_registered_by_hand_is_used_at_its_own_port(world: OAuthWorld) -> None:
     world.registers = False
     assert "registers no clients by itself" in await failure(world, Person())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         auth = {"type": "oauth", "client_id": "mine", "redirect_uri": f"http://127.0.0.1:{port}/back"}
         assert f"port {port} of redirect_uri is in use" in await failure(world, Person(), auth=auth)
     async with connected(world, Person(), auth=auth) as client:

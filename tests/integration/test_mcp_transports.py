@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.http_peer import Answer, HTTPPeer, Recorded
 from tests.support.mcp_servers import TIME_SERVER, RemoteServer, bad_server, no_model, remote_server, stdio_server
+from tests.support.ports import free_port
 from tiny_agents.errors import ServerTimeoutError, UsageError
 from tiny_agents.mcp_client.client import MCPClient
 
@@ -245,7 +246,7 @@ async def test_python_is_not_needed_to_find_its_interpreter(tmp_path: Path) -> N
 
 async def test_an_old_server_is_found_behind_the_type_http_and_again_after_a_restart() -> None:
     async with asyncio.timeout(60), no_model() as client:
-        with remote_server("sse") as server:
+        with remote_server("sse", free_port()) as server:
             await client.add_mcp_server("http", url=server.url, name="old", allowed_tools=["pid"])
             assert (await client.call_tool("pid")).text == str(server.process.pid)
         while client.connections["old"].state == "ready":

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".servers"
 HERE = Path(__file__).parent
@@ -78,12 +80,6 @@ def process(command: list[str], env: dict[str, str] | None = None) -> Iterator[s
             yield running
         finally:
             running.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def reachable(port: int, within_s: float = 30.0) -> None:

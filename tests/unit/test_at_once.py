@@ -26,12 +26,14 @@ def test_results_come_in_the_order_of_the_items_and_at_once() -> None:
 
 def test_the_first_failure_is_raised_without_waiting_and_nothing_new_begins() -> None:
     begun: list[int] = []
-    forever = threading.Event()
+    first, forever = threading.Event(), threading.Event()
 
     def work(number: int) -> None:
         begun.append(number)
         if number == 0:
+            first.set()
             forever.wait(30)
+        assert first.wait(30)
         raise LookupError(number)
 
     with pytest.raises(LookupError, match="1"):
