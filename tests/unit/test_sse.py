@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +79,40 @@ def test_an_endless_event_is_refused(piece: bytes) -> None:
     with pytest.raises(InvalidResponseError, match="1,000 bytes"):
         for _ in range(20):
             decoder.feed(piece)
+
+
+@pytest.mark.parametrize("beginning", [b"x", b": ", b"data: ", b"data: a\ndata: ", b"data: a\n\nid: "])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"data: [DONE]\n\n"])
+def test_a_line_that_is_too_long_is_refused_though_its_end_came_with_the_rest_of_it(
+    beginning: bytes, end: bytes
+) -> None:
+    wire = beginning + b"x" * 1001 + end
+    for cut in (0, 1, 500, 990, len(wire) - 1):
+        decoder = SSEDecoder(max_event_bytes=1000)
+        with pytest.raises(InvalidResponseError, match="1,000 bytes"):
+            decoder.feed(wire[:cut])
+            decoder.feed(wire[cut:])
+
+
+LINES = st.lists(
+    st.sampled_from([b"data: ", b"data:", b": ", b"event: error", b"x" * 7, b"y" * 15, b"\n", b"\n\n", b"\r"])
+)
+
+
+@given(LINES, st.lists(st.integers(0, 200)), st.integers(1, 60))
+def test_what_is_too_large_does_not_depend_on_where_the_bytes_split(
+    parts: list[bytes], cuts: list[int], limit: int
+) -> None:
+    def decoded(pieces: list[bytes]) -> list[bytes] | None:
+        decoder = SSEDecoder(max_event_bytes=limit)
+        try:
+            return [payload for piece in pieces for payload in decoder.feed(piece)]
+        except InvalidResponseError:
+            return None
+
+    wire = b"".join(parts)
+    places = sorted({min(cut, len(wire)) for cut in cuts} | {0, len(wire)})
+    assert decoded([wire[a:b] for a, b in itertools.pairwise(places)]) == decoded([wire])
 
 
 def test_a_large_event_in_small_reads_is_not_refused() -> None:

@@ -100,6 +100,8 @@ class SSEDecoder:
         self._partial_size = 0
         payloads: list[bytes] = []
         for line in lines:
+            if self._data_size + len(line) > self._max_event_bytes:  # its end came together with the last of it
+                raise self._too_large()
             self._line(line, payloads)
         self._keep(rest)
         return payloads
@@ -117,7 +119,6 @@ class SSEDecoder:
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._data.append(value)
             self._data_size += len(value)
-            self._check_size()
         elif not line:
             if self._data:
                 payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
@@ -132,13 +133,13 @@ class SSEDecoder:
         if rest:
             self._partial.append(rest)
             self._partial_size += len(rest)
-            self._check_size()
+            if self._partial_size + self._data_size > self._max_event_bytes:
+                raise self._too_large()
 
-    def _check_size(self) -> None:
-        if self._partial_size + self._data_size > self._max_event_bytes:
-            raise InvalidResponseError(
-                f"The server sent an event of more than {self._max_event_bytes:,} bytes; the answer was given up."
-            )
+    def _too_large(self) -> InvalidResponseError:
+        return InvalidResponseError(
+            f"The server sent an event of more than {self._max_event_bytes:,} bytes; the answer was given up."
+        )
 
     def _without_mark(self, data: bytes) -> bytes:
         """A byte order mark at the very start means nothing; it can arrive in pieces."""
