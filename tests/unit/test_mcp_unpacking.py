@@ -8,7 +8,7 @@ import zlib
 import httpx2
 import pytest
 
-from tiny_agents.inference.http.unpacking import PIECE_BYTES, Inflater, unpacked_blocking
+from tiny_agents.inference.http.unpacking import PIECE_BYTES, Inflater, accepted, unpacked_blocking
 from tiny_agents.mcp_client.transports.http_client import Pace
 
 TEXT = b"".join(b"%d " % n for n in range(50_000))
@@ -53,6 +53,14 @@ def test_what_only_sounds_as_if_it_were_packed_is_left_as_it_is(coding: str) -> 
 def test_what_is_packed_in_a_way_that_nobody_asked_for_is_an_error(coding: str) -> None:
     with pytest.raises(httpx2.DecodingError, match=f"packed as '{coding[:40]}', which nobody asked for"):
         list(unpacked_blocking(iter([b"x"]), coding))
+
+
+@pytest.mark.parametrize(
+    ("wished", "told"),
+    [({}, "gzip"), ({"accept-encoding": "identity"}, "identity"), ({"accept-encoding": "br"}, "gzip")],
+)
+def test_nobody_is_asked_to_pack_in_a_way_that_is_not_unpacked_here(wished: dict[str, str], told: str) -> None:
+    assert accepted(wished) == told
 
 
 def test_streams_that_end_at_once_are_opened_ever_more_slowly_and_again_at_once_after_a_while() -> None:

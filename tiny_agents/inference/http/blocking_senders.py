@@ -15,7 +15,7 @@ from tiny_agents.inference.http.http1.pool import Waits
 from tiny_agents.inference.http.outgoing import incoming, known_places, note, outgoing
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import goes_direct, trust_for
-from tiny_agents.inference.http.unpacking import ACCEPTED, unpacked_blocking
+from tiny_agents.inference.http.unpacking import accepted, unpacked_blocking
 from tiny_agents.records import Discreet
 
 
@@ -82,7 +82,7 @@ class BlockingClientSender:
             request.method,
             address.url,
             content=content,
-            headers=wire({"accept-encoding": ACCEPTED, **headers}),
+            headers=wire({**headers, "accept-encoding": accepted(headers)}),
             timeout=time_limits(waits),
             extensions=address.extensions,
         )

@@ -13,7 +13,7 @@ from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http.http1.pool import Headers, Place, Waits, place_of
 from tiny_agents.inference.http.tries import CONNECT_TIMEOUT_S
-from tiny_agents.inference.http.unpacking import ACCEPTED
+from tiny_agents.inference.http.unpacking import accepted
 
 logger = logging.getLogger("tiny_agents.inference")
 
@@ -32,7 +32,7 @@ def outgoing(
         headers: As `wire_headers` gives them.
     """
     place, password = whereto(request.url)
-    told = {"host": place.host.decode("ascii"), "accept-encoding": ACCEPTED, **headers, **password}
+    told = {"host": place.host.decode("ascii"), **headers, **password, "accept-encoding": accepted(headers)}
     if content is not None:
         told["content-length"] = str(len(content))
     return place, [(name.encode(), value.encode()) for name, value in told.items()]

@@ -16,7 +16,7 @@ from tiny_agents.inference.http.http1.pool import Pool, Waits
 from tiny_agents.inference.http.outgoing import incoming, known_places, note, outgoing
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import goes_direct, trust_for, trust_store
-from tiny_agents.inference.http.unpacking import ACCEPTED, unpacked
+from tiny_agents.inference.http.unpacking import accepted, unpacked
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.records import Discreet
 
@@ -106,7 +106,7 @@ class ClientSender:
             request.method,
             address.url,
             content=content,
-            headers=wire({"accept-encoding": ACCEPTED, **headers}),
+            headers=wire({**headers, "accept-encoding": accepted(headers)}),
             timeout=time_limits(waits),
             extensions=address.extensions,
         )

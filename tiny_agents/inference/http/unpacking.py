@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx2
-
-ACCEPTED = "gzip"
-"""What a server is told (Accept-Encoding)."""
 
 PIECE_BYTES = 64 * 1024
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PLAIN = frozenset({"", "identity", "none", "utf-8", "aws-chunked"})
 """What servers call bodies that aren't packed at all."""
+
+
+def accepted(headers: Mapping[str, str]) -> str:
+    """What a server is told of packing (Accept-Encoding): what is unpacked here, whatever else `headers` wish for.
+
+    Args:
+        headers: Of the request, names in lower case. They may ask for an answer that isn't packed.
+    """
+    return "identity" if headers.get("accept-encoding") == "identity" else "gzip"
 
 
 def unpacked(data: AsyncIterator[bytes], coding: str) -> AsyncIterator[bytes]:
