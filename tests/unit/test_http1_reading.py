@@ -127,6 +127,21 @@ def test_what_is_no_http_is_an_error(sent: bytes) -> None:
         read(sent)
 
 
+@pytest.mark.parametrize("piece", [1_000, 1_024, 65_536, 1_000_000])
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_how_large_a_head_may_be_does_not_depend_on_how_it_arrives(before: bytes, piece: int) -> None:
+    def answer(size: int) -> list[bytes]:
+        start, end = before + OK + b"content-length: 200000\r\nx: ", b"\r\n\r\n"
+        whole = start + b"y" * (size - len(start) - len(end)) + end + b"z" * 200_000
+        return [whole[at : at + piece] for at in range(0, len(whole), piece)]
+
+    reader = read(*answer(MAX_HEAD_BYTES))
+    assert (reader.complete, reader.reusable, reader.unread) == (True, True, MAX_HEAD_BYTES + 200_000)
+    assert reader.take() == b"z" * 200_000
+    with pytest.raises(BadAnswer, match=f"larger than {MAX_HEAD_BYTES:,} bytes"):
+        read(*answer(MAX_HEAD_BYTES + 1))
+
+
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_whatever_arrives_is_an_answer_or_an_error(pieces: list[bytes]) -> None:
     reader = AnswerReader("POST")

@@ -62,9 +62,12 @@ class AnswerReader:
         if self._parser is None:
             self.reusable = False  # more than was asked for
             return
-        self.unread += len(data)
+        beyond = b""  # what a head that isn't there yet must not reach
         if not self.has_head:
+            if (room := MAX_HEAD_BYTES - len(self._head)) < len(data):
+                data, beyond = data[:room], data[room:]
             self._head += data
+        self.unread += len(data)
         try:
             if self._stuck is not None:
                 self._read_mended(self._stuck)
@@ -79,10 +82,12 @@ class AnswerReader:
                 self.reusable = False
         if self.has_head:
             self._head = b""
-        elif len(self._head) > MAX_HEAD_BYTES:
+        elif beyond:
             raise BadAnswer(f"the head of the answer is larger than {MAX_HEAD_BYTES:,} bytes")
         if self.complete:
             self._parser = None  # it refers to this object
+        if beyond:
+            self.feed(beyond)
 
     def _read_mended(self, error: HttpParserError) -> None:
         """Read a head again that couldn't be read, once it is there, if it can be mended. Raises BadAnswer."""
