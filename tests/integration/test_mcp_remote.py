@@ -108,6 +108,30 @@ async def test_a_proxy_that_is_not_there_is_told_as_that(monkeypatch: pytest.Mon
     assert [secret for secret in SECRETS if secret in str(caught.value)] == []
 
 
+async def test_an_older_server_s_endpoint_is_looked_for_where_a_redirect_led() -> None:
+    posted: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answers = {
+        b"GET /mcp?which=1": b"HTTP/1.1 307 Away\r\nlocation: /far/events\r\ncontent-length: 0\r\n\r\n",
+        b"GET /far/events": b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n"
+        b": hello\r\nevent: endpoint\r\ndata: box?session=2\r\n\r\n",
+    }
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := (await reader.read(100_000)).partition(b" HTTP/1.1\r\n")[0]:
+            if asked.startswith(b"POST") and not posted.done():
+                posted.set_result(asked)
+            writer.write(answers.get(asked, b""))
+        writer.close()
+
+    async with asyncio.timeout(60), await asyncio.start_server(say, "127.0.0.1", 0) as server, no_model() as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp?which=1"
+        adding = asyncio.create_task(client.add_mcp_server("sse", url=url, name="older"))
+        assert await posted == b"POST /far/box?session=2"
+        adding.cancel()
+        await asyncio.wait([adding])
+        assert adding.cancelled()
+
+
 @pytest.mark.parametrize("own", ["", "mine=1"])
 async def test_cookies_of_a_server_come_back_to_it(own: str) -> None:
     """What balances load finds the machine with the session by them."""
