@@ -97,8 +97,9 @@ async def one_turn(
     media: list[tuple[str, dict[str, Any]]] = []
     handed_out = 0  # those are the caller's: what it makes of them stays
     try:
-        for planned, answer, waiting in zip(calls, answers, running or answering, strict=True):
-            told = await waiting
+        while handed_out < len(calls):
+            told = await (running or answering)[handed_out]
+            planned, answer = calls[handed_out], answers[handed_out]
             answer.content = told.text
             media += ((planned.kept_name, part) for part in told.media)
             handed_out += 1

@@ -76,8 +76,9 @@ class DirectSender:
         self._whereto = known_places()
 
     async def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> Reply:
-        place, fields = outgoing(request, headers, content, self._whereto)
-        answer = await self._pool.send(request.method, place, fields, content or b"", waits)
+        answer = await self._pool.send(
+            request.method, *outgoing(request, headers, content, self._whereto), content or b"", waits
+        )
         note(request, answer.status)
         shown = incoming(answer.headers)
         data = answer.body()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from tiny_agents.errors import UsageError
@@ -37,6 +37,7 @@ NAMED_SERVERS = 30
 BYTES_PER_TOKEN = 4
 
 _NONE: dict[str, Offer] = {}
+_NOTHING: frozenset[str] = frozenset()
 
 
 class _Sent(NamedTuple):
@@ -44,7 +45,7 @@ class _Sent(NamedTuple):
 
     hand: Hand
     deferred: dict[str, Offer]
-    shown: set[str]
+    shown: Set[str]
     tools: list[ChatCompletionInputTool]
 
 
@@ -124,13 +125,13 @@ class Deferral:
         """The tools that are sent, in their order: all, or the search and those that this conversation has come across."""
         self.recall.follow(messages)
         deferred = self._deferred(hand) if hand.offers.get(SEARCH_TOOLS) is not None else _NONE
-        shown = self.recall.latest(deferred, self._max_tools) if deferred else set()
+        shown = self.recall.latest(deferred, self._max_tools) if deferred else _NOTHING
         last = self._sent
         if last is None or last.hand is not hand or last.deferred is not deferred or last.shown != shown:
             last = self._sent = _Sent(hand, deferred, shown, self._chosen(hand, deferred, shown))
         return last.tools if hand.settled else list(last.tools)
 
-    def _chosen(self, hand: Hand, deferred: dict[str, Offer], shown: set[str]) -> list[ChatCompletionInputTool]:
+    def _chosen(self, hand: Hand, deferred: dict[str, Offer], shown: Set[str]) -> list[ChatCompletionInputTool]:
         if not deferred:
             self._told = None
             return hand.without_search

@@ -94,6 +94,7 @@ class Pool:
             httpx2.TransportError: One of its kinds, as httpx2's own transport.
         """
         head = head_of(method, place.target, headers)
+        del headers  # thousands of requests may wait for their answers
         until = None if waits.head is None else asyncio.get_running_loop().time() + waits.head
         connection = self._kept(place.origin) or await self._connect(place.origin, waits.connect)
         self._busy.add(connection)
