@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import sys
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.http_server import QuietHTTPServer
 
 STALL_LIMIT_S = 180.0
 
@@ -30,15 +31,6 @@ Answer = int | str | dict[str, Any] | tuple[int, dict[str, str]] | tuple[int, di
 """A status; "stall" (no answer) or "reset"; a JSON body; a status with headers and, if wanted, a body."""
 
 
-class _QuietServer(ThreadingHTTPServer):
-    request_queue_size = 200  # connections that may come at the same moment
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
 class HTTPPeer:
     """Answers with `answer(request)` while its `with` block is open."""
 
@@ -47,8 +39,7 @@ class HTTPPeer:
         self.sessions: set[str] = set()
         self._answer = answer
         self._closed = threading.Event()
-        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = QuietHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property

@@ -10,9 +10,11 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.http_server import QuietHTTPServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -54,11 +56,6 @@ class Seen:
     headers: dict[str, str]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 200  # connections that may come at the same moment
-
-
 class HubServer:
     """Files by `models/owner/name/path` or `datasets/owner/name/path`. `seen` and `content_seen` record.
 
@@ -84,8 +81,8 @@ class HubServer:
         self.seen: list[Seen] = []
         self.content_seen: list[Seen] = []
         self.begun = threading.Event()
-        self._hub = _Server(("127.0.0.1", 0), self._hub_handler())
-        self._content = _Server(("127.0.0.1", 0), self._content_handler())
+        self._hub = QuietHTTPServer(("127.0.0.1", 0), self._hub_handler())
+        self._content = QuietHTTPServer(("127.0.0.1", 0), self._content_handler())
         self._threads = []
 
     @property

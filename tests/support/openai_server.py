@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.http_server import QuietHTTPServer
 
 STALL_LIMIT_S = 180.0  # a stalled answer ends with its server, or after this, so no test can hang on it
 
@@ -104,16 +105,6 @@ def raw(*events: dict[str, Any] | str | bytes | float, **turn: Any) -> Turn:
     return Turn(events, **turn)
 
 
-class _QuietServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 200  # connections that may come at the same moment
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests; anything else is a fault of the server and is shown."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
 class OpenAIServer:
     """Serves a script on a free loopback port while its `with` block is open.
 
@@ -132,7 +123,7 @@ class OpenAIServer:
         self._taken = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
+        self._server = QuietHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
