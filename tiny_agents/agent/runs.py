@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Items = TypeVar("Items", bound=AsyncGenerator[Any, None])
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """A run of an agent."""
 
     _agent: Agent

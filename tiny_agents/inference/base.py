@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from tiny_agents.errors import InferenceError, InferenceTimeoutError, public_url
@@ -184,13 +185,10 @@ class Rounds:
         return max(0.0, min(ask.delay_s, self._deadline.left_s))
 
 
-class errors_name:
+class errors_name(msgspec.Struct, frozen=True, gc=False):
     """`with`: errors that pass say which provider and model they are about."""
 
-    __slots__ = ("_route",)
-
-    def __init__(self, route: Route) -> None:
-        self._route = route
+    _route: Route
 
     def __enter__(self) -> None: ...
 

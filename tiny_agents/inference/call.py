@@ -21,7 +21,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Call(msgspec.Struct, Generic[T_co], frozen=True):
+class Call(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
     """What the user wants of a model.
 
     Attributes:
@@ -77,7 +77,7 @@ class Route(NoSecretsShown, msgspec.Struct, frozen=True):
 BEARER = ("authorization", "Bearer ")
 
 
-class Request(NoSecretsShown, msgspec.Struct, frozen=True):
+class Request(NoSecretsShown, msgspec.Struct, frozen=True, gc=False):
     """One HTTP request. Exactly one of `json` and `body` is set, or neither.
 
     Attributes:

@@ -55,7 +55,7 @@ class Request:
 
     Attributes:
         stop: Why the run ends; None while it goes on.
-        time_is_up: Set when `limits.seconds` have passed.
+        time_is_up: Set when `limits.seconds` have passed; None where there is no such limit.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Request:
         self.message = ChatCompletionInputMessage(
             role="user", content=said if isinstance(said, str) else [dict(part) for part in said]
         )
-        self.time_is_up = asyncio.Event()
+        self.time_is_up: asyncio.Event | None = None
         self._messages = messages
         self._limits = limits
         self._price = price
@@ -102,6 +102,7 @@ class Request:
         self._began = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         if (seconds := self._limits_now().seconds) is not None:
+            self.time_is_up = asyncio.Event()
             self._timer = asyncio.get_running_loop().call_later(seconds, self.time_is_up.set)
         self._hold(True)
         messages.append(self.message)
@@ -114,7 +115,7 @@ class Request:
 
     def bounded(self, items: AsyncGenerator[T, None], abort_event: asyncio.Event | None) -> AsyncGenerator[T, None]:
         """`items`, until the event is set or the time is up."""
-        events = [event for event in (abort_event, self.time_is_up if self._timer else None) if event is not None]
+        events = [event for event in (abort_event, self.time_is_up) if event is not None]
         return until_aborted(items, *events) if events else items
 
     # ---- requests that are a part of this one

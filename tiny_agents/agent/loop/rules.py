@@ -50,7 +50,7 @@ LIMIT_STOPS: Mapping[LimitName, StopReason] = {
 LEAST_CALLS_WITH_A_LAST_ANSWER = 3
 
 
-class Streak(msgspec.Struct, frozen=True):
+class Streak(msgspec.Struct, frozen=True, gc=False):
     """How often the latest tool call, and the calls of the latest turn, came one after the other with the same results."""
 
     call: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Streak(msgspec.Struct, frozen=True):
         return max(self.calls, self.turns)
 
 
-class LoopState(msgspec.Struct, frozen=True):
+class LoopState(msgspec.Struct, frozen=True, gc=False):
     """How far a run is.
 
     Attributes:
@@ -92,7 +92,7 @@ class LoopState(msgspec.Struct, frozen=True):
     stop: StopReason | None = None
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """What a turn was.
 
     Attributes:

@@ -19,7 +19,7 @@ MEDIA_TOKENS = 1_000
 """What an image or a sound counts for where nobody counted."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens as the server counted them, and what they cost. Usages can be added.
 
     Attributes:

@@ -21,7 +21,7 @@ from tiny_agents.inference.wire import is_loopback
 from tiny_agents.records import Discreet
 
 
-class Reply(Discreet, msgspec.Struct, frozen=True):
+class Reply(Discreet, msgspec.Struct, frozen=True, gc=False):
     """An answer whose head is there.
 
     Attributes:

@@ -94,7 +94,7 @@ _PASSING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolErr
 be working on it."""
 
 
-class Tries(msgspec.Struct):
+class Tries(msgspec.Struct, gc=False):
     """The decisions of one sending: how often, how long to wait, where next. Both senders ask it."""
 
     request: Request

@@ -22,7 +22,7 @@ REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details", "thin
 """Fields of an assistant message that hold what the model thought, each as its provider sent it."""
 
 
-class ChatRequest(msgspec.Struct, frozen=True):
+class ChatRequest(msgspec.Struct, frozen=True, gc=False):
     """What is about to be asked.
 
     Attributes:

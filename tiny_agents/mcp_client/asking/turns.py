@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Offered = Literal["auto", "none", "absent"]
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """What the model was asked, and what came of it, whole or not.
 
     Attributes:

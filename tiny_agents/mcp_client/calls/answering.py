@@ -45,7 +45,7 @@ class Source(Protocol):
     def for_model(self, result: ToolResult) -> ToolResult: ...
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """The answer to a call: text for its tool message, and parts for a message that follows."""
 
     text: str

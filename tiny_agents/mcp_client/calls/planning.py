@@ -30,7 +30,7 @@ _USUAL_DEPTH = 50
 _UNNAMED = "unnamed_tool"
 
 
-class PlannedCall(msgspec.Struct, frozen=True):
+class PlannedCall(msgspec.Struct, frozen=True, gc=False):
     """One tool call, ready to be answered.
 
     Attributes:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tiny_agents.mcp_client.connection.changes import KeptLists
 from tiny_agents.mcp_client.connection.servers import RESTARTS
 from tiny_agents.mcp_client.connection.watch import ConnectionLost, Watch
@@ -122,7 +124,7 @@ class Life:
             self.owner.cancel()
 
 
-class Limited:
+class Limited(msgspec.Struct, gc=False):
     """`async with`: a time limit that ends at once when the server goes away.
 
     Raises:
@@ -130,11 +132,12 @@ class Limited:
         TimeoutError: The time is over.
     """
 
-    __slots__ = ("_life", "_limit", "_limit_s")
+    _life: Life
+    _limit_s: float
+    _limit: asyncio.Timeout = msgspec.field(default_factory=lambda: asyncio.timeout(None))
 
-    def __init__(self, life: Life, limit_s: float) -> None:
-        self._life, self._limit_s = life, limit_s
-        self._limit = asyncio.timeout(limit_s)
+    def __post_init__(self) -> None:
+        self._limit = asyncio.timeout(self._limit_s)
 
     async def __aenter__(self) -> asyncio.Timeout:
         limit = await self._limit.__aenter__()

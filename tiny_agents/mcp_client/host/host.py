@@ -366,13 +366,10 @@ def named_model(hints: Sequence[str], models: Sequence[str]) -> str | None:
     return None
 
 
-class DeskCall:
+class DeskCall(msgspec.Struct, frozen=True, gc=False):
     """`with`: a tool call runs."""
 
-    __slots__ = ("_desk",)
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    _desk: Desk
 
     def __enter__(self) -> None:
         desk = self._desk

@@ -70,17 +70,23 @@ class Operation(Discreet, msgspec.Struct, kw_only=True, eq=False):
         kept: For observers: what each keeps for this operation.
     """
 
-    not_shown = frozenset({"kept", "_observing", "_observers"})
+    not_shown = frozenset({"_kept", "_observing", "_observers"})
 
     parent: Operation | None = None
     duration_s: float | None = None
     error: str = ""
     message: str = ""
-    kept: dict[object, Any] = msgspec.field(default_factory=dict)
+    _kept: dict[object, Any] | None = None
     _observing: Observing
     _observers: Sequence[Observer] = ()
     _began: float = 0.0
     _id: str = ""
+
+    @property
+    def kept(self) -> dict[object, Any]:
+        if self._kept is None:
+            self._kept = {}
+        return self._kept
 
     @property
     def id(self) -> str:
@@ -109,7 +115,7 @@ class Operation(Discreet, msgspec.Struct, kw_only=True, eq=False):
     def begin(self) -> None:
         self._id = ""
         self.duration_s, self.error, self.message = None, "", ""
-        self.kept.clear()
+        self._kept = None
         self._observers = self._observing.observers_of(self)
         self._began = time.monotonic()
         _tell(self._observers, "started", self)
@@ -131,27 +137,22 @@ class Operation(Discreet, msgspec.Struct, kw_only=True, eq=False):
 
     def beginning(self) -> Stretch:
         """From its begin on, in one task; an error ends it."""
-        return Stretch(self, ends=False)
+        return Stretch(self, False)
 
     def going_on(self) -> Stretch:
         """From its begin to its end, in one task."""
-        return Stretch(self, ends=True)
+        return Stretch(self, True)
 
 
-class Stretch:
+class Stretch(msgspec.Struct, gc=False):
     """`with`: what is done inside, in the same task, is done for an operation, which begins there. Never held across a
     `yield`. An error ends the operation.
-
-    Args:
-        ends: Whether the end of the `with` is its end, too.
     """
 
-    __slots__ = ("_ends", "_observed", "_operation", "_token")
-
-    def __init__(self, operation: Operation, *, ends: bool) -> None:
-        self._operation = operation
-        self._ends = ends
-        self._observed: ExitStack | None = None
+    _operation: Operation
+    _ends: bool  # whether the end of the `with` is its end, too
+    _observed: ExitStack | None = None
+    _token: Any = None
 
     def __enter__(self) -> None:
         operation = self._operation

@@ -37,7 +37,8 @@ class Connection(asyncio.Protocol):
         self._alarm: asyncio.TimerHandle | None = None
         self._may_write = True
         self._may_read = True
-        self._closed = loop.create_future()
+        self._is_closed = False
+        self._closed: asyncio.Future[None] | None = None  # for who waits for that
         self.idle_since = loop.time()
 
     @property
@@ -116,7 +117,9 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def closed(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._is_closed:
+            if self._closed is None:
+                self._closed = self._loop.create_future()
             await asyncio.shield(self._closed)
 
     # ---- waiting
@@ -195,7 +198,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._ended(error)
         self._silence()
-        if not self._closed.done():
+        self._is_closed = True
+        if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
 
     def _ended(self, error: Exception | None) -> None:
