@@ -435,7 +435,6 @@ class Agent(Synchronous, Loading, Composes, Steering):
         at_hand: AtHand | None = None,
     ) -> AsyncGenerator[Item, None]:
         from asyncio import CancelledError
-        from contextlib import aclosing
 
         from tiny_agents.agent.loop.abort import Aborted
 
@@ -451,11 +450,14 @@ class Agent(Synchronous, Loading, Composes, Steering):
                 turn = self.process_single_turn_with_tools(
                     self.messages, exit_loop_tools=self.exit_loop_tools, options=request.next_turn(at_hand)
                 )
-                async with aclosing(request.bounded(turn, abort_event)) as items:
+                items = request.bounded(turn, abort_event)
+                try:
                     async for item in items:
                         if hear is not None:
                             await hear(item)
                         yield item
+                finally:
+                    await items.aclose()
                 await self._saving.turned()
                 request.turned()
             stop = request.stop
