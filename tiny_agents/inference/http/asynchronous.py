@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from typing import Self
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
@@ -92,14 +92,14 @@ class AsyncHTTP:
         async with await self._open(request, deadline, stream=False) as stream:
             return Response(stream.status, stream.headers, await stream.body(), stream.url)
 
-    async def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> AsyncResponseStream:
+    def open(self, request: Request, deadline: Deadline = NO_DEADLINE) -> Coroutine[Any, Any, AsyncResponseStream]:
         """Send and hand over the answer while it still arrives.
 
         Raises:
             ProviderError: An error status, after the tries that `max_retries` allows.
             InferenceConnectionError, InferenceTimeoutError: No answer.
         """
-        return await self._open(request, deadline, stream=True)
+        return self._open(request, deadline, stream=True)
 
     async def aclose(self) -> None:
         senders = list(self._senders.values())
@@ -113,7 +113,8 @@ class AsyncHTTP:
         content = content_of(request)
         while True:
             try:
-                reply = await self._send_once(tries, content, stream)
+                sender = await self._sender(tries.request.url)
+                reply = await self._send_once(sender, tries, content, stream)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 await anyio.sleep(tries.after_error(error))
                 continue
@@ -128,13 +129,14 @@ class AsyncHTTP:
             body = await self._error_body(reply, tries)
             await anyio.sleep(tries.after_status(reply.status, reply.headers, body))
 
-    async def _send_once(self, tries: Tries, content: bytes | None, stream: bool) -> Reply:
+    def _send_once(
+        self, sender: Sender, tries: Tries, content: bytes | None, stream: bool
+    ) -> Coroutine[Any, Any, Reply]:
         request = tries.request
-        sender = await self._sender(request.url)
         headers = wire_headers(request, stream=stream)
         limit_s = tries.begin()
         head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
-        return await sender.send(request, headers, content, waits(limit_s, head_s))
+        return sender.send(request, headers, content, waits(limit_s, head_s))
 
     async def _error_body(self, reply: Reply, tries: Tries) -> bytes:
         body, until = b"", time.monotonic() + tries.limit_s

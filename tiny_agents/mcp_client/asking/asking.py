@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -75,13 +75,13 @@ class Seat(msgspec.Struct):
                 self._say_why(asked)
                 return stream
 
-    async def _send(self, request: ChatRequest) -> AsyncChatStream:
+    def _send(self, request: ChatRequest) -> Awaitable[AsyncChatStream]:
         params: dict[str, Any] = {**request.params}
         if request.tools:
             params = {"tool_choice": "auto", **params, "tools": request.tools}
         client = self._in_words() if request.tools and TOOLS in self.refused else self.client
         create = client.chat.completions.create
-        stream: AsyncChatStream = await create(request.messages, model=self.model, stream=True, **params)
+        stream: Awaitable[AsyncChatStream] = create(request.messages, model=self.model, stream=True, **params)
         return stream
 
     def _in_words(self) -> AsyncInferenceClient:

@@ -186,37 +186,28 @@ class Connection:
             ServerTimeoutError: No answer in time; the server was told to stop.
             ToolRefusedError: The tool changed, and is held back until the user accepts that.
         """
-        async with self._slots:
-            return await self._call_tool(name, arguments, timeout_s, round, emit or self._emit)
-
-    async def _call_tool(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        timeout_s: float | None,
-        round: Round | None,
-        emit: Callable[[ServerEvent], None],
-    ) -> ToolResult:
         limit_s = self._tool_timeout_s if timeout_s is None else timeout_s
         arguments = encodable_json(arguments)
-        tools, again = self.tools, True
-        while True:
-            life = await self._alive()
-            if (problem := self.guard.refused.get(name)) is not None:
-                raise ToolRefusedError(problem, server=self.name, tool=name)
-            try:
-                result = await self._call(life, name, arguments, limit_s, round, emit)
-            except ConnectionLost as loss:
-                if not again or (loss.ran and not _is_repeatable(name, tools)):
-                    self._raise_lost(f"during the call of '{name}'", loss, life.watch)
-                again = False
-                logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
-            else:
-                self._restarts = 0
-                if isinstance(result, Wanted):
-                    pending = PendingRounds(self.name, self.identity, name, arguments, result.requests, result.state)
-                    return ToolResult(f"'{name}' asks something before it goes on.", pending=pending)
-                return self._redacted(result, life.watch) if result.is_error else result
+        again = True
+        async with self._slots:
+            tools = self.tools
+            while True:
+                life = await self._alive()
+                if (problem := self.guard.refused.get(name)) is not None:
+                    raise ToolRefusedError(problem, server=self.name, tool=name)
+                try:
+                    result = await self._call(life, name, arguments, limit_s, round, emit or self._emit)
+                    break
+                except ConnectionLost as loss:
+                    if not again or (loss.ran and not _is_repeatable(name, tools)):
+                        self._raise_lost(f"during the call of '{name}'", loss, life.watch)
+                    again = False
+                    logger.info("MCP server '%s' %s; the call of '%s' is made again", self.name, loss.how, name)
+        self._restarts = 0
+        if isinstance(result, Wanted):
+            pending = PendingRounds(self.name, self.identity, name, arguments, result.requests, result.state)
+            return ToolResult(f"'{name}' asks something before it goes on.", pending=pending)
+        return self._redacted(result, life.watch) if result.is_error else result
 
     async def ask(self, what: str, request: Callable[[Session], Awaitable[T]]) -> T:
         """Ask the server for something that is no tool call: asking twice does no harm, so that is done once if it must be.

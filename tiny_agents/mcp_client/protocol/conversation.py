@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -38,14 +38,14 @@ class Conversation:
         """Agree on a version; see `agree`."""
         self.agreement = await agree(self, self._ourselves, protocol, prior)
 
-    async def ask(
+    def ask(
         self,
         method: str,
         params: Params,
         *,
         on_progress: Report | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         """A request's result.
 
         Args:
@@ -55,7 +55,7 @@ class Conversation:
             RpcError: The server's error; `Closed` where no answer can come.
         """
         sent = self._headers(self.agreement.version, method, params, headers)
-        return await self._peer.request(method, params, self.agreement.meta, headers=sent, on_progress=on_progress)
+        return self._peer.request(method, params, self.agreement.meta, headers=sent, on_progress=on_progress)
 
     async def say(self, method: str) -> None:
         """A notice."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -366,18 +366,18 @@ class Session:
             return failure(f"the result of '{name}' is not what its output schema says: {problem}")
         return read_result(content, structured_content=data, is_error=is_error)
 
-    async def _send_call(
+    def _send_call(
         self, name: str, arguments: dict[str, Any], report: Report, round: Round | None
-    ) -> dict[str, Any]:
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         call = {"name": name, "arguments": arguments}
         if not self.is_modern:
-            return await self._conversation.ask("tools/call", call, on_progress=report)
+            return self._conversation.ask("tools/call", call, on_progress=report)
         if round is not None:
-            return await self._routing.call({**call, **next_params(dict(round.answers), round.state)}, report)
-        return await self._call_finished(call, report)
+            return self._routing.call({**call, **next_params(dict(round.answers), round.state)}, report)
+        return self._call_finished(call, report)
 
-    async def _call_finished(self, call: dict[str, Any], report: Report) -> dict[str, Any]:
-        return await finished(lambda more: self._routing.call({**call, **more}, report), self._answer)
+    def _call_finished(self, call: dict[str, Any], report: Report) -> Coroutine[Any, Any, dict[str, Any]]:
+        return finished(lambda more: self._routing.call({**call, **more}, report), self._answer)
 
     def _raise_if_lost(self, error: RpcError) -> None:
         """Tell the loss of the connection from an error that the server reports; it may use the same numbers."""

@@ -101,22 +101,11 @@ class StreamableLink:
     def listen(self, receive: Callable[[Message], None], ended: Callable[[], None]) -> None:
         self._receive = receive  # nothing tells that a server has gone but the next message to it
 
-    async def send(self, message: Message, headers: Mapping[str, str] | None = None) -> None:
-        content = encode(message)
-        sent = self._headers(message, headers)
-        asks = "id" in message and "method" in message
-        if asks and self._turn.locked():
-            async with self._turn:
-                pass
-        if self._over:
-            if asks:
-                raise Closed
-        elif asks:
-            await self._ask(message["id"], message["method"], content, sent)
-        elif "method" in message:
-            await self._say(message, content, sent)
-        else:
-            await self._post_quietly(content, sent, hurried=False)
+    def send(self, message: Message, headers: Mapping[str, str] | None = None) -> Coroutine[Any, Any, None]:
+        content, sent = encode(message), self._headers(message, headers)
+        if "id" in message and "method" in message:
+            return self._ask(message["id"], message["method"], content, sent)
+        return self._send_unasked(message, content, sent)
 
     async def tell(self, message: Message) -> None:
         if self._over:
@@ -174,6 +163,15 @@ class StreamableLink:
                 async with asyncio.timeout(LISTEN_S):
                     await self._heard.wait()
 
+    async def _send_unasked(self, message: Message, content: bytes, headers: dict[str, str]) -> None:
+        """What has no answer: a notice, or an answer of ours."""
+        if self._over:
+            return
+        if "method" in message:
+            await self._say(message, content, headers)
+        else:
+            await self._post_quietly(content, headers, hurried=False)
+
     async def _post_quietly(self, content: bytes, headers: dict[str, str], *, hurried: bool) -> None:
         """Post what has no answer; that it could not be delivered is the server's loss."""
         try:
@@ -184,7 +182,12 @@ class StreamableLink:
             await finish(reply)
 
     async def _ask(self, id: Id, method: str, content: bytes, headers: dict[str, str]) -> None:
-        """A request; there is an answer in any case, unless it is over."""
+        """A request, after the notices before it; there is an answer in any case, unless it is over."""
+        if self._turn.locked():
+            async with self._turn:
+                pass
+        if self._over:
+            raise Closed
         asked = self._asked[id] = asyncio.timeout(None)
         try:
             async with asked:
