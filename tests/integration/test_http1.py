@@ -8,10 +8,10 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import httpx2
@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.internet import Authority
 from tiny_agents.inference.http.http1 import idle
-from tiny_agents.inference.http.http1.connection import MAX_UNREAD_BYTES
+from tiny_agents.inference.http.http1.connection import MAX_UNREAD_BYTES, Connection
 from tiny_agents.inference.http.http1.pool import Answer, Headers, Place, Pool, Waits, place_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -364,6 +364,29 @@ async def test_a_request_that_is_cancelled_ends_at_once_and_takes_its_connection
         tasks.cancel_scope.cancel()
     await server.left.wait()
     assert not pool._busy
+
+
+async def test_a_connection_that_is_open_just_when_its_request_is_cancelled_is_closed(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = asyncio.create_task
+
+    def unlucky(coroutine: Coroutine[Any, Any, Connection], **options: Any) -> asyncio.Task[Connection]:
+        opening = begin(coroutine, **options)
+        opening.add_done_callback(lambda _: sending.cancel())  # before whoever waits for it hears of it
+        return opening
+
+    async def listens(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await asked(reader)
+
+    async with serving(listens) as server:
+        sending = begin(said(pool, request(server)))
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "create_task", unlucky)
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+        await server.left.wait()
+        assert server.connections == 1
 
 
 # ---- what breaks

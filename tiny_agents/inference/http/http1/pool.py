@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import Context
 from typing import Any
 
@@ -145,16 +145,30 @@ class Pool:
         if scheme == "https":
             self._trust.set_alpn_protocols(["http/1.1"])
             how |= {"ssl": self._trust, "server_hostname": host, "ssl_handshake_timeout": limit_s}
+        # Not in the context of the first request: asyncio keeps that for as long as it reads the connection.
+        opening = asyncio.create_task(_opened(loop, host, port, how), context=Context())
         try:
-            opening = loop.create_connection(lambda: Connection(loop), host, port, **how)
             async with asyncio.timeout(limit_s):
-                # Not in the context of the first request: asyncio keeps that for as long as it reads the connection.
-                _, connection = await asyncio.create_task(opening, context=Context())
+                try:
+                    return await opening
+                except asyncio.CancelledError:
+                    opening.add_done_callback(_given_up)
+                    raise
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(f"no connection within {limit_s:g} s") from error
         except (OSError, UnicodeError) as error:  # one is ssl.SSLError; a name that can't be one is the other
             raise httpx2.ConnectError(str(error) or type(error).__name__) from error
-        return connection
+
+
+async def _opened(loop: asyncio.AbstractEventLoop, host: str, port: int, how: Mapping[str, Any]) -> Connection:
+    _, connection = await loop.create_connection(lambda: Connection(loop), host, port, **how)
+    return connection
+
+
+def _given_up(opening: asyncio.Task[Connection]) -> None:
+    """Close a connection that was open just when nobody waited for it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()
 
 
 def _has_addresses(host: str) -> bool:
