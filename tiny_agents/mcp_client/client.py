@@ -557,13 +557,14 @@ class MCPClient(Offers):
             InferenceError: The model could not be asked, or its answer broke off.
             UsageError: This client has been closed.
         """
-        from msgspec.structs import replace
-
-        from tiny_agents.mcp_client.asking.turns import TurnOptions
         from tiny_agents.mcp_client.turn import one_turn
 
         if not events:
             return one_turn(self, messages, exit_loop_tools or (), exit_if_first_chunk_no_tool, options)
+        from msgspec.structs import replace
+
+        from tiny_agents.mcp_client.asking.turns import TurnOptions
+
         at_hand = AtHand()
         options = replace(options or TurnOptions(), at_hand=at_hand)
         turn = one_turn(self, messages, exit_loop_tools or (), exit_if_first_chunk_no_tool, options)
