@@ -271,8 +271,6 @@ def _plain(value: Any, mended: bool = False) -> Any:
             key: item if type(item) in _ATOMS and not mended else _plain(item, mended) for key, item in value.items()
         }
     if isinstance(value, Remembered):
-        if not mended:
-            return msgspec.Raw(bytes(value.written.json(value)))
         return [_plain(value.written.formed(item), mended) for item in value]
     if isinstance(value, (list, tuple)):
         return [_plain(item, mended) for item in value]
