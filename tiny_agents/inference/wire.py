@@ -209,6 +209,11 @@ def silence(where: str, timeout_s: float) -> str:
     return f"{where} sent nothing for {timeout_s:g} s (the limit is `timeout`)."
 
 
+def is_plain_loopback(url: str) -> bool:
+    """Whether `url` is plain http on this machine: nobody has to be trusted for that."""
+    return url.startswith("http:") and is_loopback(url)
+
+
 @functools.lru_cache(maxsize=128)
 def is_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""

@@ -20,13 +20,12 @@ from tiny_agents.inference.http.senders import ClientSender, Reply, Sender, new_
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.tries import (
     ERROR_BODY_LIMIT,
-    SLOWEST_BYTES_PER_S,
     Tries,
     content_of,
     translate,
     without_request,
 )
-from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
+from tiny_agents.inference.wire import is_plain_loopback, is_redirect, wire_headers
 
 
 class AsyncResponseStream(Answer):
@@ -134,9 +133,7 @@ class AsyncHTTP:
     ) -> Coroutine[Any, Any, Reply]:
         request = tries.request
         headers = wire_headers(request, stream=stream)
-        limit_s = tries.begin()
-        head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
-        return sender.send(request, headers, content, waits(limit_s, head_s))
+        return sender.send(request, headers, content, waits(tries.begin(), content))
 
     async def _error_body(self, reply: Reply, tries: Tries) -> bytes:
         body, until = b"", time.monotonic() + tries.limit_s
@@ -157,7 +154,7 @@ class AsyncHTTP:
         loop = anyio.lowlevel.current_token()
         if self._loop != loop:  # connections live and die with their event loop: asyncio.run was called again
             self._senders, self._loop = {}, loop
-        local = is_loopback(url) and url.startswith("http:")
+        local = is_plain_loopback(url)
         if local not in self._senders:
             made = await new_sender(url, self.settings)
             self._senders.setdefault(local, made)

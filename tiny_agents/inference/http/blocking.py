@@ -26,13 +26,12 @@ from tiny_agents.inference.http.outgoing import waits
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.tries import (
     ERROR_BODY_LIMIT,
-    SLOWEST_BYTES_PER_S,
     Tries,
     content_of,
     translate,
     without_request,
 )
-from tiny_agents.inference.wire import is_loopback, is_redirect, wire_headers
+from tiny_agents.inference.wire import is_plain_loopback, is_redirect, wire_headers
 
 
 class SyncResponseStream(Answer):
@@ -149,9 +148,7 @@ class SyncHTTP:
         request = tries.request
         sender = self._sender(request.url)
         headers = wire_headers(request, stream=stream)
-        limit_s = tries.begin()
-        head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
-        return sender.send(request, headers, content, waits(limit_s, head_s))
+        return sender.send(request, headers, content, waits(tries.begin(), content))
 
     def _error_body(self, reply: BlockingReply, tries: Tries) -> bytes:
         body, until = b"", time.monotonic() + tries.limit_s
@@ -169,7 +166,7 @@ class SyncHTTP:
     def _sender(self, url: str) -> BlockingSender:
         if self._own is not None:
             return self._own
-        local = is_loopback(url) and url.startswith("http:")
+        local = is_plain_loopback(url)
         with self._lock:
             if local not in self._senders:
                 self._senders[local] = new_blocking_sender(url, self.settings)

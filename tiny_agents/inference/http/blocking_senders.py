@@ -9,13 +9,13 @@ import httpx2
 import msgspec
 
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.http.clients import Address, client_options, hidden_address, time_limits, wire
+from tiny_agents.inference.http.clients import Address, built, client_options, hidden_address
 from tiny_agents.inference.http.http1.blocking import BlockingPool
 from tiny_agents.inference.http.http1.pool import Waits
 from tiny_agents.inference.http.outgoing import incoming, known_places, note, outgoing
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import goes_direct, trust_for
-from tiny_agents.inference.http.unpacking import accepted, unpacked_blocking
+from tiny_agents.inference.http.unpacking import unpacked_blocking
 from tiny_agents.records import Discreet
 
 
@@ -78,15 +78,8 @@ class BlockingClientSender:
 
     def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> BlockingReply:
         address = self._address(request.url)
-        built = self._client.build_request(
-            request.method,
-            address.url,
-            content=content,
-            headers=wire({**headers, "accept-encoding": accepted(headers)}),
-            timeout=time_limits(waits),
-            extensions=address.extensions,
-        )
-        response = self._client.send(built, stream=True, follow_redirects=False, **address.auth)
+        sent = built(self._client, request.method, address, headers, content, waits)
+        response = self._client.send(sent, stream=True, follow_redirects=False, **address.auth)
         shown = incoming(response.headers.raw)
         if response.is_stream_consumed:  # by a transport that reads it at once, and unpacks it
             data: Iterator[bytes] = response.iter_bytes()

@@ -12,6 +12,7 @@ from tiny_agents.errors import UsageError, public_url, redact_addresses
 from tiny_agents.inference.http.http1.pool import Waits
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import trust_for
+from tiny_agents.inference.http.unpacking import accepted
 from tiny_agents.inference.wire import is_loopback
 from tiny_agents.records import Discreet
 
@@ -79,11 +80,20 @@ def checked_own(client: OwnClient | None, wanted: type[OwnT]) -> OwnT | None:
     )
 
 
-def wire(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """`headers` as a client has to be given them: of text it sends nothing but ASCII."""
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
+def built(
+    client: OwnClient, method: str, address: Address, headers: Mapping[str, str], content: bytes | None, waits: Waits
+) -> httpx2.Request:
+    """A request as httpx2 has it, which knows no limit for the whole head of its answer.
 
-
-def time_limits(waits: Waits) -> httpx2.Timeout:
-    """Limits of a request as httpx2 has them; it has none for the whole head."""
-    return httpx2.Timeout(connect=waits.connect, write=waits.write, read=waits.read, pool=waits.read)
+    Args:
+        headers: As they are sent, names in lower case.
+    """
+    told = {**headers, "accept-encoding": accepted(headers)}
+    return client.build_request(
+        method,
+        address.url,
+        content=content,
+        headers=[(name.encode(), value.encode()) for name, value in told.items()],  # of text only ASCII would be sent
+        timeout=httpx2.Timeout(connect=waits.connect, write=waits.write, read=waits.read, pool=waits.read),
+        extensions=address.extensions,
+    )

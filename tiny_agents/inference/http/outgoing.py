@@ -12,7 +12,7 @@ import httpx2
 from tiny_agents.errors import public_url
 from tiny_agents.inference.call import Request
 from tiny_agents.inference.http.http1.pool import Headers, Place, Waits, place_of
-from tiny_agents.inference.http.tries import CONNECT_TIMEOUT_S
+from tiny_agents.inference.http.tries import CONNECT_TIMEOUT_S, SLOWEST_BYTES_PER_S
 from tiny_agents.inference.http.unpacking import accepted
 
 logger = logging.getLogger("tiny_agents.inference")
@@ -38,13 +38,13 @@ def outgoing(
     return place, [(name.encode(), value.encode()) for name, value in told.items()]
 
 
-def waits(limit_s: float, head_s: float) -> Waits:
-    """The limits of a request to a model.
+def waits(limit_s: float, content: bytes | None) -> Waits:
+    """The limits of a request to a model: also until the whole head is there, which may come byte by byte, or never end.
 
     Args:
         limit_s: Seconds any single wait may take.
-        head_s: Seconds until the answer's head has to be there: it may come byte by byte, or never end.
     """
+    head_s = limit_s + len(content or b"") / SLOWEST_BYTES_PER_S
     return Waits(min(limit_s, CONNECT_TIMEOUT_S), limit_s, limit_s, head_s)
 
 

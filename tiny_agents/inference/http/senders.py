@@ -11,13 +11,13 @@ import httpx2
 import msgspec
 
 from tiny_agents.inference.call import Request
-from tiny_agents.inference.http.clients import Address, client_options, hidden_address, time_limits, wire
+from tiny_agents.inference.http.clients import Address, built, client_options, hidden_address
 from tiny_agents.inference.http.http1.pool import Pool, Waits
 from tiny_agents.inference.http.outgoing import incoming, known_places, note, outgoing
 from tiny_agents.inference.http.settings import HTTPSettings
 from tiny_agents.inference.http.trust import goes_direct, trust_for, trust_store
-from tiny_agents.inference.http.unpacking import accepted, unpacked
-from tiny_agents.inference.wire import is_loopback
+from tiny_agents.inference.http.unpacking import unpacked
+from tiny_agents.inference.wire import is_plain_loopback
 from tiny_agents.records import Discreet
 
 
@@ -60,7 +60,7 @@ class Sender(Protocol):
 
 async def new_sender(url: str, settings: HTTPSettings) -> Sender:
     """What sends to `url`, and to others that are as local or as far as it."""
-    if not (is_loopback(url) and url.startswith("http:")):
+    if not is_plain_loopback(url):
         await anyio.to_thread.run_sync(trust_store)  # reads files for some 50 ms, once in a process
     if goes_direct(url, settings):
         return DirectSender(Pool(trust_for(url)))
@@ -103,16 +103,9 @@ class ClientSender:
 
     async def send(self, request: Request, headers: Mapping[str, str], content: bytes | None, waits: Waits) -> Reply:
         address = self._address(request.url)
-        built = self._client.build_request(
-            request.method,
-            address.url,
-            content=content,
-            headers=wire({**headers, "accept-encoding": accepted(headers)}),
-            timeout=time_limits(waits),
-            extensions=address.extensions,
-        )
+        sent = built(self._client, request.method, address, headers, content, waits)
         with anyio.move_on_after(waits.head):
-            response = await self._client.send(built, stream=True, follow_redirects=False, **address.auth)
+            response = await self._client.send(sent, stream=True, follow_redirects=False, **address.auth)
             shown = incoming(response.headers.raw)
             if response.is_stream_consumed:  # by a transport that reads it at once, and unpacks it
                 data: AsyncIterator[bytes] = response.aiter_bytes()
@@ -120,7 +113,7 @@ class ClientSender:
                 raw = cast("httpx2.AsyncByteStream", response.stream)  # as it comes: `aiter_raw` would cut and count it
                 data = unpacked(aiter(raw), shown.get("content-encoding", ""))
             return Reply(request, response.status_code, response.reason_phrase, shown, data, response.aclose)
-        raise httpx2.ReadTimeout(f"no answer within {waits.head:g} s", request=built)
+        raise httpx2.ReadTimeout(f"no answer within {waits.head:g} s", request=sent)
 
     async def aclose(self) -> None:
         await self._client.aclose()

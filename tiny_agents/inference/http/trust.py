@@ -11,7 +11,7 @@ import httpx2
 
 from tiny_agents.errors import UsageError
 from tiny_agents.inference.http.settings import HTTPSettings
-from tiny_agents.inference.wire import is_loopback
+from tiny_agents.inference.wire import is_loopback, is_plain_loopback
 
 
 @functools.cache
@@ -33,7 +33,7 @@ def _no_trust() -> ssl.SSLContext:
 
 def trust_for(url: str) -> ssl.SSLContext:
     """Whom a client for `url` trusts: the system's authorities, or those of SSL_CERT_FILE. One for the process."""
-    return _no_trust() if is_loopback(url) and url.startswith("http:") else trust_store()
+    return _no_trust() if is_plain_loopback(url) else trust_store()
 
 
 def goes_direct(url: str, settings: HTTPSettings) -> bool:
